@@ -1,0 +1,3 @@
+//! The `apm` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! apm.yaml as one merged tree in which every node knows its origin.

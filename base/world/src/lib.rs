@@ -1,0 +1,1 @@
+//! Doors to the outside: clock, disk, randomness; the real ones and simulated ones with seeded faults.

@@ -1,0 +1,1 @@
+//! One call sets up OpenTelemetry for a Rust service.

@@ -1,0 +1,1 @@
+//! WAL, segment files, checksums and the compaction timetable, shared by the stores.

@@ -1,0 +1,1 @@
+//! LogQL: syntax, plan, evaluation; sees source, never a store.

@@ -1,0 +1,1 @@
+//! PromQL: syntax, plan, evaluation; sees source, never a store.

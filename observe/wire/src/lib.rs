@@ -1,0 +1,1 @@
+//! Bytes to signal and back: OTLP, remote write, Prometheus text, Loki push, Jaeger.

@@ -1,0 +1,1 @@
+//! Language detection and launch recipes: files, environment, versions. Pure.

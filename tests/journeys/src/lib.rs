@@ -1,0 +1,1 @@
+//! End-to-end journeys with real counterparts; the tests are in tests/.

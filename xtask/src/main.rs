@@ -1,0 +1,3 @@
+//! Our own tooling.
+
+fn main() {}
