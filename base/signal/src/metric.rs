@@ -1,0 +1,81 @@
+//! Samples, exemplars and metadata of metrics. Knows nothing of chunks or of how rates are taken.
+
+use crate::Labels;
+
+/// One measured value. Times are Unix milliseconds, as everywhere in metrics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    pub time_ms: i64,
+    pub value: f64,
+}
+
+/// The NaN that marks the end of a series; the bit pattern is Prometheus's (`model/value/value.go`).
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+pub fn stale_nan() -> f64 {
+    f64::from_bits(STALE_NAN_BITS)
+}
+
+pub fn is_stale_nan(value: f64) -> bool {
+    value.to_bits() == STALE_NAN_BITS
+}
+
+/// A sample's example: usually the trace that caused it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// Labels of the exemplar itself, such as `traceID`.
+    pub labels: Labels,
+    pub time_ms: i64,
+    pub value: f64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MetricKind {
+    #[default]
+    Unknown,
+    Counter,
+    Gauge,
+    Histogram,
+    GaugeHistogram,
+    Summary,
+    Info,
+    StateSet,
+}
+
+impl MetricKind {
+    /// The word of Prometheus's metadata API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MetricKind::Unknown => "unknown",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
+            MetricKind::GaugeHistogram => "gaugehistogram",
+            MetricKind::Summary => "summary",
+            MetricKind::Info => "info",
+            MetricKind::StateSet => "stateset",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "unknown" | "untyped" => MetricKind::Unknown,
+            "counter" => MetricKind::Counter,
+            "gauge" => MetricKind::Gauge,
+            "histogram" => MetricKind::Histogram,
+            "gaugehistogram" => MetricKind::GaugeHistogram,
+            "summary" => MetricKind::Summary,
+            "info" => MetricKind::Info,
+            "stateset" => MetricKind::StateSet,
+            _ => return None,
+        })
+    }
+}
+
+/// What a metric family is, by its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Metadata {
+    pub kind: MetricKind,
+    pub help: String,
+    pub unit: String,
+}
