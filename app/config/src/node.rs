@@ -1,0 +1,107 @@
+//! The tree's nodes. Scalars keep their text: what type they are is for the reader to say.
+
+use std::sync::Arc;
+
+use base_explain::{Place, Report};
+
+/// A text that nodes point into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceText {
+    pub name: String,
+    pub text: String,
+}
+
+/// Where a node was said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Nowhere: the root before anything was read.
+    #[default]
+    Default,
+    /// Line and column from 1; `length` in characters.
+    File {
+        source: Arc<SourceText>,
+        line: usize,
+        column: usize,
+        length: usize,
+    },
+    Environment(String),
+    Flag(String),
+}
+
+impl Origin {
+    /// Puts the place on a report.
+    pub fn on(&self, report: Report) -> Report {
+        match self {
+            Origin::Default => report,
+            Origin::File { source, line, column, length } => {
+                report.at(Place::new(&source.name, *line, *column).in_text(&source.text, *length))
+            }
+            Origin::Environment(name) => report.because(format!("it was set by the environment variable `{name}`")),
+            Origin::Flag(name) => report.because(format!("it was given by the flag `{name}`")),
+        }
+    }
+}
+
+/// `apm.yaml:3:5`, `$APM_PROJECT`, `--memory`, or `default`.
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { source, line, column, .. } => write!(f, "{}:{line}:{column}", source.name),
+            Origin::Environment(name) => write!(f, "${name}"),
+            Origin::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    pub name: String,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Value {
+    #[default]
+    Null,
+    /// A quoted scalar is a string whatever it looks like.
+    Scalar {
+        text: String,
+        quoted: bool,
+    },
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    pub value: Value,
+    pub origin: Origin,
+}
+
+impl Node {
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Map(pairs) => pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// Lays `over` on top: maps are merged key by key, anything else is replaced.
+    pub(crate) fn merge(&mut self, over: Node) {
+        match (&mut self.value, over.value) {
+            (Value::Map(pairs), Value::Map(news)) => {
+                for (key, node) in news {
+                    match pairs.iter_mut().find(|(known, _)| known.name == key.name) {
+                        Some((_, old)) => old.merge(node),
+                        None => pairs.push((key, node)),
+                    }
+                }
+            }
+            (old, value) => {
+                *old = value;
+                self.origin = over.origin;
+            }
+        }
+    }
+}
