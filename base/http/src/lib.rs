@@ -1,1 +1,120 @@
-//! The one outgoing HTTP client, in the words of Prometheus's http_config.
+//! The one outgoing HTTP client: TLS, authorization, redirects, time and size limits, in the words of Prometheus's
+//! `http_config`. Retrying is the caller's: only it knows what may be done twice. Never shows a secret.
+
+mod config;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+pub use config::{Authorization, BasicAuth, HttpConfig, Secret, TlsConfig};
+
+/// A client for one `http_config`; cheap to clone, keeps its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+    config: HttpConfig,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub body: Bytes,
+}
+
+/// Limits of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From connecting to the last byte.
+    pub timeout: Duration,
+    /// Of the body, unpacked.
+    pub body_bytes: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("the HTTP client could not be set up")]
+    Setup(#[source] reqwest::Error),
+    #[error("{url} did not answer within {timeout_ms} ms")]
+    Timeout { url: String, timeout_ms: u128 },
+    #[error("{url} cannot be reached: {reason}")]
+    Connect { url: String, reason: String },
+    #[error("the answer of {url} has more than {limit_bytes} bytes")]
+    TooLarge { url: String, limit_bytes: usize },
+    #[error("{url}: {reason}")]
+    Broken { url: String, reason: String },
+}
+
+impl Client {
+    pub fn new(config: HttpConfig) -> Result<Self, HttpError> {
+        let redirects =
+            if config.follow_redirects { reqwest::redirect::Policy::limited(10) } else { reqwest::redirect::Policy::none() };
+        let inner = reqwest::Client::builder()
+            .user_agent(concat!("apm/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirects)
+            .pool_idle_timeout(Duration::from_secs(90))
+            .danger_accept_invalid_certs(config.tls_config.insecure_skip_verify)
+            .build()
+            .map_err(HttpError::Setup)?;
+        Ok(Client { inner, config })
+    }
+
+    /// A GET with extra headers; any status is an answer.
+    pub async fn get(&self, url: &str, headers: &[(&str, &str)], limits: Limits) -> Result<Answer, HttpError> {
+        let mut request = self.inner.get(url).timeout(limits.timeout);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(url, request, limits).await
+    }
+
+    /// A POST; any status is an answer.
+    pub async fn post(
+        &self,
+        url: &str,
+        content_type: &str,
+        body: impl Into<Bytes>,
+        limits: Limits,
+    ) -> Result<Answer, HttpError> {
+        let request = self.inner.post(url).timeout(limits.timeout).header("content-type", content_type);
+        self.send(url, request.body(body.into()), limits).await
+    }
+
+    async fn send(&self, url: &str, mut request: reqwest::RequestBuilder, limits: Limits) -> Result<Answer, HttpError> {
+        if let Some(basic) = &self.config.basic_auth {
+            request = request.basic_auth(&basic.username, Some(basic.password.expose()));
+        }
+        if let Some(auth) = &self.config.authorization {
+            request = request.header("authorization", format!("{} {}", auth.kind, auth.credentials.expose()));
+        }
+        let mut response = request.send().await.map_err(|error| told(url, &error, limits))?;
+        let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let (status, content_type) = (response.status().as_u16(), content_type.to_owned());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| told(url, &error, limits))? {
+            if body.len() + chunk.len() > limits.body_bytes {
+                return Err(HttpError::TooLarge { url: url.to_owned(), limit_bytes: limits.body_bytes });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, content_type, body: body.freeze() })
+    }
+}
+
+fn told(url: &str, error: &reqwest::Error, limits: Limits) -> HttpError {
+    let url = url.to_owned();
+    // The innermost cause says what a person can act on: "connection refused", "certificate has expired".
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if error.is_timeout() {
+        HttpError::Timeout { url, timeout_ms: limits.timeout.as_millis() }
+    } else if error.is_connect() {
+        HttpError::Connect { url, reason: cause.to_string() }
+    } else {
+        HttpError::Broken { url, reason: cause.to_string() }
+    }
+}
