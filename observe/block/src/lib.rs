@@ -9,6 +9,8 @@ mod frame;
 mod manifest;
 mod segment_read;
 mod segment_write;
+#[cfg(test)]
+mod tests;
 mod timetable;
 mod wal;
 mod wal_scan;

@@ -57,6 +57,8 @@ pub struct Manifest {
 impl Manifest {
     /// Reads the folder's manifest; `None` in a new folder. A rotten one is replaced by its copy and reported.
     pub fn load(disk: &dyn Disk, folder: &Path) -> Result<(Option<Self>, Vec<Damage>)> {
+        // What is read may be a rename that no sync has covered: make it durable before anything is built on it.
+        disk.sync_folder(folder)?;
         let path = folder.join(NAME);
         let first = read(disk, &path);
         let (error, missing) = match first {
@@ -115,7 +117,8 @@ impl Manifest {
         bytes.extend_from_slice(MAGIC);
         codec::put_u32(&mut bytes, VERSION);
         codec::put_u32(&mut bytes, u32::try_from(body.len()).unwrap_or(u32::MAX));
-        codec::put_u32(&mut bytes, crc32c::crc32c(&body));
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), &body);
+        codec::put_u32(&mut bytes, crc);
         bytes.extend_from_slice(&body);
         bytes
     }
@@ -142,7 +145,8 @@ fn body_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a [u8]> {
         return Err(corrupt("it does not begin as a manifest does"));
     }
     let body = bytes.get(HEADER_BYTES..).unwrap_or_default();
-    if body.len() as u64 != u64::from(len) || crc32c::crc32c(body) != crc {
+    let head = bytes.get(..HEADER_BYTES - 4).unwrap_or_default();
+    if body.len() as u64 != u64::from(len) || crc32c::crc32c_append(crc32c::crc32c(head), body) != crc {
         return Err(corrupt("length or checksum differs"));
     }
     if version > VERSION {

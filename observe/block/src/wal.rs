@@ -136,13 +136,7 @@ impl Wal {
             return Ok(self.last_lsn());
         }
         let needed = frame.size_bytes() as u64;
-        let limit = self.settings.frame_bytes_max.min(u64::from(u32::MAX));
-        if needed > limit {
-            return Err(BlockError::FrameTooLarge { bytes: needed, limit });
-        }
-        if self.current.as_ref().is_none_or(|current| current.offset + needed > current.capacity) {
-            self.roll(needed)?;
-        }
+        self.reserve(needed)?;
         let lsn = self.next_lsn;
         if let Some(current) = &mut self.current {
             let bytes = frame.seal(current.number, lsn);
@@ -154,6 +148,20 @@ impl Wal {
         frame.clear();
         self.next_lsn += 1;
         Ok(lsn)
+    }
+
+    /// Makes room for a frame of up to `bytes`, so that an append that follows cannot fail for want of space. A store
+    /// calls it before it changes its memory. `Full` leaves the log as it was.
+    pub fn reserve(&mut self, bytes: u64) -> Result<()> {
+        self.shared.check()?;
+        let limit = self.settings.frame_bytes_max.min(u64::from(u32::MAX));
+        if bytes > limit {
+            return Err(BlockError::FrameTooLarge { bytes, limit });
+        }
+        if self.current.as_ref().is_none_or(|current| current.offset + bytes > current.capacity) {
+            self.roll(bytes)?;
+        }
+        Ok(())
     }
 
     /// One fdatasync of all that was appended. Returns [`Wal::durable_lsn`].

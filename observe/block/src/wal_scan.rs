@@ -56,8 +56,16 @@ pub(crate) fn file_header(number: u64, first_seq: u64) -> Vec<u8> {
     header
 }
 
-/// The stated first sequence number; `None` when this is not the header of that file.
-fn read_header(path: &Path, number: u64, bytes: &[u8]) -> Result<Option<u64>, BlockError> {
+enum Header {
+    States {
+        first: u64,
+    },
+    /// Valid, but of another number: a crash came while the file was being recycled. Its frames had been truncated.
+    OfAnother,
+    Unreadable,
+}
+
+fn read_header(path: &Path, number: u64, bytes: &[u8]) -> Result<Header, BlockError> {
     let parse = || {
         let mut reader = Reader::new(bytes);
         let magic = reader.take(8, "magic").ok()?;
@@ -72,8 +80,9 @@ fn read_header(path: &Path, number: u64, bytes: &[u8]) -> Result<Option<u64>, Bl
             let path = path.to_path_buf();
             Err(BlockError::Version { path, what: "write-ahead log", found: version, known: VERSION })
         }
-        Some((_, stated, first)) if stated == number => Ok(Some(first)),
-        _ => Ok(None),
+        Some((_, stated, first)) if stated == number => Ok(Header::States { first }),
+        Some(_) => Ok(Header::OfAnother),
+        None => Ok(Header::Unreadable),
     }
 }
 
@@ -92,7 +101,9 @@ fn frame_at(bytes: &[u8], at: usize, number: u64, expect: Option<u64>) -> Option
 pub(crate) fn scan_file(disk: &dyn Disk, path: PathBuf, number: u64) -> Result<Scanned, BlockError> {
     let file = disk.open_write(&path)?;
     let bytes = read_all(&*file)?;
-    let states_first = read_header(&path, number, &bytes)?;
+    let header = read_header(&path, number, &bytes)?;
+    let states_first = if let Header::States { first } = header { Some(first) } else { None };
+    let bytes = if matches!(header, Header::OfAnother) { Vec::new() } else { bytes };
     let (mut at, mut range) = (FILE_HEADER_BYTES, None);
     // Without a valid header the frames still prove themselves: their checksum covers the file's number.
     while let Some((seq, records)) =
@@ -101,12 +112,21 @@ pub(crate) fn scan_file(disk: &dyn Disk, path: PathBuf, number: u64) -> Result<S
         range = Some((range.map_or(seq, |(first, _)| first), seq));
         at = records.end;
     }
-    let begun = bytes.get(at..at + 4).is_some_and(|len| len != [0; 4]);
-    let torn_bytes = if begun { Reader::new(&bytes[at..]).u32("len").map_or(0, u64::from) } else { 0 };
-    let torn_bytes = torn_bytes.min((bytes.len().saturating_sub(at)) as u64);
+    let due = range.map(|(_, last)| last + 1).or(states_first);
+    let torn_bytes = torn_bytes(bytes.get(at..).unwrap_or_default(), due);
     let damaged = states_first.is_none() && range.is_some();
-    let file_bytes = bytes.len() as u64;
+    let file_bytes = file.len()?;
     Ok(Scanned { number, path, file, file_bytes, states_first, range, end: at, torn_bytes, damaged })
+}
+
+/// How much of a begun frame is there: what follows the last good frame counts only if it bears the number that is due,
+/// since in a recycled file old frames follow.
+fn torn_bytes(rest: &[u8], due: Option<u64>) -> u64 {
+    let mut reader = Reader::new(rest);
+    match (reader.u32("len"), reader.u32("crc"), reader.u64("seq")) {
+        (Ok(len), Ok(_), Ok(seq)) if len > 0 && Some(seq) == due => u64::from(len).min(rest.len() as u64),
+        _ => 0,
+    }
 }
 
 fn read_all(file: &dyn File) -> Result<Vec<u8>, BlockError> {
@@ -129,6 +149,8 @@ pub(crate) fn join(files: &mut [Scanned], covered: u64, report: &mut WalReport) 
     let mut broken: Option<usize> = None;
     for i in 0..files.len() {
         let Some(file) = files.get_mut(i) else { break };
+        // Below the covered position a file may be half recycled: no one needs its frames.
+        file.damaged &= file.range.is_some_and(|(_, last)| last > covered);
         if file.damaged {
             let what = "its header is damaged; its frames are whole and were read".to_owned();
             report.damage.push(Damage { path: file.path.clone(), what });
