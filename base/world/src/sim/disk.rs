@@ -1,0 +1,418 @@
+//! The simulated disk: the [`Disk`] door over memory, with faults that a test or a seed orders.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::state::{Names, Node, NodeId, Pending, Renaming};
+use crate::{Disk, DiskError, DiskErrorKind, Entry, File, FolderLock, Rng};
+
+type Result<T> = std::result::Result<T, DiskError>;
+
+/// What becomes of unsynced bytes and names when the machine stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerLoss {
+    /// Only the process died (kill -9): the system still writes everything.
+    KeepAll,
+    /// Everything unsynced is gone.
+    DropAll,
+    /// A subset drawn from the seed survives: writes torn at 512-byte sectors, kept in any order; names likewise.
+    Subset(u64),
+}
+
+#[derive(Default)]
+struct State {
+    nodes: BTreeMap<NodeId, Node>,
+    names: Names,
+    next_node: NodeId,
+    locks: BTreeMap<PathBuf, u64>,
+    /// Raised at every reboot: handles and locks of an earlier boot are dead.
+    boot: u64,
+    operations: u64,
+    crash_at: Option<u64>,
+    fail_at: Option<u64>,
+    crashed: bool,
+    ignore_sync: bool,
+    budget_bytes: Option<u64>,
+}
+
+/// A disk in memory. Clones share it.
+#[derive(Clone, Default)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+}
+
+struct SimFile {
+    path: PathBuf,
+    node: NodeId,
+    boot: u64,
+    state: Arc<Mutex<State>>,
+}
+
+struct SimLock {
+    folder: PathBuf,
+    boot: u64,
+    state: Arc<Mutex<State>>,
+}
+
+/// Steering, for tests.
+impl SimDisk {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Operations asked for so far, failed ones included. Use it to draw the `k` of a later run.
+    pub fn operations(&self) -> u64 {
+        self.state.lock().operations
+    }
+
+    /// The operation with this number (counted from 1 over the disk's life) and all later ones fail with `Crashed`, until
+    /// [`SimDisk::reboot`]. A crashing write leaves half of its bytes.
+    pub fn crash_at(&self, operation: u64) {
+        self.state.lock().crash_at = Some(operation);
+    }
+
+    pub fn has_crashed(&self) -> bool {
+        self.state.lock().crashed
+    }
+
+    /// The operation with this number fails once with an I/O error; a failing sync also loses the bytes it should cover.
+    pub fn fail_at(&self, operation: u64) {
+        self.state.lock().fail_at = Some(operation);
+    }
+
+    /// Syncs report success and do nothing: a suite that still passes tests nothing.
+    pub fn ignore_sync(&self, ignore: bool) {
+        self.state.lock().ignore_sync = ignore;
+    }
+
+    /// Room for all files together; `None` is endless.
+    pub fn set_budget_bytes(&self, bytes: Option<u64>) {
+        self.state.lock().budget_bytes = bytes;
+    }
+
+    /// Bytes held by all files that have a name.
+    pub fn used_bytes(&self) -> u64 {
+        self.state.lock().used_bytes()
+    }
+
+    /// Stops the machine and starts it again: open handles and locks are dead, faults that were ordered are cleared.
+    pub fn reboot(&self, loss: PowerLoss) {
+        let state = &mut *self.state.lock();
+        match loss {
+            PowerLoss::KeepAll => {}
+            PowerLoss::DropAll => {
+                state.nodes.values_mut().for_each(|node| node.lose_power(None));
+                state.names.lose_power(None);
+            }
+            PowerLoss::Subset(seed) => {
+                let mut rng = Rng::new(seed);
+                let percent = [10, 50, 90][rng.index(3)];
+                for node in state.nodes.values_mut() {
+                    node.lose_power(Some((&mut rng, percent)));
+                }
+                state.names.lose_power(Some((&mut rng, percent)));
+            }
+        }
+        state.boot += 1;
+        state.locks.clear();
+        state.crashed = false;
+        state.crash_at = None;
+        state.fail_at = None;
+    }
+
+    /// Flips one bit of the file, as a cold sector rots: seen now and after every reboot. False if there is no such byte.
+    pub fn flip_bit(&self, path: &Path, byte: u64, bit: u8) -> bool {
+        let state = &mut *self.state.lock();
+        let Some(id) = state.names.seen.get(path) else { return false };
+        let (Some(node), Ok(at)) = (state.nodes.get_mut(id), usize::try_from(byte)) else { return false };
+        let mut flipped = false;
+        for bytes in [&mut node.seen, &mut node.durable] {
+            if let Some(b) = bytes.get_mut(at) {
+                *b ^= 1 << (bit % 8);
+                flipped = true;
+            }
+        }
+        flipped
+    }
+
+    /// All files that have a name now, sorted, with their length.
+    pub fn files(&self) -> Vec<(PathBuf, u64)> {
+        let state = self.state.lock();
+        state.names.seen.iter().map(|(path, id)| (path.clone(), state.len_of(*id))).collect()
+    }
+}
+
+impl State {
+    fn len_of(&self, id: NodeId) -> u64 {
+        self.nodes.get(&id).map_or(0, |node| node.seen.len() as u64)
+    }
+
+    fn used_bytes(&self) -> u64 {
+        self.names.seen.values().map(|id| self.len_of(*id)).sum()
+    }
+
+    /// Counts the operation and decides whether it fails.
+    fn begin(&mut self, operation: &'static str, path: &Path) -> Result<()> {
+        self.operations += 1;
+        if self.crashed || self.crash_at.is_some_and(|at| self.operations >= at) {
+            self.crashed = true;
+            return Err(DiskError::new(operation, path, DiskErrorKind::Crashed));
+        }
+        if self.fail_at == Some(self.operations) {
+            return Err(DiskError::new(operation, path, DiskErrorKind::Other("input/output error (simulated)".into())));
+        }
+        Ok(())
+    }
+
+    fn node_of(&self, operation: &'static str, path: &Path) -> Result<NodeId> {
+        let found = self.names.seen.get(path).copied();
+        found.ok_or_else(|| DiskError::new(operation, path, DiskErrorKind::NotFound))
+    }
+
+    fn need_folder(&self, operation: &'static str, path: &Path) -> Result<()> {
+        match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() && !self.names.folders.contains(parent) => {
+                Err(DiskError::new(operation, parent, DiskErrorKind::NotFound))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SimDisk {
+    fn handle(&self, state: &State, path: &Path, node: NodeId) -> Arc<dyn File> {
+        Arc::new(SimFile { path: path.to_path_buf(), node, boot: state.boot, state: Arc::clone(&self.state) })
+    }
+}
+
+impl Disk for SimDisk {
+    fn open(&self, path: &Path) -> Result<Arc<dyn File>> {
+        let state = &mut *self.state.lock();
+        state.begin("open", path)?;
+        let node = state.node_of("open", path)?;
+        Ok(self.handle(state, path, node))
+    }
+
+    fn open_write(&self, path: &Path) -> Result<Arc<dyn File>> {
+        self.open(path)
+    }
+
+    fn create(&self, path: &Path) -> Result<Arc<dyn File>> {
+        let state = &mut *self.state.lock();
+        state.begin("create", path)?;
+        state.need_folder("create", path)?;
+        if state.names.seen.contains_key(path) {
+            return Err(DiskError::new("create", path, DiskErrorKind::AlreadyExists));
+        }
+        state.next_node += 1;
+        let node = state.next_node;
+        state.nodes.insert(node, Node::default());
+        state.names.apply(Renaming::Add { path: path.to_path_buf(), node });
+        Ok(self.handle(state, path, node))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let state = &mut *self.state.lock();
+        state.begin("rename", from)?;
+        state.need_folder("rename", to)?;
+        let node = state.node_of("rename", from)?;
+        state.names.apply(Renaming::Move { from: from.to_path_buf(), to: to.to_path_buf(), node });
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        let state = &mut *self.state.lock();
+        state.begin("remove", path)?;
+        state.node_of("remove", path)?;
+        state.names.apply(Renaming::Remove { path: path.to_path_buf() });
+        Ok(())
+    }
+
+    fn remove_folder(&self, path: &Path) -> Result<()> {
+        let state = &mut *self.state.lock();
+        state.begin("remove", path)?;
+        if state.names.seen.keys().any(|name| name.parent() == Some(path)) {
+            return Err(DiskError::new("remove", path, DiskErrorKind::Other("the folder is not empty".into())));
+        }
+        state.names.folders.remove(path);
+        Ok(())
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<Entry>> {
+        let state = &mut *self.state.lock();
+        state.begin("list", folder)?;
+        if !state.names.folders.contains(folder) {
+            return Err(DiskError::new("list", folder, DiskErrorKind::NotFound));
+        }
+        let name_of = |path: &Path| path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+        let inside = |path: &&PathBuf| path.parent() == Some(folder);
+        let folders = state.names.folders.iter().filter(inside);
+        let mut entries: Vec<Entry> =
+            folders.map(|path| Entry { name: name_of(path), len: 0, is_folder: true }).collect();
+        for (path, id) in state.names.seen.iter().filter(|(path, _)| inside(path)) {
+            entries.push(Entry { name: name_of(path), len: state.len_of(*id), is_folder: false });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn create_folder(&self, path: &Path) -> Result<()> {
+        let state = &mut *self.state.lock();
+        state.begin("create folder", path)?;
+        for folder in path.ancestors().filter(|f| !f.as_os_str().is_empty()) {
+            state.names.folders.insert(folder.to_path_buf());
+        }
+        Ok(())
+    }
+
+    fn sync_folder(&self, path: &Path) -> Result<()> {
+        let state = &mut *self.state.lock();
+        state.begin("sync folder", path)?;
+        if !state.ignore_sync {
+            state.names.sync(path);
+        }
+        Ok(())
+    }
+
+    fn free_bytes(&self, path: &Path) -> Result<u64> {
+        let state = &mut *self.state.lock();
+        state.begin("ask for free space of", path)?;
+        Ok(state.budget_bytes.map_or(u64::MAX, |budget| budget.saturating_sub(state.used_bytes())))
+    }
+
+    fn lock_folder(&self, folder: &Path) -> Result<FolderLock> {
+        let state = &mut *self.state.lock();
+        state.begin("lock", folder)?;
+        if state.locks.contains_key(folder) {
+            let pid = Some(std::process::id());
+            return Err(DiskError::new("lock", folder, DiskErrorKind::LockedBy { pid }));
+        }
+        let boot = state.boot;
+        state.locks.insert(folder.to_path_buf(), boot);
+        Ok(FolderLock::new(SimLock { folder: folder.to_path_buf(), boot, state: Arc::clone(&self.state) }))
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool> {
+        let state = &mut *self.state.lock();
+        state.begin("look at", path)?;
+        Ok(state.names.seen.contains_key(path) || state.names.folders.contains(path))
+    }
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let state = &mut *self.state.lock();
+        if state.locks.get(&self.folder) == Some(&self.boot) {
+            state.locks.remove(&self.folder);
+        }
+    }
+}
+
+impl SimFile {
+    /// Runs `act` on the live node, with the room left on the disk.
+    fn with<T>(&self, operation: &'static str, act: impl FnOnce(&mut Node, u64) -> Result<T>) -> Result<T> {
+        let state = &mut *self.state.lock();
+        if self.boot != state.boot {
+            return Err(self.error(operation, DiskErrorKind::Crashed));
+        }
+        state.begin(operation, &self.path)?;
+        let room = state.budget_bytes.map_or(u64::MAX, |budget| budget.saturating_sub(state.used_bytes()));
+        let node = state.nodes.get_mut(&self.node);
+        act(node.ok_or_else(|| self.error(operation, DiskErrorKind::NotFound))?, room)
+    }
+
+    fn error(&self, operation: &'static str, kind: DiskErrorKind) -> DiskError {
+        DiskError::new(operation, &self.path, kind)
+    }
+
+    /// A write that the crash or a full disk interrupts leaves its first part.
+    fn write_part(&self, offset: usize, bytes: &[u8]) {
+        let state = &mut *self.state.lock();
+        if self.boot == state.boot
+            && let Some(node) = state.nodes.get_mut(&self.node)
+            && !bytes.is_empty()
+        {
+            node.apply(Pending::Write { offset, bytes: bytes.to_vec() });
+        }
+    }
+}
+
+impl File for SimFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize> {
+        self.with("read", |node, _| {
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            let rest = node.seen.get(start..).unwrap_or_default();
+            let got = rest.len().min(bytes.len());
+            bytes[..got].copy_from_slice(&rest[..got]);
+            Ok(got)
+        })
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX / 2);
+        let alive = !self.state.lock().crashed;
+        let written = self.with("write", |node, room| {
+            let grows = (start + bytes.len()).saturating_sub(node.seen.len()) as u64;
+            if grows > room {
+                return Err(self.error("write", DiskErrorKind::Full));
+            }
+            node.apply(Pending::Write { offset: start, bytes: bytes.to_vec() });
+            Ok(())
+        });
+        match &written {
+            Err(e) if e.is_full() => {
+                let room = self.with("write", |node, room| Ok((node.seen.len() as u64 + room).saturating_sub(offset)));
+                let fits = usize::try_from(room.unwrap_or(0)).unwrap_or(usize::MAX).min(bytes.len());
+                self.write_part(start, &bytes[..fits]);
+            }
+            Err(e) if e.is_crash() && alive => self.write_part(start, &bytes[..bytes.len() / 2]),
+            _ => {}
+        }
+        written
+    }
+
+    fn preallocate(&self, len: u64) -> Result<()> {
+        if self.len()? >= len {
+            return Ok(());
+        }
+        self.set_len(len)
+    }
+
+    fn len(&self) -> Result<u64> {
+        self.with("look at", |node, _| Ok(node.seen.len() as u64))
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.with("resize", |node, room| {
+            if len.saturating_sub(node.seen.len() as u64) > room {
+                return Err(self.error("resize", DiskErrorKind::Full));
+            }
+            node.apply(Pending::Resize { len: usize::try_from(len).unwrap_or(usize::MAX / 2) });
+            Ok(())
+        })
+    }
+
+    fn sync(&self) -> Result<()> {
+        let ignore = self.state.lock().ignore_sync;
+        let synced = self.with("sync", |node, _| {
+            if !ignore {
+                node.sync();
+            }
+            Ok(())
+        });
+        if matches!(&synced, Err(e) if !e.is_crash()) {
+            let state = &mut *self.state.lock();
+            if let Some(node) = state.nodes.get_mut(&self.node) {
+                node.fail_sync();
+            }
+        }
+        synced
+    }
+}
