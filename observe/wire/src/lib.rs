@@ -4,6 +4,8 @@
 //! and says what was wrong, at which field and byte, and why; items that are wrong one by one are left out and counted in
 //! [`Decoded::rejects`], so that they do not spoil the rest. Knows nothing of tenants, stores or HTTP but content types.
 
+#[cfg(test)]
+mod any_bytes;
 pub mod compression;
 mod error;
 pub mod exposition;
