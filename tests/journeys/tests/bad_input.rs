@@ -11,11 +11,14 @@ use tests_journeys::{Engine, http, otlp, wait};
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
 
+/// Path, headers, body, and the statuses that are right.
+type Row = (&'static str, &'static [(&'static str, &'static str)], Vec<u8>, &'static [u16]);
+
 #[test]
 fn malformed_requests_are_refused_with_a_reason() {
     let engine = Engine::start("malformed");
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-    let rows: &[(&str, &[(&str, &str)], Vec<u8>, &[u16])] = &[
+    let rows: &[Row] = &[
         ("/v1/traces", &[("content-type", PROTOBUF)], vec![0xff; 64], &[400]),
         ("/v1/traces", &[("content-type", PROTOBUF)], vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f], &[400]),
         ("/v1/metrics", &[("content-type", PROTOBUF)], b"hello".to_vec(), &[400]),
