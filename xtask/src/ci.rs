@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::{arrows, check, sh, test, tidy, tools};
+use crate::{arrows, check, coverage, journeys, sh, test, tidy, tools};
 
 /// A newcomer's first release build on two cores must not take longer.
 const COLD_BUILD_MINUTES_MAX: f64 = 12.0;
@@ -15,7 +15,16 @@ pub(crate) fn run(_: &[String]) -> sh::Outcome {
     sh::timed("tidy", || tidy::run(&[]))?;
     sh::timed("arrows", || arrows::run(&[]))?;
     sh::timed("tests of our tooling", test::own)?;
-    sh::timed("release build", release_build)
+    sh::timed("release build", release_build)?;
+    sh::timed("journeys", || journeys::run(&[]))?;
+    sh::timed("bench smoke", bench_smoke)?;
+    sh::timed("coverage", || coverage::run(&[]))
+}
+
+/// The bench on the release build: that it runs matters here, not what it prints.
+fn bench_smoke() -> sh::Outcome {
+    let binary = target_folder()?.join("release/apm");
+    sh::run(sh::cargo().env("APM_BIN", binary).args(["xtask", "bench", "spine", "--smoke"]))
 }
 
 /// Builds the binary as the README says; the bound holds only when nothing was built before.

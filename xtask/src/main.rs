@@ -7,9 +7,12 @@
 )]
 
 mod arrows;
+mod bench;
 mod bless;
 mod check;
 mod ci;
+mod coverage;
+mod journeys;
 mod licences;
 mod sh;
 mod test;
@@ -51,6 +54,13 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "tools", about: "fetch or build the real counterparts; `--only NAME…` for some", run: tools::run
     },
+    Command {
+        name: "journeys",
+        about: "the real binary against real counterparts; words choose some",
+        run: journeys::run,
+    },
+    Command { name: "bench", about: "measure the real binary: `spine`, `spine --smoke`", run: bench::run },
+    Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
     Command { name: "ci", about: "everything a merge must pass, stage by stage", run: ci::run },
 ];
 

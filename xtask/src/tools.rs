@@ -7,6 +7,7 @@ mod debian;
 mod go;
 mod python;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::sh;
@@ -54,6 +55,11 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+/// The folder all of them lie in.
+pub(crate) fn folder() -> sh::Outcome<PathBuf> {
+    Ok(Cache::open()?.folder().to_path_buf())
 }
 
 fn wanted(words: &[String]) -> sh::Outcome<Vec<&'static Tool>> {
