@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
-/// The program `bin/NAME` of the tools' cache.
-pub fn tool(name: &str) -> PathBuf {
+/// The tools' cache.
+pub fn cache() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = variable("APM_TOOLS")
+    variable("APM_TOOLS")
         .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("apm-tools")))
         .or_else(|| variable("HOME").map(|home| home.join(".cache/apm-tools")))
-        .expect("APM_TOOLS, XDG_CACHE_HOME or HOME says where the tools are");
-    let path = cache.join("bin").join(name);
+        .expect("APM_TOOLS, XDG_CACHE_HOME or HOME says where the tools are")
+}
+
+/// The program `bin/NAME` of the cache.
+pub fn tool(name: &str) -> PathBuf {
+    let path = cache().join("bin").join(name);
     assert!(path.is_file(), "no {name} at {}: run `cargo xtask tools`", path.display());
     path
 }

@@ -3,6 +3,8 @@
 
 mod bad_input;
 mod exact_numbers;
+mod flask;
+mod memory;
 mod python_sdk;
 mod remote_write;
 mod syscalls;
