@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests of the real thing: real disk, real clock")]
 
 mod bad_input;
+mod browser;
 mod exact_numbers;
 mod flask;
 mod memory;

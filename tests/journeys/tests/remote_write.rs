@@ -161,3 +161,17 @@ fn close(ours: Option<f64>, theirs: Option<f64>) -> bool {
         _ => false,
     }
 }
+
+#[test]
+fn the_comparison_sees_a_difference() {
+    let check = |ours: &str, theirs: &str, same: bool| {
+        assert_eq!(alike(&parsed(ours), &parsed(theirs)), same, "{ours} {theirs}")
+    };
+    let one = r#"[{"metric":{"job":"a"},"value":[1,"0.30000000000000004"]},{"metric":{"job":"b"},"value":[1,"2"]}]"#;
+    check(one, one, true);
+    check(one, r#"[{"metric":{"job":"b"},"value":[1,"2"]},{"metric":{"job":"a"},"value":[1,"0.3"]}]"#, true);
+    check(one, r#"[{"metric":{"job":"a"},"value":[1,"0.3001"]},{"metric":{"job":"b"},"value":[1,"2"]}]"#, false);
+    check(one, r#"[{"metric":{"job":"a"},"value":[1,"0.3"]}]"#, false);
+    check(one, r#"[{"metric":{"job":"a"},"value":[2,"0.3"]},{"metric":{"job":"b"},"value":[1,"2"]}]"#, false);
+    check("not json", "not json", false);
+}
