@@ -1,3 +1,87 @@
-//! Our own tooling.
+//! `cargo xtask …`: the one list of commands a developer and CI run. It knows the repository, not the product: nothing here is linked into `apm`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a developer's command line: it prints, and reads the real disk and clock"
+)]
 
-fn main() {}
+mod arrows;
+mod bench;
+mod bless;
+mod check;
+mod ci;
+mod coverage;
+mod journeys;
+mod licences;
+mod sh;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+/// A command: its name, what it does in one line, and the function that does it with the words behind its name.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> sh::Outcome,
+}
+
+/// Only what works stands here; `cargo xtask` prints it.
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "check",
+        about: "formatting and clippy over the whole workspace, warnings denied",
+        run: check::run,
+    },
+    Command {
+        name: "test",
+        about: "`cargo test` and the checks of this tool itself; words are passed on",
+        run: test::run,
+    },
+    Command {
+        name: "tidy",
+        about: "house rules no compiler checks: module docs, manifests, links, lengths",
+        run: tidy::run,
+    },
+    Command { name: "arrows", about: "which crate may use which; banned crates; licences", run: arrows::run },
+    Command {
+        name: "bless",
+        about: "rewrite snapshots to what is true now; look at the diff before you commit",
+        run: bless::run,
+    },
+    Command {
+        name: "tools", about: "fetch or build the real counterparts; `--only NAME…` for some", run: tools::run
+    },
+    Command {
+        name: "journeys",
+        about: "the real binary against real counterparts; words choose some",
+        run: journeys::run,
+    },
+    Command { name: "bench", about: "measure the real binary: `spine`, `spine --smoke`", run: bench::run },
+    Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
+    Command { name: "ci", about: "everything a merge must pass, stage by stage", run: ci::run },
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some(command) = words.first().and_then(|name| COMMANDS.iter().find(|command| command.name == name)) else {
+        usage();
+        return ExitCode::from(2);
+    };
+    match (command.run)(&words[1..]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask {}: {problem}", command.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() {
+    println!("usage: cargo xtask COMMAND\n");
+    for command in COMMANDS {
+        println!("  {:<10} {}", command.name, command.about);
+    }
+}

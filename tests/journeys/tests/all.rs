@@ -1,0 +1,11 @@
+//! The journeys: each module is one thing a user does from end to end, with the real `apm` and real counterparts. `cargo xtask journeys` runs them.
+#![expect(clippy::disallowed_methods, reason = "tests of the real thing: real disk, real clock")]
+
+mod bad_input;
+mod browser;
+mod exact_numbers;
+mod flask;
+mod memory;
+mod python_sdk;
+mod remote_write;
+mod syscalls;

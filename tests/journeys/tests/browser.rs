@@ -1,0 +1,107 @@
+//! The page in a real Chromium: every page of the navigation and a trace's own page draw what the APIs say, without an error on the console, a request
+//! that fails, or a serious accessibility fault; in light and dark, wide and narrow. The screenshots stay with the artefacts.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tests_journeys::{Engine, otlp, tools, wait};
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// The first page must be there at once on a slow line.
+const FIRST_LOAD_BYTES_MAX: u64 = 150_000;
+
+#[test]
+fn the_page_shows_what_the_apis_say() {
+    let engine = Engine::start("browser");
+    let trace_id = fill(&engine);
+    let trace_page = json!({"path": format!("/ui/traces/{trace_id}"), "waitFor": "[data-testid]"});
+    let pages = walk(&engine, "light", &json!({"paths": ["/ui/", trace_page]}));
+
+    let first = &pages[0];
+    assert!(text(first).contains("shop"), "the first page names the service: {}", text(first));
+    let bytes = first["transferred_bytes"].as_u64().unwrap_or(u64::MAX);
+    assert!(
+        bytes <= FIRST_LOAD_BYTES_MAX,
+        "the first page brings {bytes} bytes over the wire, at most {FIRST_LOAD_BYTES_MAX}"
+    );
+    assert!(pages.len() >= 4, "the navigation leads to traces, logs and metrics: {:?}", asked(&pages));
+    let trace = pages.iter().find(|page| page["asked"].as_str().is_some_and(|path| path.ends_with(&trace_id)));
+    let trace = text(trace.expect("the trace's page was visited"));
+    for span in ["/checkout", "charge card"] {
+        assert!(trace.contains(span), "the trace's page names its span {span}: {trace}");
+    }
+    harmless(&pages);
+}
+
+#[test]
+fn the_page_is_usable_in_the_dark_and_on_a_phone() {
+    let engine = Engine::start("browser_dark_narrow");
+    fill(&engine);
+    harmless(&walk(&engine, "dark", &json!({"paths": ["/ui/"], "dark": true, "width": 390, "height": 844})));
+}
+
+/// A minute of a small shop: traces of two spans, lines, a gauge. Gives the id of one trace.
+fn fill(engine: &Engine) -> String {
+    let now = wait::now_ns();
+    let mut spans = Vec::new();
+    for number in 1..=60 {
+        let start = now - number * SECOND_NS;
+        spans.push(otlp::span(number, "/checkout", start, 80_000_000 + number * 1_000_000));
+        let mut child = otlp::span(number, "charge card", start + 5_000_000, 40_000_000);
+        child["spanId"] = json!(format!("{:016x}", number + 1_000_000));
+        child["parentSpanId"] = json!(format!("{number:016x}"));
+        child["kind"] = json!(3);
+        if number % 10 == 0 {
+            child["status"] = json!({"code": 2, "message": "declined"});
+        }
+        spans.push(child);
+    }
+    engine.send_otlp("traces", &otlp::spans("shop", &spans)).ok();
+    let lines: Vec<(u64, String)> = (0..200)
+        .map(|number| (now - number * SECOND_NS / 4, format!("level=info msg=\"order {number} placed\"")))
+        .collect();
+    let lines: Vec<(u64, &str)> = lines.iter().map(|(time, line)| (*time, line.as_str())).collect();
+    engine.send_otlp("logs", &otlp::logs("shop", &lines)).ok();
+    let points: Vec<(u64, f64)> = (0..60).rev().map(|ago| (now - ago * SECOND_NS, (ago % 7) as f64)).collect();
+    engine.send_otlp("metrics", &otlp::gauge("shop", "queue_depth", &points)).ok();
+    wait::until("the service to be known", 30, || {
+        let services = engine.jaeger("services", &[]);
+        if services.to_string().contains("shop") { Ok(()) } else { Err(services) }
+    });
+    otlp::trace_id(10)
+}
+
+/// Visits the paths and everything the navigation leads to.
+fn walk(engine: &Engine, name: &str, wanted: &Value) -> Vec<Value> {
+    let folder = engine.artefacts().join(name);
+    std::fs::create_dir_all(&folder).expect("the artefacts' folder can be written");
+    let mut wanted = wanted.clone();
+    wanted["url"] = json!(engine.url);
+    wanted["chromium"] = json!(tools::system("chromium"));
+    wanted["folder"] = json!(folder);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/walk.cjs");
+    let output =
+        Command::new(tools::tool("node-browser")).arg(script).arg(wanted.to_string()).output().expect("node starts");
+    assert!(output.status.success(), "the walk failed: {}", String::from_utf8_lossy(&output.stderr));
+    std::fs::write(folder.join("walk.json"), &output.stdout).expect("the artefacts' folder can be written");
+    serde_json::from_slice(&output.stdout).expect("the walk prints JSON")
+}
+
+/// What must hold on every page.
+fn harmless(pages: &[Value]) {
+    for page in pages {
+        let asked = &page["asked"];
+        assert_eq!(page["errors"], json!([]), "{asked} has errors");
+        assert_eq!(page["serious"], json!([]), "{asked} shuts somebody out");
+        assert!(text(page).len() > 30, "{asked} is empty: {}", text(page));
+        assert!(page["title"].as_str().is_some_and(|title| !title.is_empty()), "{asked} has no title");
+    }
+}
+
+fn text(page: &Value) -> &str {
+    page["text"].as_str().unwrap_or_default()
+}
+
+fn asked(pages: &[Value]) -> Vec<&Value> {
+    pages.iter().map(|page| &page["asked"]).collect()
+}

@@ -1,0 +1,20 @@
+//! `cargo xtask bench`: measures the real binary and prints Markdown. Each suite is a file; `bench/README.md` keeps the last honest figures. It judges
+//! nothing: bounds live in tests.
+
+mod client;
+mod engine;
+mod otlp;
+mod protobuf;
+mod spine;
+mod write;
+
+use crate::sh;
+
+/// `spine`, with `--smoke` for a short run that only shows that everything answers.
+pub(crate) fn run(words: &[String]) -> sh::Outcome {
+    match words {
+        [suite] if suite == "spine" => spine::run(&spine::FULL),
+        [suite, smoke] if suite == "spine" && smoke == "--smoke" => spine::run(&spine::SMOKE),
+        _ => Err("say `spine`, or `spine --smoke`".into()),
+    }
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask ci`: everything a merge must pass beside the README's `cargo test`, in order from cheap to dear, the minutes of each printed. A stage
+//! is one of the other commands, so that a failure can be repeated alone. It does not know which machine it runs on.
+
+use std::time::Instant;
+
+use crate::{arrows, check, coverage, journeys, sh, test, tidy, tools};
+
+/// A newcomer's first release build on two cores must not take longer.
+const COLD_BUILD_MINUTES_MAX: f64 = 12.0;
+
+/// Runs the stages and stops at the first that fails.
+pub(crate) fn run(_: &[String]) -> sh::Outcome {
+    sh::timed("tools", || tools::run(&[]))?;
+    sh::timed("check", || check::run(&[]))?;
+    sh::timed("tidy", || tidy::run(&[]))?;
+    sh::timed("arrows", || arrows::run(&[]))?;
+    sh::timed("tests of our tooling", test::own)?;
+    sh::timed("release build", release_build)?;
+    sh::timed("journeys", || journeys::run(&[]))?;
+    sh::timed("bench smoke", bench_smoke)?;
+    sh::timed("coverage", || coverage::run(&[]))
+}
+
+/// The bench on the release build: that it runs matters here, not what it prints.
+fn bench_smoke() -> sh::Outcome {
+    let binary = target_folder()?.join("release/apm");
+    sh::run(sh::cargo().env("APM_BIN", binary).args(["xtask", "bench", "spine", "--smoke"]))
+}
+
+/// Builds the binary as the README says; the bound holds only when nothing was built before.
+pub(crate) fn release_build() -> sh::Outcome {
+    let folder = target_folder()?.join("release/.fingerprint");
+    let cold = !folder.is_dir();
+    let start = Instant::now();
+    sh::run(sh::cargo().args(["build", "--release", "-p", "app-cli"]))?;
+    let minutes = start.elapsed().as_secs_f64() / 60.0;
+    println!("release build: {minutes:.1} min, {}", if cold { "cold" } else { "with an earlier build at hand" });
+    if cold && minutes > COLD_BUILD_MINUTES_MAX {
+        return Err(format!(
+            "the cold release build took {minutes:.1} min, at most {COLD_BUILD_MINUTES_MAX}: see `cargo build --timings`, and which dependency is new"
+        ));
+    }
+    Ok(())
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_folder() -> sh::Outcome<std::path::PathBuf> {
+    let mut command = cargo_metadata::MetadataCommand::new();
+    command.current_dir(sh::root()).no_deps();
+    let metadata = command.exec().map_err(|error| format!("cargo metadata failed: {error}"))?;
+    Ok(metadata.target_directory.into())
+}

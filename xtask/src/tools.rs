@@ -1,0 +1,78 @@
+//! `cargo xtask tools`: gets the real counterparts that the journeys and benches talk to. Each is pinned, checked by hash where its registry gives
+//! one, and put into a cache outside the clone; the second call finds it there. It does not know what the tools are used for.
+
+mod browser;
+mod cache;
+mod debian;
+mod go;
+mod python;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::sh;
+use cache::Cache;
+
+/// One counterpart: its name for `--only`, and what gets it.
+struct Tool {
+    name: &'static str,
+    get: fn(&Cache) -> sh::Outcome<Got>,
+}
+
+/// What a tool turned out to be.
+struct Got {
+    version: String,
+    /// Whether it had to be built or fetched just now.
+    fresh: bool,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { name: "strace", get: |_| debian::get("strace", "strace") },
+    Tool { name: "chromium", get: |_| debian::get("chromium", "chromium") },
+    Tool { name: "browser", get: browser::get },
+    Tool { name: "python-flask", get: |cache| python::get(cache, "flask") },
+    Tool { name: "python-sdk", get: |cache| python::get(cache, "sdk") },
+    Tool { name: "prometheus", get: go::prometheus },
+];
+
+/// Gets all, or those named after `--only`. All are tried; the error names those that failed.
+pub(crate) fn run(words: &[String]) -> sh::Outcome {
+    let wanted = wanted(words)?;
+    let cache = Cache::open()?;
+    println!("cache: {}", cache.folder().display());
+    let mut failed = Vec::new();
+    for tool in wanted {
+        let start = Instant::now();
+        match (tool.get)(&cache) {
+            Ok(got) => println!(
+                "{:<14} {:<22} {:>7.1} s  {}",
+                tool.name,
+                got.version,
+                start.elapsed().as_secs_f64(),
+                if got.fresh { "built" } else { "cached" }
+            ),
+            Err(problem) => failed.push(format!("{}: {problem}", tool.name)),
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+/// The folder all of them lie in.
+pub(crate) fn folder() -> sh::Outcome<PathBuf> {
+    Ok(Cache::open()?.folder().to_path_buf())
+}
+
+fn wanted(words: &[String]) -> sh::Outcome<Vec<&'static Tool>> {
+    match words {
+        [] => Ok(TOOLS.iter().collect()),
+        [only, names @ ..] if only == "--only" && !names.is_empty() => names
+            .iter()
+            .map(|name| {
+                let all: Vec<&str> = TOOLS.iter().map(|tool| tool.name).collect();
+                let found = TOOLS.iter().find(|tool| tool.name == name);
+                found.ok_or_else(|| format!("no tool `{name}`; there are {}", all.join(", ")))
+            })
+            .collect(),
+        _ => Err("say nothing, or `--only NAME…`".into()),
+    }
+}

@@ -1,0 +1,25 @@
+//! Tools from the distribution: by name, whatever version it has; the version is printed.
+
+use super::Got;
+use crate::sh;
+
+/// The program on the PATH, installed first if it is missing and we may.
+pub(super) fn get(program: &str, package: &str) -> sh::Outcome<Got> {
+    let fresh = sh::which(program).is_none();
+    if fresh {
+        install(package).map_err(|problem| format!("{problem}: install `{package}` by hand"))?;
+    }
+    let printed = sh::output(sh::program(program).arg("--version"))?;
+    let line = printed.lines().next().unwrap_or_default();
+    // "strace -- version 6.1", "Chromium 156.0.8078.79 built on …"
+    let version = line.split(' ').find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()));
+    Ok(Got { version: version.unwrap_or(line).to_owned(), fresh })
+}
+
+fn install(package: &str) -> sh::Outcome {
+    let mut update = sh::program("apt-get");
+    let mut install = sh::program("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "-q", "--no-install-recommends", package]);
+    sh::output(update.args(["update", "-q"]))?;
+    sh::output(&mut install).map(drop)
+}
