@@ -111,7 +111,13 @@ pub trait Recipe {
     /// The launch, from what can be seen. `runtime` is `None` where it could not be asked.
     fn launch(&self, project: &Project, runtime: Option<&Runtime>, settings: &Settings) -> Launch;
     /// The variables that switch the agent on, on top of [`Launch::env`].
-    fn agent_env(&self, launch: &Launch, runtime: &Runtime, settings: &Settings, at: Places<'_>) -> Vec<(String, String)>;
+    fn agent_env(
+        &self,
+        launch: &Launch,
+        runtime: &Runtime,
+        settings: &Settings,
+        at: Places<'_>,
+    ) -> Vec<(String, String)>;
 }
 
 /// The recipe of a language, or `None` where programs run with OpenTelemetry's environment only.

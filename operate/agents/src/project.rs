@@ -75,7 +75,8 @@ pub fn wanted_files(command: &[String], top: &[String]) -> Vec<String> {
 
 fn is_manifest(name: &str) -> bool {
     let requirements = name.starts_with("requirements") && name.ends_with(".txt");
-    requirements || matches!(name, "pyproject.toml" | "Pipfile" | "setup.py" | "setup.cfg" | "manage.py" | "package.json")
+    requirements
+        || matches!(name, "pyproject.toml" | "Pipfile" | "setup.py" | "setup.cfg" | "manage.py" | "package.json")
 }
 
 /// The project's own name: `name` in pyproject.toml or package.json, else its folder's.

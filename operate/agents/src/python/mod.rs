@@ -52,10 +52,16 @@ impl Recipe for Python {
         if let Some(runtime) = runtime {
             warnings.extend(warnings_about(project, runtime, needed.iter().any(|one| one.is_server)));
         }
+        let mut env = common.env;
+        let gevent = runtime.is_some_and(|runtime| runtime.version_of("gevent").is_some());
+        if gevent && project.command.iter().any(|word| word.contains("gevent")) {
+            // A gevent server patches ssl and threading; done after the agent has imported them, it hangs or recurses.
+            env.push(("OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH".to_owned(), "patch_all".to_owned()));
+        }
         Launch {
             language: Language::Python,
             service: common.service,
-            env: common.env,
+            env,
             agent,
             packages,
             shim: SHIM.to_vec(),
@@ -65,7 +71,13 @@ impl Recipe for Python {
         }
     }
 
-    fn agent_env(&self, _launch: &Launch, runtime: &Runtime, settings: &Settings, at: Places<'_>) -> Vec<(String, String)> {
+    fn agent_env(
+        &self,
+        _launch: &Launch,
+        runtime: &Runtime,
+        settings: &Settings,
+        at: Places<'_>,
+    ) -> Vec<(String, String)> {
         let path = match settings.inherited("PYTHONPATH") {
             Some(theirs) => format!("{}:{theirs}", at.shim_dir),
             None => at.shim_dir.to_owned(),
@@ -146,4 +158,9 @@ pub fn interpreter_command(project: &Project) -> Vec<String> {
         Some(path) if crate::project::program_name(&path).contains("py") => vec![path],
         _ => vec!["python3".to_owned()],
     }
+}
+
+/// A short name for a text, the same for the same text.
+pub fn content_digest(text: &str) -> String {
+    format!("{:016x}", fnv1a(text.as_bytes()))
 }

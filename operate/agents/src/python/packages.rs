@@ -94,7 +94,8 @@ pub(super) fn declared_but_missing(project: &Project, runtime: &Runtime) -> Vec<
 /// much: it is only ever compared with the names above.
 pub(super) fn declared(project: &Project) -> Vec<String> {
     let mut names = Vec::new();
-    let is_list = |path: &str| path.ends_with(".txt") || matches!(path, "pyproject.toml" | "Pipfile" | "setup.py" | "setup.cfg");
+    let is_list =
+        |path: &str| path.ends_with(".txt") || matches!(path, "pyproject.toml" | "Pipfile" | "setup.py" | "setup.cfg");
     for (_, text) in project.contents(is_list) {
         for line in text.lines() {
             let code = line.split('#').next().unwrap_or("");

@@ -60,7 +60,9 @@ pub(super) fn effective(command: &[String]) -> Vec<&str> {
     let mut words: Vec<&str> = command.iter().map(String::as_str).collect();
     if words.len() > 2
         && words.get(1) == Some(&"run")
-        && words.first().is_some_and(|word| matches!(program_name(word).as_str(), "uv" | "poetry" | "pipenv" | "hatch" | "pdm"))
+        && words
+            .first()
+            .is_some_and(|word| matches!(program_name(word).as_str(), "uv" | "poetry" | "pipenv" | "hatch" | "pdm"))
     {
         words.drain(..2);
     }
