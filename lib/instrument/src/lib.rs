@@ -37,7 +37,7 @@ pub use health::{Dependency, health_router};
 pub use install::Instrument;
 pub use opentelemetry;
 pub use prometheus::exposition;
-pub use propagate::{context_from, context_to_text, current_trace_id, extract, inject};
+pub use propagate::{context_to_text, continue_trace, current_trace_id, extract, inject};
 pub use request_id::RequestId;
 pub use server::{HttpLayer, HttpService};
 pub use telemetry::Telemetry;

@@ -51,10 +51,15 @@ pub fn context_to_text() -> Option<String> {
     carrier.remove("traceparent")
 }
 
-/// The context that [`context_to_text`] wrote. A text that is no `traceparent` gives an empty context.
-pub fn context_from(traceparent: &str) -> Context {
+/// Makes `span` a child of the context that [`context_to_text`] wrote. Call it before the span is entered. A text that
+/// is no `traceparent` changes nothing.
+pub fn continue_trace(span: &tracing::Span, traceparent: &str) {
     let carrier = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
-    TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
+    if context.span().span_context().is_valid() {
+        // Refused only when telemetry is switched off; then there is nothing to continue.
+        let _ = span.set_parent(context);
+    }
 }
 
 /// The current trace's id as 32 hex digits, for an error page or an answer. `None` outside a trace.
