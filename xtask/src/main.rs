@@ -15,6 +15,7 @@ mod coverage;
 mod journeys;
 mod licences;
 mod sh;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -61,6 +62,11 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "bench", about: "measure the real binary: `spine`, `spine --smoke`", run: bench::run },
     Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
+    Command {
+        name: "soak",
+        about: "long sweeps: `kills [N]`, kill -9 under load N times on the same data",
+        run: soak::run,
+    },
     Command { name: "ci", about: "everything a merge must pass, stage by stage", run: ci::run },
 ];
 

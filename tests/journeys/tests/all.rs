@@ -5,6 +5,7 @@ mod bad_input;
 mod browser;
 mod exact_numbers;
 mod flask;
+mod kill_under_load;
 mod memory;
 mod python_sdk;
 mod remote_write;
