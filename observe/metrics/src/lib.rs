@@ -1,1 +1,26 @@
-//! The time series store.
+//! The time series store: log, head in memory, columnar segments, retention.
+//!
+//! A [`MetricStore`] is a single-threaded state machine over a `World`: the same calls on the same world do the same, so a
+//! crash test is a seed. It starts no threads, knows no query language and no wire format; threads, timers and the sync
+//! of many writers at once stand above it.
+
+mod append;
+mod bits;
+mod chunk;
+mod column;
+mod flush;
+mod head;
+mod histogram;
+mod index;
+mod points;
+mod read;
+mod record;
+mod segment;
+mod settings;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tombstone;
+
+pub use settings::Settings;
+pub use store::{MetricStore, ReplayReport};

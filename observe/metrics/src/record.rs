@@ -1,0 +1,108 @@
+//! Payloads of the log's records: what a metric write leaves there. See `docs/formats/metric-segment.md`.
+//! Series are named by numbers that a `Series` record of the log defines before their first use; a later definition of
+//! the same number replaces it.
+
+use base_signal::{Exemplar, Labels, LabelsRef, Metadata, NativeHistogram};
+use observe_block::codec::{self, Malformed, Reader};
+use observe_block::{FrameBuilder, Record, RecordKind};
+
+use crate::histogram;
+
+type Result<T> = std::result::Result<T, Malformed>;
+
+/// Collects one write; each kind becomes one record.
+#[derive(Default)]
+pub(crate) struct WriteRecords {
+    series: Vec<u8>,
+    samples: Vec<u8>,
+    histograms: Vec<u8>,
+    exemplars: Vec<u8>,
+    metadata: Vec<u8>,
+    created: Vec<u8>,
+}
+
+impl WriteRecords {
+    pub(crate) fn series(&mut self, id: u32, labels: LabelsRef<'_>) {
+        codec::put_varint(&mut self.series, u64::from(id));
+        codec::put_bytes(&mut self.series, labels.as_bytes());
+    }
+
+    pub(crate) fn sample(&mut self, id: u32, time_ms: i64, bits: u64) {
+        codec::put_varint(&mut self.samples, u64::from(id));
+        codec::put_zigzag(&mut self.samples, time_ms);
+        codec::put_u64(&mut self.samples, bits);
+    }
+
+    pub(crate) fn histogram(&mut self, id: u32, time_ms: i64, encoded: &[u8]) {
+        codec::put_varint(&mut self.histograms, u64::from(id));
+        codec::put_zigzag(&mut self.histograms, time_ms);
+        self.histograms.extend_from_slice(encoded);
+    }
+
+    pub(crate) fn exemplar(&mut self, id: u32, exemplar: &Exemplar) {
+        codec::put_varint(&mut self.exemplars, u64::from(id));
+        histogram::put_exemplar(&mut self.exemplars, exemplar);
+    }
+
+    pub(crate) fn metadata(&mut self, family: &str, metadata: &Metadata) {
+        histogram::put_metadata(&mut self.metadata, family, metadata);
+    }
+
+    pub(crate) fn created(&mut self, id: u32, time_ms: i64) {
+        codec::put_varint(&mut self.created, u64::from(id));
+        codec::put_zigzag(&mut self.created, time_ms);
+    }
+
+    /// Moves what was collected into a frame; series first, as the others refer to them.
+    pub(crate) fn finish(self, tenant: &str, frame: &mut FrameBuilder) {
+        let parts = [
+            (RecordKind::Series, self.series),
+            (RecordKind::Samples, self.samples),
+            (RecordKind::NativeHistograms, self.histograms),
+            (RecordKind::Exemplars, self.exemplars),
+            (RecordKind::Metadata, self.metadata),
+            (RecordKind::CreatedTimestamps, self.created),
+        ];
+        for (kind, payload) in parts.into_iter().filter(|(_, payload)| !payload.is_empty()) {
+            frame.record(kind, tenant, &payload);
+        }
+    }
+}
+
+/// One entry of a record read back.
+pub(crate) enum Entry {
+    Series(u32, Labels),
+    Sample(u32, i64, u64),
+    Histogram(u32, i64, Box<NativeHistogram>),
+    Exemplar(u32, Exemplar),
+    Metadata(String, Metadata),
+    Created(u32, i64),
+}
+
+/// Calls `each` for every entry. Records of kinds that metrics do not write are left alone.
+pub(crate) fn read(record: &Record<'_>, mut each: impl FnMut(Entry)) -> Result<()> {
+    let mut reader = Reader::new(record.payload);
+    while !reader.is_empty() {
+        let entry = match record.kind {
+            RecordKind::Series => Entry::Series(reader.varint_u32("series")?, histogram::take_labels(&mut reader)?),
+            RecordKind::Samples => {
+                Entry::Sample(reader.varint_u32("series")?, reader.zigzag("time")?, reader.u64("value")?)
+            }
+            RecordKind::NativeHistograms => {
+                let (id, time_ms) = (reader.varint_u32("series")?, reader.zigzag("time")?);
+                Entry::Histogram(id, time_ms, Box::new(histogram::take_histogram(&mut reader)?))
+            }
+            RecordKind::Exemplars => {
+                Entry::Exemplar(reader.varint_u32("series")?, histogram::take_exemplar(&mut reader)?)
+            }
+            RecordKind::Metadata => {
+                let (family, metadata) = histogram::take_metadata(&mut reader)?;
+                Entry::Metadata(family, metadata)
+            }
+            RecordKind::CreatedTimestamps => Entry::Created(reader.varint_u32("series")?, reader.zigzag("time")?),
+            _ => return Ok(()),
+        };
+        each(entry);
+    }
+    Ok(())
+}
