@@ -1,0 +1,44 @@
+// What the engine says of itself, asked every few seconds; whether it can be reached at all. Knows no page.
+import { status, type Status } from './api/apm';
+import { asApiError, type ApiError } from './api/http';
+import { setSkew } from './time.svelte';
+
+const state = $state<{ status: Status | null; error: ApiError | null }>({ status: null, error: null });
+
+export const engine = {
+  get status() { return state.status; },
+  get error() { return state.error; },
+  /** True when no signal has ever arrived: then the page shows how to send the first one. */
+  get empty() {
+    const s = state.status?.signals;
+    return !!s && !s.traces?.first_seen && !s.logs?.first_seen && !s.metrics?.first_seen;
+  },
+  /** Where an app sends OTLP over HTTP: the listener of its own, or the one port, which takes it too. */
+  get otlpUrl() {
+    const at = state.status?.listeners.find((l) => /otlp.*http/i.test(l.name))?.address;
+    return at ? `http://${reachable(at)}` : origin();
+  },
+  get url() { return state.status?.url || origin(); },
+};
+const origin = () => location.origin;
+/** An address to type: a listener on every interface is reached by the host the page came from. */
+const reachable = (address: string) => address.replace(/^(0\.0\.0\.0|\[::\]):/, `${location.hostname}:`);
+
+async function ask() {
+  try {
+    state.status = await status();
+    state.error = null;
+    setSkew(state.status.now);
+  } catch (error) {
+    state.error = asApiError(error);
+  }
+}
+/** Call once, in the root component. Asks oftener while waiting for the first signal. */
+export function watchEngine() {
+  $effect(() => {
+    const every = engine.empty || state.error ? 2000 : 5000;
+    const id = setInterval(() => { if (!document.hidden) void ask(); }, every);
+    return () => clearInterval(id);
+  });
+  void ask();
+}
