@@ -4,6 +4,8 @@
 mod client;
 mod engine;
 mod otlp;
+mod peer;
+mod process;
 mod protobuf;
 mod spine;
 mod write;

@@ -31,7 +31,16 @@ pub(crate) fn run(_: &[String]) -> sh::Outcome {
         "--timeout",
         "600",
     ]);
-    command.args(["--exclude-files", "xtask/*", "--exclude-files", "tests/*", "--exclude-files", "*/tests/*"]);
+    command.args([
+        "--exclude-files",
+        "xtask/*",
+        "--exclude-files",
+        "tests/*",
+        "--exclude-files",
+        "*/tests/*",
+        "--exclude-files",
+        "*tests.rs",
+    ]);
     command.arg("--output-dir").arg(&report).arg("--target-dir").arg(cache.join("coverage-target"));
     sh::run(&mut command)?;
 

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod http;
 pub mod otlp;
 pub mod peer;
+pub mod prometheus;
 pub mod tools;
 pub mod wait;
 

@@ -7,6 +7,7 @@ mod exact_numbers;
 mod flask;
 mod kill_under_load;
 mod memory;
+mod promql;
 mod python_sdk;
 mod remote_write;
 mod syscalls;

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
-use tests_journeys::{Engine, Peer, http, peer, tools, wait};
+use tests_journeys::prometheus::{Prometheus, alike};
+use tests_journeys::{Engine, tools};
 
 /// Seconds of data the questions look back on.
 const HISTORY_S: f64 = 20.0;
@@ -23,20 +23,9 @@ fn prometheus_writes_version_2_and_promtool_reads_the_same() {
 
 fn check(journey: &str, message: &str) {
     let engine = Engine::start(journey);
-    let (prometheus, url) = start_prometheus(&engine, message);
-
-    wait::until("some seconds of samples in Prometheus", 90, || {
-        let count = number(&url, "count_over_time(up{job=\"prometheus\"}[5m])").unwrap_or(0.0);
-        if count >= HISTORY_S { Ok(()) } else { Err(count) }
-    });
-    // A moment that both have passed, so that the answers are about the same samples.
-    let at = wait::now_s();
-    wait::until("our copy to reach that moment", 60, || {
-        let seen = number(&engine.url, "timestamp(up{job=\"prometheus\"})").unwrap_or(0.0);
-        if seen > at + 1.0 { Ok(()) } else { Err((seen, at, prometheus.printed())) }
-    });
-    // Prometheus itself appends a scrape some milliseconds after its timestamp.
-    std::thread::sleep(Duration::from_millis(500));
+    let prometheus = Prometheus::start(&engine, message);
+    let at = prometheus.wait_for_history(&engine, HISTORY_S);
+    let url = prometheus.url.clone();
 
     let time = format!("--time={at:.3}");
     for query in [
@@ -74,43 +63,16 @@ fn our_job(query: &str) -> String {
     }
 }
 
-fn start_prometheus(engine: &Engine, message: &str) -> (Peer, String) {
-    let port = peer::free_port();
-    let home = engine.artefacts();
-    let config = format!(
-        "global: {{ scrape_interval: 1s }}\n\
-         scrape_configs:\n- job_name: prometheus\n  static_configs: [{{ targets: ['127.0.0.1:{port}'] }}]\n\
-         remote_write:\n- url: {}/api/v1/write\n  protobuf_message: {message}\n  queue_config: {{ batch_send_deadline: 500ms }}\n",
-        engine.url
-    );
-    let file = home.join("prometheus.yml");
-    std::fs::write(&file, config).expect("the artefacts' folder can be written");
-    let mut command = Command::new(tools::tool("prometheus"));
-    command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address=127.0.0.1:{port}"));
-    command.arg(format!("--storage.tsdb.path={}", engine.home().join("prometheus").display()));
-    // Version 2 carries metadata with each series, which Prometheus keeps only with this feature.
-    command.arg("--enable-feature=metadata-wal-records");
-    let mut prometheus = Peer::start(&mut command, home.join("prometheus.log"));
-    let url = format!("http://127.0.0.1:{port}");
-    wait::until("Prometheus to be ready", 60, || {
-        assert!(prometheus.ended().is_none(), "Prometheus ended:\n{}", prometheus.printed());
-        http::try_get(&format!("{url}/-/ready"), &[])
-            .and_then(|reply| if reply.status == 200 { Ok(()) } else { Err(reply.text()) })
-    });
-    (prometheus, url)
-}
-
-fn number(url: &str, query: &str) -> Option<f64> {
-    let answer = http::get(&format!("{url}/api/v1/query"), &[("query", query)]).ok().json();
-    answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
-}
-
 /// promtool's answer from us is promtool's answer from Prometheus.
 fn same(engine: &Engine, url: &str, options: &[&str], rest: &[&str]) {
     let ours = ask(&engine.url, options, rest);
     let theirs = ask(url, options, rest);
     assert!(theirs != "[]" && !theirs.is_empty(), "Prometheus has no answer to {options:?} {rest:?}");
-    if alike(&parsed(&ours), &parsed(&theirs)) {
+    if let (Some(ours), Some(theirs)) = (parsed(&ours), parsed(&theirs)) {
+        assert!(
+            alike(&ours, &theirs),
+            "promtool query {options:?} {rest:?}\n--- apm\n{ours}\n--- Prometheus\n{theirs}"
+        );
         return;
     }
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
@@ -129,49 +91,7 @@ fn ask(url: &str, options: &[&str], rest: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or(Value::Null)
-}
-
-/// Equal, whatever the order of a vector; numbers up to the last bits, because a sum may be taken in another order.
-fn alike(ours: &Value, theirs: &Value) -> bool {
-    match (ours, theirs) {
-        (Value::Null, Value::Null) => false,
-        (Value::Array(ours), Value::Array(theirs)) => {
-            let sorted = |values: &[Value]| {
-                let mut values: Vec<&Value> = values.iter().collect();
-                values.sort_by_key(|value| value["metric"].to_string());
-                values.into_iter().cloned().collect::<Vec<Value>>()
-            };
-            let (ours, theirs) = (sorted(ours), sorted(theirs));
-            ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(ours, theirs)| alike(ours, theirs))
-        }
-        (Value::Object(ours), Value::Object(theirs)) => {
-            ours.len() == theirs.len()
-                && ours.iter().all(|(key, value)| theirs.get(key).is_some_and(|other| alike(value, other)))
-        }
-        (Value::String(ours), Value::String(theirs)) => ours == theirs || close(ours.parse().ok(), theirs.parse().ok()),
-        (ours, theirs) => ours == theirs,
-    }
-}
-
-fn close(ours: Option<f64>, theirs: Option<f64>) -> bool {
-    match (ours, theirs) {
-        (Some(ours), Some(theirs)) => (ours - theirs).abs() <= 1e-12 * ours.abs().max(theirs.abs()),
-        _ => false,
-    }
-}
-
-#[test]
-fn the_comparison_sees_a_difference() {
-    let check = |ours: &str, theirs: &str, same: bool| {
-        assert_eq!(alike(&parsed(ours), &parsed(theirs)), same, "{ours} {theirs}")
-    };
-    let one = r#"[{"metric":{"job":"a"},"value":[1,"0.30000000000000004"]},{"metric":{"job":"b"},"value":[1,"2"]}]"#;
-    check(one, one, true);
-    check(one, r#"[{"metric":{"job":"b"},"value":[1,"2"]},{"metric":{"job":"a"},"value":[1,"0.3"]}]"#, true);
-    check(one, r#"[{"metric":{"job":"a"},"value":[1,"0.3001"]},{"metric":{"job":"b"},"value":[1,"2"]}]"#, false);
-    check(one, r#"[{"metric":{"job":"a"},"value":[1,"0.3"]}]"#, false);
-    check(one, r#"[{"metric":{"job":"a"},"value":[2,"0.3"]},{"metric":{"job":"b"},"value":[1,"2"]}]"#, false);
-    check("not json", "not json", false);
+/// promtool prints JSON for queries, and plain lines for labels.
+fn parsed(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok()
 }

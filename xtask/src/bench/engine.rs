@@ -1,17 +1,18 @@
-//! The engine under measure: started in a temporary folder, looked at through /proc. It knows no protocol.
+//! The engine under measure, started in a temporary folder. It knows no protocol but the question whether it is ready.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::Client;
+use super::process::Process;
 
 /// A running `apm up`; killed when dropped.
 pub(super) struct Engine {
-    child: Child,
+    pub(super) process: Process,
     /// Where everything is asked.
     pub(super) url: String,
     /// Where OTLP goes.
@@ -39,10 +40,14 @@ impl Engine {
         ]);
         command.arg(home.path().join("data")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let start = Instant::now();
-        let child = command.spawn().map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        let mut engine = Self { child, url: String::new(), otlp_http: String::new(), ready_ms: 0.0 };
+        let mut engine = Self {
+            process: Process::start(&mut command)?,
+            url: String::new(),
+            otlp_http: String::new(),
+            ready_ms: 0.0,
+        };
         while start.elapsed() < Duration::from_secs(60) {
-            if let Some(status) = engine.child.try_wait().map_err(|error| error.to_string())? {
+            if let Some(status) = engine.process.ended()? {
                 return Err(format!("{} ended with {status}", program.display()));
             }
             if engine.is_ready(&engines) {
@@ -67,35 +72,9 @@ impl Engine {
         reply.is_ok_and(|reply| reply.status == 200)
     }
 
-    /// Resident memory in MB (10^6 bytes).
-    pub(super) fn memory_mb(&self) -> Option<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kib| kib * 1024.0 / 1e6)
-    }
-
-    /// CPU seconds of all its threads, user and system, since it started. proc(5): fields 14 and 15 in ticks of 1/100 s, counted behind the name,
-    /// which may hold spaces.
-    pub(super) fn cpu_s(&self) -> Option<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-        Some((fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?) / 100.0)
-    }
-
     /// SIGKILL.
-    pub(super) fn kill(mut self) {
-        self.stop();
-    }
-
-    fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.stop();
+    pub(super) fn kill(self) {
+        drop(self);
     }
 }
 

@@ -9,6 +9,8 @@ use tempfile::TempDir;
 
 use super::client::{Client, Reply};
 use super::engine::Engine;
+use super::peer::Prometheus;
+use super::process::Process;
 use super::{otlp, write};
 use crate::{ci, sh};
 
@@ -38,12 +40,12 @@ pub(super) fn run(size: &Size) -> sh::Outcome {
     let home = folder()?;
     let engine = Engine::start(&program, &home)?;
     std::thread::sleep(Duration::from_secs(size.idle_s));
-    let cpu = engine.cpu_s().unwrap_or(0.0);
-    row(&format!("memory at rest after {} s", size.idle_s), engine.memory_mb(), "MB");
+    let cpu = engine.process.cpu_s().unwrap_or(0.0);
+    row(&format!("memory at rest after {} s", size.idle_s), engine.process.memory_mb(), "MB");
     row("CPU while at rest, start included", Some(cpu), "s");
     visible(&engine, size)?;
     sustained(&engine, size)?;
-    row("memory after the load", engine.memory_mb(), "MB");
+    row("memory after the load", engine.process.memory_mb(), "MB");
     engine.kill();
     let again = Engine::start(&program, &home)?;
     row("start to ready after kill -9 under that data", Some(again.ready_ms), "ms");
@@ -141,24 +143,32 @@ fn sustained(engine: &Engine, size: &Size) -> sh::Outcome {
     let protobuf = "content-type: application/x-protobuf\r\n";
     let (url, each, senders) = (engine.otlp_http.as_str(), otlp::BATCH, SENDERS);
     let bodies = numbers().map(|number| otlp::spans(number, now)).collect();
-    load(engine, Load { url, path: "/v1/traces", headers: protobuf, bodies, unit: "spans", each, senders })?;
+    load(&engine.process, &Load { url, path: "/v1/traces", headers: protobuf, bodies, unit: "spans", each, senders })?;
     let bodies = numbers().map(|number| otlp::lines(number, now - (size.requests - number) * 1_000_000)).collect();
-    load(engine, Load { url, path: "/v1/logs", headers: protobuf, bodies, unit: "lines", each, senders })?;
+    load(&engine.process, &Load { url, path: "/v1/logs", headers: protobuf, bodies, unit: "lines", each, senders })?;
     let headers = "content-type: application/x-protobuf\r\ncontent-encoding: snappy\r\nx-prometheus-remote-write-version: 0.1.0\r\n";
     let scrapes = numbers().map(|number| write::scrape(number, now / 1_000_000 - (size.requests - number) * 1000));
     let bodies = scrapes.collect::<Result<Vec<_>, String>>()?;
     // The samples of one series must come in order, so one sender.
     let (url, each) = (engine.url.as_str(), write::SERIES);
-    load(engine, Load { url, path: "/api/v1/write", headers, bodies, unit: "samples", each, senders: 1 })
+    let mut samples = Load { url, path: "/api/v1/write", headers, bodies, unit: "samples", each, senders: 1 };
+    load(&engine.process, &samples)?;
+    // The peer acknowledges from memory, before anything is synced; its figures are read with that in mind.
+    let home = folder()?;
+    let peer = Prometheus::start(&home)?;
+    (samples.url, samples.unit) = (&peer.url, "samples (Prometheus)");
+    load(&peer.process, &samples)?;
+    row("memory after the load (Prometheus, samples only)", peer.process.memory_mb(), "MB");
+    Ok(())
 }
 
-/// Sends all bodies and prints how many items a second, and a CPU second of the engine, it took.
-fn load(engine: &Engine, load: Load<'_>) -> sh::Outcome {
-    let (cpu, start) = (engine.cpu_s().unwrap_or(0.0), Instant::now());
+/// Sends all bodies and prints how many items a second, and a CPU second of the server, it took.
+fn load(process: &Process, load: &Load<'_>) -> sh::Outcome {
+    let (cpu, start) = (process.cpu_s().unwrap_or(0.0), Instant::now());
     let (report, reports) = mpsc::channel();
     std::thread::scope(|scope| {
         for first in 0..load.senders {
-            let (report, load) = (report.clone(), &load);
+            let report = report.clone();
             scope.spawn(move || {
                 let sent = Client::connect(load.url).and_then(|mut client| {
                     let mut share = load.bodies.iter().skip(first).step_by(load.senders);
@@ -170,16 +180,16 @@ fn load(engine: &Engine, load: Load<'_>) -> sh::Outcome {
     });
     drop(report);
     reports.iter().collect::<Result<Vec<()>, String>>()?;
-    let (wall, cpu) = (start.elapsed().as_secs_f64(), engine.cpu_s().unwrap_or(0.0) - cpu);
+    let (wall, cpu) = (start.elapsed().as_secs_f64(), process.cpu_s().unwrap_or(0.0) - cpu);
     let Load { bodies, unit, each, .. } = load;
-    let items = bodies.len() as f64 * each as f64;
+    let items = bodies.len() as f64 * *each as f64;
     let bytes = bodies.iter().map(Vec::len).sum::<usize>() / bodies.len().max(1);
     row(
         &format!("{unit}: {items} in requests of {each}, {bytes} bytes each"),
         Some(items / wall),
         &format!("{unit}/s"),
     );
-    row(&format!("{unit}: the same for the engine's CPU"), Some(items / cpu.max(0.01)), &format!("{unit}/CPU s"));
+    row(&format!("{unit}: the same for the server's CPU"), Some(items / cpu.max(0.01)), &format!("{unit}/CPU s"));
     Ok(())
 }
 
