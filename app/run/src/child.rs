@@ -30,7 +30,11 @@ impl Child {
         let Some((program, arguments)) = command.split_first() else { return Err(RunError::NoCommand) };
         let own_group = !std::io::stdin().is_terminal();
         let mut starting = tokio::process::Command::new(program);
-        starting.args(arguments).current_dir(cwd).envs(env.iter().map(|(name, value)| (name, value)));
+        starting
+            .args(arguments)
+            .current_dir(cwd)
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .kill_on_drop(true);
         if own_group {
             starting.process_group(0);
         }

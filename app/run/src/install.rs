@@ -38,8 +38,8 @@ pub(crate) async fn ensure(
     cache: &Path,
     busy: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Installed, String> {
-    let libc = if cfg!(target_env = "musl") { "musl" } else { "any" };
-    let platform = format!("{}-{}-{libc}", std::env::consts::OS, std::env::consts::ARCH);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+    let platform: String = interpreter.runtime.abi.chars().map(plain).collect();
     let home =
         cache.join("agents/python").join(format!("{}-{platform}-{}", interpreter.runtime.tag(), python::lock_digest()));
     let agent_dir = home.join(python::set_digest(&launch.packages));

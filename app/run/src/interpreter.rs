@@ -14,7 +14,7 @@ const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Written for Python 3.8 and newer; an older one fails here and is run without an agent.
 const PROBE: &str = r#"
-import json, sys
+import json, platform, sys, sysconfig
 from importlib.metadata import distributions
 installed = {}
 for one in distributions():
@@ -22,12 +22,14 @@ for one in distributions():
     if name:
         installed.setdefault(name, one.version)
 print("\nAPM-PROBE:" + json.dumps({
+    "abi": "%s-%s" % (sysconfig.get_config_var("SOABI") or sysconfig.get_platform(), platform.machine()),
     "executable": sys.executable, "base": getattr(sys, "_base_executable", "") or "",
     "implementation": sys.implementation.name, "version": list(sys.version_info[:2]), "installed": installed}))
 "#;
 
 #[derive(Debug, Deserialize)]
 struct Answer {
+    abi: String,
     executable: String,
     base: String,
     implementation: String,
@@ -80,6 +82,7 @@ pub(crate) async fn probe(command: &[String], cwd: &Path) -> Result<Interpreter,
         implementation: answer.implementation,
         major: answer.version.0,
         minor: answer.version.1,
+        abi: answer.abi,
         executable: answer.executable,
         installed,
     };

@@ -16,8 +16,16 @@ const POLL: Duration = Duration::from_millis(500);
 const ENGINE_PATIENCE: Duration = Duration::from_secs(3);
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// A sentence for the person.
-pub(crate) type Line = (Tone, String);
+/// What the supervisor hears while the program runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A sentence for the person.
+    Line(Tone, String),
+    /// The sentence that names the first trace.
+    Arrived(String),
+    /// The program restarts itself on change: its reloader's name.
+    Reloader(String),
+}
 
 /// Whether an agent was put into the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,11 +136,11 @@ fn remedy(facts: &Facts) -> &'static str {
 }
 
 /// Looks until the first trace is found, and says what happens on the way.
-pub(crate) async fn watch(search: Search, mut status: Status, out: Sender<Line>) {
+pub(crate) async fn watch(search: Search, mut status: Status, out: Sender<News>) {
     let client = match reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build() {
         Ok(client) => client,
         Err(error) => {
-            let _ = out.send((Tone::Warning, format!("The first trace cannot be looked for: {error}"))).await;
+            let _ = out.send(News::Line(Tone::Warning, format!("The first trace cannot be looked for: {error}"))).await;
             return;
         }
     };
@@ -154,7 +162,7 @@ pub(crate) async fn watch(search: Search, mut status: Status, out: Sender<Line>)
                     search.api_url.trim_end_matches('/'),
                     trace.id
                 );
-                let _ = out.send((Tone::Good, text)).await;
+                let _ = out.send(News::Arrived(text)).await;
                 return;
             }
             Ok(None) => facts.engine_trouble = None,
@@ -165,14 +173,14 @@ pub(crate) async fn watch(search: Search, mut status: Status, out: Sender<Line>)
             && begun.elapsed() >= ENGINE_PATIENCE
         {
             said_engine = true;
-            let _ = out.send((Tone::Warning, trouble.clone())).await;
+            let _ = out.send(News::Line(Tone::Warning, trouble.clone())).await;
         }
         if begun.elapsed() >= search.timeout {
             facts.otlp_listens = listens(&search.otlp_endpoint).await;
             let reason = diagnose(&facts, &search);
             let engine_already = said_engine && facts.engine_trouble.is_some();
             if said_reason.as_ref() != Some(&reason) && !engine_already {
-                if out.send((Tone::Warning, reason.clone())).await.is_err() {
+                if out.send(News::Line(Tone::Warning, reason.clone())).await.is_err() {
                     return;
                 }
                 said_reason = Some(reason);
@@ -183,24 +191,22 @@ pub(crate) async fn watch(search: Search, mut status: Status, out: Sender<Line>)
 }
 
 /// Takes in one line of the agent's; what the person should hear of it at once.
-fn learn(said: Said, facts: &mut Facts) -> Option<Line> {
+fn learn(said: Said, facts: &mut Facts) -> Option<News> {
     match said {
-        Said::Started { skipped, .. } => {
+        Said::Started { outside } => {
             let first = !facts.started;
             facts.started = true;
-            // A library that is absent is no news; one at a version the agent does not know is.
-            let gaps: Vec<&str> =
-                skipped.values().filter(|why| why.contains("installed version")).map(String::as_str).collect();
-            (first && !gaps.is_empty()).then(|| (Tone::Warning, format!("Not traced: {}", gaps.join(" "))))
+            let gaps: Vec<String> = outside.into_values().collect();
+            (first && !gaps.is_empty()).then(|| News::Line(Tone::Warning, format!("Not traced: {}", gaps.join("; "))))
         }
         Said::Disabled { reason, clash } => {
             let first = facts.disabled.is_none();
             facts.clash = clash;
             facts.disabled = Some(reason.clone());
             let text = format!("The agent stood down: {reason}. The program runs without it.{}", remedy(facts));
-            first.then_some((Tone::Warning, text))
+            first.then_some(News::Line(Tone::Warning, text))
         }
-        Said::Span { .. } => {
+        Said::Span => {
             facts.span_made = true;
             None
         }
@@ -208,7 +214,8 @@ fn learn(said: Said, facts: &mut Facts) -> Option<Line> {
             facts.export_failed = Some(reason);
             None
         }
-        Said::Other => None,
+        Said::Reloader { name } => Some(News::Reloader(name)),
+        Said::Crashed { .. } | Said::Other => None,
     }
 }
 
@@ -218,7 +225,8 @@ struct Trace {
     name: String,
 }
 
-/// Jaeger's query API, `GET /api/traces`: `{"data": [{"traceID", "spans": [{"operationName", "startTime"}]}]}`, times in µs.
+/// Jaeger's query API, `GET /api/traces`: `{"data": [{"traceID", "spans": [{"operationName", "startTime", "references"}]}]}`,
+/// times in µs; a root has no references.
 #[derive(Debug, Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -239,6 +247,8 @@ struct FoundSpan {
     name: String,
     #[serde(rename = "startTime", default)]
     start_us: u64,
+    #[serde(default)]
+    references: Vec<serde::de::IgnoredAny>,
 }
 
 async fn first_trace(client: &reqwest::Client, search: &Search) -> Result<Option<Trace>, String> {
@@ -284,11 +294,11 @@ async fn first_trace(client: &reqwest::Client, search: &Search) -> Result<Option
     }
     let strange = || format!("{} is no engine that serves traces: its answer was not understood.", search.api_url);
     let answer: Answer = serde_json::from_slice(&body).map_err(|_| strange())?;
-    Ok(answer.data.into_iter().find_map(|found| newest_root(found, search.since_us)))
+    Ok(answer.data.into_iter().find_map(|found| root_of(found, search.since_us)))
 }
 
-fn newest_root(found: Found, since_us: u64) -> Option<Trace> {
-    let root = found.spans.into_iter().min_by_key(|span| span.start_us)?;
+fn root_of(found: Found, since_us: u64) -> Option<Trace> {
+    let root = found.spans.into_iter().min_by_key(|span| (!span.references.is_empty(), span.start_us))?;
     (root.start_us >= since_us).then_some(Trace { id: found.trace_id, name: root.name })
 }
 

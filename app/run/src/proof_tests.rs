@@ -70,7 +70,7 @@ async fn engine(status: &'static str, body: &'static str) -> String {
     url
 }
 
-async fn first_line(url: &str) -> Line {
+async fn first_line(url: &str) -> News {
     let folder = tempfile::tempdir().unwrap();
     let (sender, mut lines) = tokio::sync::mpsc::channel(4);
     let status = Status::new(&folder.path().join("none.jsonl"));
@@ -82,25 +82,25 @@ async fn first_line(url: &str) -> Line {
 
 #[tokio::test]
 async fn the_first_trace_is_linked() {
-    let found = r#"{"data":[{"traceID":"abc","spans":[{"operationName":"SELECT","startTime":2100},{"operationName":"GET /cart","startTime":2000}]}]}"#;
+    let found = r#"{"data":[{"traceID":"abc","spans":[{"operationName":"SELECT","startTime":1900,"references":[{"refType":"CHILD_OF","traceID":"abc","spanID":"1"}]},{"operationName":"GET /cart","startTime":2000}]}]}"#;
     let url = engine("200 OK", found).await;
-    assert_eq!(first_line(&url).await, (Tone::Good, format!("First trace: GET /cart {url}/ui/traces/abc")));
+    assert_eq!(first_line(&url).await, News::Arrived(format!("First trace: GET /cart {url}/ui/traces/abc")));
 }
 
 #[tokio::test]
 async fn a_trace_of_an_earlier_launch_proves_nothing() {
     let url =
         engine("200 OK", r#"{"data":[{"traceID":"abc","spans":[{"operationName":"GET /","startTime":999}]}]}"#).await;
-    let (tone, text) = first_line(&url).await;
-    assert_eq!(tone, Tone::Warning, "{text}");
+    let news = first_line(&url).await;
+    assert!(matches!(news, News::Line(Tone::Warning, _)), "{news:?}");
 }
 
 #[tokio::test]
 async fn an_engine_that_refuses_is_named() {
     let url = engine("401 Unauthorized", "").await;
-    let (tone, text) = first_line(&url).await;
-    assert!(tone == Tone::Warning && text.contains("asks for a token (401)"), "{text}");
+    let News::Line(Tone::Warning, text) = first_line(&url).await else { panic!("no warning") };
+    assert!(text.contains("asks for a token (401)"), "{text}");
     let url = engine("200 OK", "<html>").await;
-    let (_, text) = first_line(&url).await;
+    let News::Line(Tone::Warning, text) = first_line(&url).await else { panic!("no warning") };
     assert!(text.contains("is no engine that serves traces"), "{text}");
 }

@@ -16,20 +16,26 @@ const BYTES_MAX: u64 = 4 * 1024 * 1024;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Said {
     Started {
-        instrumented: Vec<String>,
+        /// Libraries present at a version the agent does not know, in words, by instrumentation.
         #[serde(default)]
-        skipped: BTreeMap<String, String>,
+        outside: BTreeMap<String, String>,
     },
     Disabled {
         reason: String,
         #[serde(default)]
         clash: bool,
     },
-    Span {
-        name: String,
-    },
+    Span,
     ExportFailed {
         reason: String,
+    },
+    /// The program turned out to restart itself on change.
+    Reloader {
+        name: String,
+    },
+    /// An exception ended a process; `agent`: frames of the agent were on its stack.
+    Crashed {
+        agent: bool,
     },
     #[serde(other)]
     Other,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use operate_agents::{Agent, Language, Launch, Places, Settings, detect, python, recipe};
+use rustix::process::Signal;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -13,9 +14,9 @@ use tokio::time::Instant;
 use crate::child::{Child, exit_code};
 use crate::install::{cache_dir, ensure};
 use crate::interpreter::probe;
-use crate::proof::{Carried, Line, Search, watch as prove};
+use crate::proof::{Carried, News, Search, watch as prove};
 use crate::signals::Signals;
-use crate::status::Status;
+use crate::status::{Said, Status};
 use crate::watch::Changes;
 use crate::{Report, RunError, RunOptions, Tone, commit, project};
 
@@ -119,14 +120,17 @@ async fn prepare(options: &RunOptions, voice: &mut Voice<'_>) -> Result<Plan, Ru
     match &carried {
         Carried::EnvironmentOnly { why } => voice.say(
             Tone::Warning,
-            &format!("{}: the program runs without an agent, with OpenTelemetry's environment only.", capital(why)),
+            &format!("{}. The program runs without an agent, with OpenTelemetry's environment only.", capital(why)),
         ),
         Carried::Agent { instruments } => {
             let what =
                 if instruments.is_empty() { "outgoing calls and logs".to_owned() } else { instruments.join(", ") };
             voice.say(
                 Tone::Info,
-                &format!("{} is watched ({what}); telemetry goes to {}", launch.service, settings.otlp_endpoint),
+                &format!(
+                    "{} starts with the agent for {what}; telemetry goes to {}",
+                    launch.service, settings.otlp_endpoint
+                ),
             );
         }
     }
@@ -170,9 +174,15 @@ impl Supervisor<'_> {
                         child.pass(signal);
                     }
                     changed = next_change(&mut changes) => break End::Changed(changed),
-                    Some((tone, text)) = lines.recv() => {
-                        proven |= tone == Tone::Good;
-                        self.voice.say(tone, &text);
+                    Some(news) = lines.recv() => match news {
+                        News::Line(tone, text) => self.voice.say(tone, &text),
+                        News::Arrived(text) => {
+                            proven = true;
+                            self.voice.say(Tone::Good, &text);
+                        }
+                        News::Reloader(name) => if changes.take().is_some() {
+                            self.voice.say(Tone::Info, &left_to(&format!("{name} reloads by itself")));
+                        }
                     }
                 }
             };
@@ -190,7 +200,7 @@ impl Supervisor<'_> {
             if code == 0 || told_to_end || !soon {
                 return Ok(code);
             }
-            if with_agent && restarts == 0 {
+            if with_agent && restarts == 0 && self.is_suspect(code).await {
                 with_agent = false;
                 without_agent_since = Some(code);
                 self.voice.say(
@@ -224,12 +234,24 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Whether the agent may have ended the program. A job that ends with an error of its own must not run twice.
+    async fn is_suspect(&self, code: i32) -> bool {
+        let said = Status::new(&self.plan.status_file).news().await;
+        let crashed = said.iter().find_map(|one| match one {
+            Said::Crashed { agent } => Some(*agent),
+            _ => None,
+        });
+        // Bad memory access, abort and the like: compiled packages of the agent could be the cause.
+        let by_fault = [Signal::ILL, Signal::ABORT, Signal::BUS, Signal::FPE, Signal::SEGV];
+        by_fault.iter().any(|signal| code == 128 + signal.as_raw()) || crashed.unwrap_or(self.plan.launch.is_service)
+    }
+
     fn begin_to_watch(&mut self) -> Option<Changes> {
         if !self.options.watch {
             return None;
         }
         if let Some(reloader) = &self.plan.launch.own_reloader {
-            self.voice.say(Tone::Info, &format!("{reloader}, so restarting on change is left to it."));
+            self.voice.say(Tone::Info, &left_to(reloader));
             return None;
         }
         match Changes::of(&self.options.cwd, &self.options.ignore, self.plan.launch.watch.suffixes) {
@@ -241,7 +263,7 @@ impl Supervisor<'_> {
         }
     }
 
-    fn prove(&self, with_agent: bool, proven: bool) -> (JoinHandle<()>, Receiver<Line>) {
+    fn prove(&self, with_agent: bool, proven: bool) -> (JoinHandle<()>, Receiver<News>) {
         let (sender, lines) = channel(16);
         let carried = match (&self.plan.carried, with_agent) {
             (Carried::Agent { .. }, false) => {
@@ -282,6 +304,10 @@ fn inherited() -> Vec<(String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("OTEL_") || NAMED.contains(&name.as_str()))
         .collect()
+}
+
+fn left_to(reloader: &str) -> String {
+    format!("{reloader}, so restarting on change is left to it.")
 }
 
 fn some_of(files: &BTreeSet<String>) -> String {

@@ -9,9 +9,12 @@ use std::time::Duration;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::Instant;
 
 /// Editors write a file in several steps, formatters several files.
 const QUIET: Duration = Duration::from_millis(200);
+/// A program that is written to without end is still restarted.
+const LONGEST: Duration = Duration::from_secs(1);
 const FOLDERS_MAX: usize = 4096;
 
 /// Folders that hold no sources of the project. Those whose name begins with a dot are left out too.
@@ -86,11 +89,15 @@ impl Changes {
     /// Waits for the next burst and answers which files changed, relative to the project folder. Never, once the watch ended.
     pub(crate) async fn next(&mut self) -> BTreeSet<String> {
         let mut changed = BTreeSet::new();
+        let mut since = Instant::now();
         loop {
             let event = if changed.is_empty() {
-                self.events.recv().await
+                let event = self.events.recv().await;
+                since = Instant::now();
+                event
             } else {
-                match tokio::time::timeout(QUIET, self.events.recv()).await {
+                let wait = QUIET.min(LONGEST.saturating_sub(since.elapsed()));
+                match tokio::time::timeout(wait, self.events.recv()).await {
                     Ok(event) => event,
                     Err(_) => return changed,
                 }

@@ -27,6 +27,8 @@ pub struct Runtime {
     pub implementation: String,
     pub major: u32,
     pub minor: u32,
+    /// What compiled packages must match, as the runtime names it: `cpython-311-x86_64-linux-gnu`.
+    pub abi: String,
     /// Absolute path, shown in messages only.
     pub executable: String,
     pub installed: Vec<Distribution>,
@@ -92,6 +94,8 @@ pub struct Launch {
     pub watch: WatchRule,
     /// The program restarts itself on change, in words: "`flask run --debug` reloads by itself".
     pub own_reloader: Option<String>,
+    /// The command is a server or a worker: one that ends soon has failed.
+    pub is_service: bool,
     /// Sentences for the person: what is wrong or surprising and what to do.
     pub warnings: Vec<String>,
 }
@@ -152,6 +156,7 @@ fn environment_only(language: Language, project: &Project, settings: &Settings) 
         shim: Vec::new(),
         watch: WatchRule { suffixes: language.source_suffixes() },
         own_reloader: language::general_reloader(&project.command),
+        is_service: false,
         warnings: common.warnings,
     }
 }
@@ -170,3 +175,6 @@ pub(crate) fn canonical(name: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 
 The agent's packages come LAST on sys.path: a package the program has itself is never shadowed. Where the program's version
 of a shared package does not fit the agent, the agent stands down and names it. What the program prints stays as it was.
-State goes to the file APM_RUN_STATUS, one JSON object a line; `event` is one of: started, disabled, span, export_failed.
+State goes to the file APM_RUN_STATUS, one JSON object a line; `event` is one of: started, disabled, span, export_failed,
+reloader (the program restarts itself on change), crashed (an exception ended it).
 """
 
 import json
@@ -53,6 +54,11 @@ def start():
 
 def _start():
     agent = os.environ["APM_RUN_AGENT"]
+    if os.environ.get("WERKZEUG_RUN_MAIN") == "true":
+        _say("reloader", name="Flask's debug mode")
+    elif os.environ.get("RUN_MAIN") == "true":
+        _say("reloader", name="Django's `runserver`")
+    _watch_crash(agent)
     tag = "%s-%d.%d" % (sys.implementation.name, *sys.version_info[:2])
     wanted = os.environ.get("APM_RUN_PYTHON", tag)
     if tag != wanted:
@@ -72,9 +78,9 @@ def _start():
     _watch_first_span()
     if _on("OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED") and _on("OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION"):
         _carry_logs()
-    done, skipped = _instrument()
+    done, skipped, outside = _instrument()
     os.register_at_fork(after_in_child=_after_fork)
-    _say("started", instrumented=done, skipped=skipped)
+    _say("started", instrumented=done, skipped=skipped, outside=outside)
 
 
 def _on(name):
@@ -143,6 +149,22 @@ def _alike(name, theirs, mine):
         return False
     have, want = ([int(digits) for digits in re.findall(r"\d+", version)[:2]] for version in (theirs, mine))
     return have == want or (name == "opentelemetry-api" and have[:1] == want[:1] and have > want)
+
+
+def _watch_crash(agent):
+    """Tells whether the agent had a hand in the exception that ends the program."""
+    show = sys.excepthook
+
+    def excepthook(kind, error, trace):
+        if issubclass(kind, Exception):
+            ours, at = False, trace
+            while at is not None:
+                ours = ours or at.tb_frame.f_code.co_filename.startswith((agent, _HERE))
+                at = at.tb_next
+            _say("crashed", agent=ours, reason="%s: %s" % (kind.__name__, str(error)[:300]))
+        show(kind, error, trace)
+
+    sys.excepthook = excepthook
 
 
 def _patch_gevent():
@@ -275,7 +297,7 @@ def _instrument():
     from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
 
     off = {name.strip() for name in os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")}
-    done, skipped, seen = [], {}, set()
+    done, skipped, outside, seen = [], {}, {}, set()
     for point in entry_points(group="opentelemetry_instrumentor"):
         if point.name in seen or point.name == "logging" or point.name in off or "*" in off:
             continue
@@ -283,7 +305,8 @@ def _instrument():
         try:
             conflict = get_dist_dependency_conflicts(point.dist)
             if conflict is not None:
-                skipped[point.name] = conflict._format_message(point.name)
+                if conflict._is_version_conflict:
+                    outside[point.name] = _gap(conflict)
                 continue
             instrumentor = point.load()()
             if point.name == "django":
@@ -295,7 +318,14 @@ def _instrument():
             skipped[point.name] = str(error)
         except Exception as error:
             skipped[point.name] = "%s: %s" % (type(error).__name__, error)
-    return sorted(done), skipped
+    return sorted(done), skipped, outside
+
+
+def _gap(conflict):
+    """`sqlalchemy 2.1.9 (the agent knows sqlalchemy<2.1.0,>=1.0.0)`"""
+    found = conflict.found or ", ".join(map(str, conflict.found_any or ()))
+    known = conflict.required or ", ".join(map(str, conflict.required_any or ()))
+    return "%s (the agent knows %s)" % (found, re.sub(r"\s*;\s*extra\s*==\s*\S+", "", str(known)))
 
 
 def _when_django_is_ready(instrumentor):

@@ -67,6 +67,7 @@ impl Recipe for Python {
             shim: SHIM.to_vec(),
             watch: WatchRule { suffixes: Language::Python.source_suffixes() },
             own_reloader: reload::own_reloader(project, settings),
+            is_service: reload::is_service(project),
             warnings,
         }
     }

@@ -1,4 +1,4 @@
-//! Does the command restart itself when a file changes? Then `apm run` must not. Reads the command and the entry file's
+//! Does the command restart itself when a file changes? Then `apm run` must not. Does it serve until told to end? Reads the command and the entry file's
 //! text; does not know what the program does at run time.
 
 use crate::language::general_reloader;
@@ -53,6 +53,35 @@ fn in_source(path: &str, text: &str) -> Option<String> {
         }
     }
     None
+}
+
+const SERVERS: &[&str] = &[
+    "flask",
+    "gunicorn",
+    "uvicorn",
+    "hypercorn",
+    "daphne",
+    "granian",
+    "waitress-serve",
+    "uwsgi",
+    "fastapi",
+    "streamlit",
+];
+
+/// Whether the command should go on until it is told to end.
+pub(super) fn is_service(project: &Project) -> bool {
+    let words = effective(&project.command);
+    let has = |word: &str| words.contains(&word);
+    let program = words.first().map(|word| program_name(word)).unwrap_or_default();
+    let serves_in_source = || {
+        wanted_files(&project.command, &[]).iter().filter_map(|path| project.content(path)).any(|text| {
+            ["app.run(", "uvicorn.run(", "serve_forever(", "web.run_app("].iter().any(|call| text.contains(call))
+        })
+    };
+    SERVERS.contains(&program.as_str())
+        || has("runserver")
+        || (program == "celery" && has("worker"))
+        || serves_in_source()
 }
 
 /// The command without what merely leads to it: `uv run`, `python -m`, `python manage.py` become the program itself.
