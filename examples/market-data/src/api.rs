@@ -106,7 +106,9 @@ struct Permit<'a> {
 
 impl<'a> Permit<'a> {
     fn take(shared: &'a Shared) -> Option<Self> {
-        shared.breaker.lock().allow(shared.now_ms()).then_some(Self { shared, open: true })
+        let allowed = shared.breaker.lock().allow(shared.now_ms());
+        // Lazily: a permit that is made and dropped would give a place back that it never had.
+        allowed.then(|| Self { shared, open: true })
     }
 
     fn ended(mut self, good: bool) {

@@ -196,9 +196,14 @@ async fn make(
     mut stop: Stop,
 ) {
     let mut sequence = 0;
+    let mut listeners_before = 0;
     while stop.sleep(PERIOD).await {
         sequence += 1;
-        let span = if sequence % TRACED_ONE_IN == 1 {
+        // Who has just connected sees a whole trace at once.
+        let listeners = sender.receiver_count();
+        let traced = sequence % TRACED_ONE_IN == 1 || listeners > listeners_before;
+        listeners_before = listeners;
+        let span = if traced {
             tracing::info_span!("publish ticks", otel.kind = "producer", messaging.message.id = sequence)
         } else {
             tracing::Span::none()
@@ -213,7 +218,7 @@ async fn make(
             Err(error) => tracing::error!(error = %error, "a batch cannot be written as JSON"),
         }
         if !span.is_none() {
-            tracing::info!(sequence, ticks = batch.ticks.len(), listeners = sender.receiver_count(), "ticks published");
+            tracing::info!(sequence, ticks = batch.ticks.len(), listeners, "ticks published");
         }
     }
 }
