@@ -1,5 +1,13 @@
-//! PromQL: syntax, plan, evaluation; sees source, never a store.
+//! PromQL as Prometheus 3 speaks it: syntax, plan, evaluation. Sees `source`, never a store, a file or a clock.
 
+mod answer;
+mod engine;
+mod eval;
+mod plan;
+mod select;
 pub mod syntax;
 
+pub use answer::{Answer, PointValue, Query, QueryError, SeriesPoints, Value, VectorPoint};
+pub use engine::Engine;
+pub use select::selectors;
 pub use syntax::{Expr, ParseError, Span, parse, parse_selector};

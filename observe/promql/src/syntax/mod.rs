@@ -21,4 +21,4 @@ pub use parse::{parse, parse_selector};
 
 pub(crate) use error::line_column;
 pub(crate) use selector::NAME;
-pub(crate) use text::{format_duration_ms, is_plain_label, quote};
+pub(crate) use text::{format_number, format_number_short, is_plain_label, quote};

@@ -47,6 +47,8 @@ pub(super) struct Parser<'q> {
     lexer: Lexer<'q>,
     /// The one token of look-ahead.
     pub(super) token: Token<'q>,
+    /// Why there is no token to look at; told when the parser would need one, for an earlier mistake goes first.
+    refused: Option<ParseError>,
     /// The end of the last token that was taken.
     pub(super) last_end: usize,
     depth: usize,
@@ -58,7 +60,7 @@ impl<'q> Parser<'q> {
     fn new(query: &'q str) -> Result<Self, ParseError> {
         let mut lexer = Lexer::new(query);
         let token = lexer.next()?;
-        Ok(Parser { query, lexer, token, last_end: 0, depth: 0, aggregations_open: 0 })
+        Ok(Parser { query, lexer, token, refused: None, last_end: 0, depth: 0, aggregations_open: 0 })
     }
 
     pub(super) fn error(&self, span: Span, message: impl Into<String>) -> ParseError {
@@ -70,6 +72,11 @@ impl<'q> Parser<'q> {
     }
 
     fn unexpected_token(&self, token: Token<'_>, context: &str, expected: &str) -> ParseError {
+        if token.kind == Kind::Error
+            && let Some(refused) = &self.refused
+        {
+            return refused.clone();
+        }
         let mut message = format!("unexpected {}", token.describe());
         let context = if context.is_empty() && self.aggregations_open > 0 { "aggregation" } else { context };
         if !context.is_empty() {
@@ -85,8 +92,15 @@ impl<'q> Parser<'q> {
 
     pub(super) fn advance(&mut self) -> Result<Token<'q>, ParseError> {
         let taken = self.token;
-        self.token = self.lexer.next()?;
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
         self.last_end = taken.span.end;
+        self.token = self.lexer.next().unwrap_or_else(|error| {
+            let span = error.span;
+            self.refused = Some(error);
+            Token { kind: Kind::Error, text: "", span }
+        });
         Ok(taken)
     }
 
@@ -149,6 +163,16 @@ impl<'q> Parser<'q> {
             left = Expr { kind: ExprKind::Binary(Box::new(binary)), span };
         }
         Ok(left)
+    }
+
+    fn may_start_expr(&self) -> bool {
+        match self.token.kind {
+            Kind::Punctuation => self.token.is("(") || self.token.is("{"),
+            Kind::Operator => ["+", "-", "and", "or", "unless"].iter().any(|word| self.token.is(word)),
+            Kind::Keyword => !["on", "ignoring", "group_left", "group_right", "bool"].iter().any(|w| self.token.is(w)),
+            Kind::Eof => false,
+            _ => true,
+        }
     }
 
     fn prefix(&mut self) -> Result<Expr, ParseError> {
@@ -250,7 +274,7 @@ impl<'q> Parser<'q> {
                 return Ok(args);
             }
             let comma = self.advance()?;
-            if self.token.is(")") {
+            if !self.may_start_expr() {
                 return Err(self.error(comma.span, "trailing commas not allowed in function call args"));
             }
         }

@@ -80,7 +80,8 @@ impl fmt::Display for Duration {
 }
 
 fn number(value: f64, is_duration: bool) -> String {
-    if is_duration { format_duration_ms((value * 1000.0).round() as i64) } else { format_number(value) }
+    // Cut, not rounded: so does Prometheus.
+    if is_duration { format_duration_ms((value * 1e9) as i64 / 1_000_000) } else { format_number(value) }
 }
 
 /// Between brackets and after `offset` a plain number is printed as the duration it means.

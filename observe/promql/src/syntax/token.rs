@@ -6,6 +6,8 @@ use super::text::quote;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Eof,
+    /// The lexer stopped here.
+    Error,
     Identifier,
     /// An identifier with a colon: only a metric can be named so.
     MetricIdentifier,
@@ -39,6 +41,7 @@ impl Token<'_> {
     pub(crate) fn describe(&self) -> String {
         match self.kind {
             Kind::Eof => "end of input".to_owned(),
+            Kind::Error => "text".to_owned(),
             Kind::Identifier => format!("identifier {}", quote(self.text)),
             Kind::MetricIdentifier => format!("metric identifier {}", quote(self.text)),
             Kind::Number => format!("number {}", shortened(self.text)),

@@ -1,0 +1,126 @@
+//! Operators: numbers with numbers, vectors with numbers. Vectors with vectors are matched in `matching.rs`.
+
+use super::column::{Series, Steps, is_missing, merge_same_labels, missing};
+use super::{Evaluated, Evaluator, Result, names, no_histograms};
+use crate::syntax::{Binary, BinaryOp, Span, quote};
+
+/// The result of an operator on two floats, and whether a comparison lets the sample through.
+pub(super) fn floats(op: BinaryOp, left: f64, right: f64) -> (f64, bool) {
+    match op {
+        BinaryOp::Add => (left + right, true),
+        BinaryOp::Sub => (left - right, true),
+        BinaryOp::Mul => (left * right, true),
+        BinaryOp::Div => (left / right, true),
+        BinaryOp::Mod => (left % right, true),
+        BinaryOp::Pow => (left.powf(right), true),
+        BinaryOp::Atan2 => (left.atan2(right), true),
+        BinaryOp::Equal => (left, left == right),
+        BinaryOp::NotEqual => (left, left != right),
+        BinaryOp::Less => (left, left < right),
+        BinaryOp::LessEqual => (left, left <= right),
+        BinaryOp::Greater => (left, left > right),
+        BinaryOp::GreaterEqual => (left, left >= right),
+        BinaryOp::TrimUpper | BinaryOp::TrimLower | BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => (left, false),
+    }
+}
+
+/// Whether the result is no longer the metric it came from.
+pub(super) fn drops_name(op: BinaryOp, return_bool: bool) -> bool {
+    use BinaryOp::*;
+    return_bool || matches!(op, Add | Sub | Mul | Div | Mod | Pow | Atan2)
+}
+
+fn truth(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}
+
+impl Evaluator<'_> {
+    pub(super) fn binary(&mut self, binary: &Binary, span: Span, steps: &Steps) -> Result<Evaluated> {
+        let op = binary.op;
+        match (self.eval(&binary.left, steps)?, self.eval(&binary.right, steps)?) {
+            (Evaluated::Scalar(mut left), Evaluated::Scalar(right)) => {
+                for (l, r) in left.iter_mut().zip(right) {
+                    let (value, holds) = floats(op, *l, r);
+                    *l = if op.is_comparison() { truth(holds) } else { value };
+                }
+                Ok(Evaluated::Scalar(left))
+            }
+            (Evaluated::Series(left), Evaluated::Scalar(right)) => {
+                Ok(Evaluated::Series(self.with_scalar(binary, span, left, &right, false)?))
+            }
+            (Evaluated::Scalar(left), Evaluated::Series(right)) => {
+                Ok(Evaluated::Series(self.with_scalar(binary, span, right, &left, true)?))
+            }
+            (Evaluated::Series(left), Evaluated::Series(right)) if op.is_set() => {
+                Ok(Evaluated::Series(self.set_operation(binary, left, right, steps)?))
+            }
+            (Evaluated::Series(left), Evaluated::Series(right)) => {
+                Ok(Evaluated::Series(self.vectors(binary, span, left, right, steps)?))
+            }
+            _ => super::execution("an operator stands only between scalars and instant vectors"),
+        }
+    }
+
+    fn with_scalar(
+        &mut self,
+        binary: &Binary,
+        span: Span,
+        series: Vec<Series>,
+        scalar: &[f64],
+        scalar_is_left: bool,
+    ) -> Result<Vec<Series>> {
+        let op = binary.op;
+        if series.iter().any(|one| one.histograms.is_some()) {
+            self.scalar_meets_histogram(op, span, scalar_is_left)?;
+        }
+        let mut out = Vec::with_capacity(series.len());
+        for mut one in series {
+            one.histograms = None;
+            for (value, scalar) in one.values.iter_mut().zip(scalar) {
+                if is_missing(*value) {
+                    continue;
+                }
+                let own = *value;
+                let (result, holds) = if scalar_is_left { floats(op, *scalar, own) } else { floats(op, own, *scalar) };
+                *value = if binary.return_bool {
+                    truth(holds)
+                } else if !holds {
+                    missing()
+                } else if op.is_comparison() {
+                    // The vector's value stays, on whichever side it stood.
+                    own
+                } else {
+                    result
+                };
+            }
+            if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) && !one.is_empty() {
+                self.incompatible(op, span, "float", "float");
+                continue;
+            }
+            if drops_name(op, binary.return_bool) {
+                one.labels = names::without_name(&one.labels);
+            }
+            out.push(one);
+        }
+        merge_same_labels(out)
+    }
+
+    /// Left out with a remark, unless there is a result that we cannot compute yet.
+    fn scalar_meets_histogram(&mut self, op: BinaryOp, span: Span, scalar_is_left: bool) -> Result<()> {
+        let scales = op == BinaryOp::Mul || (op == BinaryOp::Div && !scalar_is_left);
+        let trims = matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper) && !scalar_is_left;
+        if scales || trims {
+            return no_histograms(&format!("operator {}", quote(op.as_str())));
+        }
+        let (left, right) = if scalar_is_left { ("float", "histogram") } else { ("histogram", "float") };
+        self.incompatible(op, span, left, right);
+        Ok(())
+    }
+
+    pub(super) fn incompatible(&mut self, op: BinaryOp, span: Span, left: &str, right: &str) {
+        let op = op.as_str();
+        let text =
+            format!("incompatible sample types encountered for binary operator {}: {left} {op} {right}", quote(op));
+        self.info(span, text);
+    }
+}
