@@ -2,10 +2,8 @@
 //! write of that request. strace is the witness; the requests go one after the other, so that each has its own window.
 
 use std::path::Path;
-use std::time::Duration;
 
-use rustix::process::Signal;
-use tests_journeys::{Engine, otlp, peer, tools, wait};
+use tests_journeys::{Engine, otlp, tools, wait};
 
 const REQUESTS: u64 = 60;
 
@@ -17,7 +15,7 @@ fn no_acknowledgement_leaves_before_its_fdatasync() {
     let output = trace.path().to_string_lossy().into_owned();
     let calls = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync";
     let wrapper = [&*strace, "-f", "-y", "-s", "256", "-e", calls, "-e", "signal=none", "-o", &output];
-    let engine = Engine::start_with("syscalls", &[], &wrapper);
+    let mut engine = Engine::start_with("syscalls", &[], &wrapper);
 
     let now = wait::now_ns();
     for number in 1..=REQUESTS {
@@ -29,8 +27,8 @@ fn no_acknowledgement_leaves_before_its_fdatasync() {
         };
         engine.send_otlp(signal, &body).ok();
     }
-    peer::signal(engine.pid(), Signal::TERM);
-    std::thread::sleep(Duration::from_millis(300));
+    // strace has written everything when it ends with the engine.
+    engine.terminate();
     let _ = std::fs::copy(trace.path(), engine.artefacts().join("syscalls.strace"));
 
     let events = events(trace.path());
