@@ -5,6 +5,8 @@
 //! counter. After a restart the counters go on from what is stored ([`SpanMetrics::resume`]). Knows no store; spans that
 //! were sent twice are counted twice.
 
+mod resume;
+
 use base_signal::{Exemplar, LabelArena, Labels, LabelsRef, Metadata, MetricKind, Span, TenantId, Value};
 use observe_source::{MetricWrite, SpanWrite};
 

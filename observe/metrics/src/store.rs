@@ -1,6 +1,6 @@
 //! The store's state, its opening and its bookkeeping. What it holds is told in `append`, `flush` and `read`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -205,6 +205,12 @@ impl MetricStore {
     /// Series in memory, of all tenants.
     pub fn series_count(&self) -> usize {
         self.heads.values().map(Head::series_count).sum()
+    }
+
+    /// Tenants with data in memory or on disk, sorted.
+    pub fn tenants(&self) -> Vec<TenantId> {
+        let stored = self.manifest.segments.iter().filter_map(|meta| TenantId::new(&meta.tenant));
+        self.heads.keys().cloned().chain(stored).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     pub fn segment_count(&self) -> usize {
