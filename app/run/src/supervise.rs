@@ -122,7 +122,7 @@ async fn prepare(options: &RunOptions, voice: &mut Voice<'_>) -> Result<Plan, Ru
             Tone::Warning,
             &format!("{}. The program runs without an agent, with OpenTelemetry's environment only.", capital(why)),
         ),
-        Carried::Agent { instruments } => {
+        Carried::Agent { instruments, .. } => {
             let what =
                 if instruments.is_empty() { "outgoing calls and logs".to_owned() } else { instruments.join(", ") };
             voice.say(
