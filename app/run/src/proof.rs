@@ -126,7 +126,7 @@ pub(crate) fn diagnose(facts: &Facts, search: &Search) -> String {
                 database would show."
             .to_owned();
     }
-    format!("No trace yet: no request has reached the program. Open one of its pages; {} watched.", watched(answers))
+    format!("No trace yet: no request has reached the program. Open one of its pages: {} watched.", watched(answers))
 }
 
 fn watched(answers: &[&str]) -> String {
