@@ -299,10 +299,9 @@ async fn next_change(changes: &mut Option<Changes>) -> BTreeSet<String> {
 
 /// What of the person's shell matters to a recipe.
 fn inherited() -> Vec<(String, String)> {
-    const NAMED: &[&str] = &["PYTHONPATH", "FLASK_DEBUG", "FLASK_APP", "DJANGO_SETTINGS_MODULE"];
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("OTEL_") || NAMED.contains(&name.as_str()))
+        .filter(|(name, _)| operate_agents::is_inherited(name))
         .collect()
 }
 

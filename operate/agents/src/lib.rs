@@ -9,7 +9,7 @@ mod language;
 mod project;
 pub mod python;
 
-pub use environment::{Settings, resource_attribute, service_name};
+pub use environment::{Settings, is_inherited, resource_attribute, service_name};
 pub use language::{Detected, Language, detect};
 pub use project::{Project, ProjectFile, program_name, wanted_files};
 

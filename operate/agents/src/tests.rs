@@ -164,6 +164,20 @@ fn the_user_s_variables_win() {
 }
 
 #[test]
+fn a_proxy_is_not_asked_for_this_machine() {
+    let check = |inherited: &[(&str, &str)], expect: Option<&str>| {
+        let launch = launch(&project("python app.py", &[]), None, &settings(inherited));
+        assert_eq!(value(&launch, "NO_PROXY"), expect, "{inherited:?}");
+    };
+    let proxy = ("HTTP_PROXY", "http://proxy:3128");
+    check(&[], None);
+    check(&[proxy], Some("127.0.0.1,localhost"));
+    check(&[proxy, ("no_proxy", ".corp")], Some(".corp,127.0.0.1,localhost"));
+    check(&[proxy, ("NO_PROXY", "localhost, 127.0.0.1")], None);
+    check(&[proxy, ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")], None);
+}
+
+#[test]
 fn values_are_escaped_for_the_attribute_list() {
     let mut settings = settings(&[]);
     settings.environment = Some("a,b=c d".to_owned());
