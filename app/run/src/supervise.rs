@@ -186,6 +186,17 @@ impl Supervisor<'_> {
                     }
                 }
             };
+            if matches!(end, End::Ended(_)) && !told_to_end && !proven && self.has_made_a_span().await {
+                // A job that is over at once: its telemetry was sent as it ended.
+                let arrival = async {
+                    while let Some(news) = lines.recv().await {
+                        if let News::Arrived(text) = news {
+                            return self.voice.say(Tone::Good, &text);
+                        }
+                    }
+                };
+                let _ = tokio::time::timeout(Duration::from_secs(2), arrival).await;
+            }
             proof.abort();
             let code = match end {
                 End::Changed(files) => {
@@ -232,6 +243,10 @@ impl Supervisor<'_> {
                 }
             }
         }
+    }
+
+    async fn has_made_a_span(&self) -> bool {
+        Status::new(&self.plan.status_file).news().await.iter().any(|said| matches!(said, Said::Span))
     }
 
     /// Whether the agent may have ended the program. A job that ends with an error of its own must not run twice.
