@@ -30,14 +30,22 @@ pub(crate) enum News {
 /// Whether an agent was put into the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Carried {
-    Agent { instruments: Vec<&'static str> },
-    EnvironmentOnly { why: String },
+    /// `answers`: the frameworks that answer requests or take up jobs.
+    Agent {
+        instruments: Vec<&'static str>,
+        answers: Vec<&'static str>,
+    },
+    EnvironmentOnly {
+        why: String,
+    },
 }
 
 impl From<&Agent> for Carried {
     fn from(agent: &Agent) -> Carried {
         match agent {
-            Agent::Ready { instruments } => Carried::Agent { instruments: instruments.clone() },
+            Agent::Ready { instruments, answers } => {
+                Carried::Agent { instruments: instruments.clone(), answers: answers.clone() }
+            }
             Agent::NotYetInstrumented { why } | Agent::Refused { why } => Carried::EnvironmentOnly { why: why.clone() },
         }
     }
@@ -86,14 +94,14 @@ pub(crate) fn diagnose(facts: &Facts, search: &Search) -> String {
     if let Some(reason) = &facts.disabled {
         return format!("No trace yet: the agent stood down: {reason}.{}", remedy(facts));
     }
-    let instruments = match &search.carried {
+    let answers = match &search.carried {
         Carried::EnvironmentOnly { why } => {
             return format!(
                 "No trace yet: {why}. The program was given OpenTelemetry's environment, so an OpenTelemetry SDK in its \
                  code will send here."
             );
         }
-        Carried::Agent { instruments } => instruments,
+        Carried::Agent { answers, .. } => answers,
     };
     if !facts.started {
         return "No trace yet: the agent was never started inside the program. That happens when Python is started with -E or \
@@ -113,19 +121,16 @@ pub(crate) fn diagnose(facts: &Facts, search: &Search) -> String {
             search.api_url, search.service, search.otlp_endpoint
         );
     }
-    if instruments.is_empty() {
+    if answers.is_empty() {
         return "No trace yet: the agent knows none of the frameworks of this program; calls it makes over HTTP or to a \
                 database would show."
             .to_owned();
     }
-    format!(
-        "No trace yet: no request has reached the program. Open one of its pages; {} watched.",
-        watched(instruments)
-    )
+    format!("No trace yet: no request has reached the program. Open one of its pages: {} watched.", watched(answers))
 }
 
-fn watched(instruments: &[&str]) -> String {
-    match instruments {
+fn watched(answers: &[&str]) -> String {
+    match answers {
         [one] => format!("{one} is"),
         many => format!("{} are", many.join(", ")),
     }
@@ -137,7 +142,7 @@ fn remedy(facts: &Facts) -> &'static str {
 
 /// Looks until the first trace is found, and says what happens on the way.
 pub(crate) async fn watch(search: Search, mut status: Status, out: Sender<News>) {
-    let client = match reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build() {
+    let client = match client(&search.api_url) {
         Ok(client) => client,
         Err(error) => {
             let _ = out.send(News::Line(Tone::Warning, format!("The first trace cannot be looked for: {error}"))).await;
@@ -249,6 +254,14 @@ struct FoundSpan {
     start_us: u64,
     #[serde(default)]
     references: Vec<serde::de::IgnoredAny>,
+}
+
+fn client(api_url: &str) -> reqwest::Result<reqwest::Client> {
+    let host = reqwest::Url::parse(api_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let builder = reqwest::Client::builder().timeout(Duration::from_secs(5));
+    // A company's proxy knows nothing of this machine's own ports.
+    let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+    if here { builder.no_proxy().build() } else { builder.build() }
 }
 
 async fn first_trace(client: &reqwest::Client, search: &Search) -> Result<Option<Trace>, String> {

@@ -14,8 +14,8 @@ fn search(api_url: &str, carried: Carried) -> Search {
     }
 }
 
-fn agent(instruments: &[&'static str]) -> Carried {
-    Carried::Agent { instruments: instruments.to_vec() }
+fn agent(answers: &[&'static str]) -> Carried {
+    Carried::Agent { instruments: answers.to_vec(), answers: answers.to_vec() }
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn every_reason_is_named() {
     check(
         good.clone(),
         agent(&["flask"]),
-        "no request has reached the program. Open one of its pages; flask is watched",
+        "no request has reached the program. Open one of its pages: flask is watched",
     );
     check(good.clone(), agent(&["flask", "redis"]), "flask, redis are watched");
     check(good.clone(), agent(&[]), "knows none of the frameworks");

@@ -122,7 +122,7 @@ async fn prepare(options: &RunOptions, voice: &mut Voice<'_>) -> Result<Plan, Ru
             Tone::Warning,
             &format!("{}. The program runs without an agent, with OpenTelemetry's environment only.", capital(why)),
         ),
-        Carried::Agent { instruments } => {
+        Carried::Agent { instruments, .. } => {
             let what =
                 if instruments.is_empty() { "outgoing calls and logs".to_owned() } else { instruments.join(", ") };
             voice.say(
@@ -186,6 +186,17 @@ impl Supervisor<'_> {
                     }
                 }
             };
+            if matches!(end, End::Ended(_)) && !told_to_end && !proven && self.has_made_a_span().await {
+                // A job that is over at once: its telemetry was sent as it ended.
+                let arrival = async {
+                    while let Some(news) = lines.recv().await {
+                        if let News::Arrived(text) = news {
+                            return self.voice.say(Tone::Good, &text);
+                        }
+                    }
+                };
+                let _ = tokio::time::timeout(Duration::from_secs(2), arrival).await;
+            }
             proof.abort();
             let code = match end {
                 End::Changed(files) => {
@@ -232,6 +243,10 @@ impl Supervisor<'_> {
                 }
             }
         }
+    }
+
+    async fn has_made_a_span(&self) -> bool {
+        Status::new(&self.plan.status_file).news().await.iter().any(|said| matches!(said, Said::Span))
     }
 
     /// Whether the agent may have ended the program. A job that ends with an error of its own must not run twice.
@@ -299,10 +314,9 @@ async fn next_change(changes: &mut Option<Changes>) -> BTreeSet<String> {
 
 /// What of the person's shell matters to a recipe.
 fn inherited() -> Vec<(String, String)> {
-    const NAMED: &[&str] = &["PYTHONPATH", "FLASK_DEBUG", "FLASK_APP", "DJANGO_SETTINGS_MODULE"];
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("OTEL_") || NAMED.contains(&name.as_str()))
+        .filter(|(name, _)| operate_agents::is_inherited(name))
         .collect()
 }
 

@@ -1,4 +1,5 @@
 //! Signals reach the program and everything it started. Alone in its binary: a signal is sent to the whole test process.
+#![expect(clippy::disallowed_methods, reason = "the tests play the person who edits files")]
 
 use std::path::Path;
 use std::time::Duration;

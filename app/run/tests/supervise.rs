@@ -1,4 +1,5 @@
 //! The course of a run as a person sees it, with `/bin/sh` as the program: exit codes, restarts, what is said.
+#![expect(clippy::disallowed_methods, reason = "the tests play the person who edits files")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -64,7 +65,7 @@ const SERVER: &str = "echo up >> starts.txt; while [ ! -e stop ]; do sleep 0.02;
 /// Runs the script and, beside it, what a person does meanwhile.
 async fn with_person<F: Future<Output = ()>>(folder: &Path, script: &str, person: F) -> (i32, Vec<(Tone, String)>) {
     let ((code, said), ()) = tokio::join!(outcome(folder, script), person);
-    (code.unwrap(), said)
+    (code.expect("the program can be started"), said)
 }
 
 async fn until(what: impl Fn() -> bool) {

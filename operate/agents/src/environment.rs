@@ -18,9 +18,14 @@ pub struct Settings {
     pub version: Option<String>,
     /// `service.instance.id`, unique to this launch.
     pub instance: String,
-    /// The variables of the user's shell that begin with `OTEL_`, and `PYTHONPATH`, `FLASK_DEBUG`, `FLASK_APP`,
-    /// `DJANGO_SETTINGS_MODULE`.
+    /// The variables of the user's shell that matter here, see [`is_inherited`].
     pub inherited: Vec<(String, String)>,
+}
+
+/// Whether a variable of the user's shell belongs into [`Settings::inherited`].
+pub fn is_inherited(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    name.starts_with("OTEL_") || matches!(name, "PYTHONPATH" | "FLASK_DEBUG") || lower.ends_with("_proxy")
 }
 
 impl Settings {
@@ -98,7 +103,24 @@ pub(crate) fn common(project: &Project, settings: &Settings) -> Common {
         ));
         env.push((protocol.to_owned(), "http/protobuf".to_owned()));
     }
+    env.extend(no_proxy(settings, own_endpoint.unwrap_or(&settings.otlp_endpoint)));
     Common { service, env, warnings }
+}
+
+/// A company's proxy cannot reach this machine's own ports, but exporters would ask it to.
+fn no_proxy(settings: &Settings, endpoint: &str) -> Vec<(String, String)> {
+    let either = |name: &str| settings.inherited(name).or_else(|| settings.inherited(&name.to_uppercase()));
+    let hosts = ["127.0.0.1", "localhost", "[::1]"];
+    let here = hosts.iter().any(|host| endpoint.split("://").nth(1).is_some_and(|rest| rest.starts_with(host)));
+    let proxied = ["http_proxy", "https_proxy", "all_proxy"].iter().any(|name| either(name).is_some());
+    let theirs = either("no_proxy").unwrap_or("");
+    let excepted = |host: &str| theirs.split(',').any(|one| matches!(one.trim(), "*") || one.trim() == host);
+    if !here || !proxied || (excepted("127.0.0.1") && excepted("localhost")) {
+        return Vec::new();
+    }
+    let list =
+        if theirs.is_empty() { "127.0.0.1,localhost".to_owned() } else { format!("{theirs},127.0.0.1,localhost") };
+    ["no_proxy", "NO_PROXY"].map(|name| (name.to_owned(), list.clone())).into()
 }
 
 /// The user's attributes as they are, and ours for the keys they did not set.

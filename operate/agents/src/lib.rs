@@ -9,7 +9,7 @@ mod language;
 mod project;
 pub mod python;
 
-pub use environment::{Settings, resource_attribute, service_name};
+pub use environment::{Settings, is_inherited, resource_attribute, service_name};
 pub use language::{Detected, Language, detect};
 pub use project::{Project, ProjectFile, program_name, wanted_files};
 
@@ -65,8 +65,8 @@ pub struct ShimFile {
 /// Whether the program can be instrumented without touching its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Agent {
-    /// `instruments` are the names a person knows: `flask`, `sqlalchemy`.
-    Ready { instruments: Vec<&'static str> },
+    /// The names a person knows, `flask`, `sqlalchemy`; `answers` are those that answer requests or take up jobs.
+    Ready { instruments: Vec<&'static str>, answers: Vec<&'static str> },
     /// This language has no recipe yet. The program still gets OpenTelemetry's environment.
     NotYetInstrumented { why: String },
     /// There is a recipe, but not for this runtime or this program.

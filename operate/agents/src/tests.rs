@@ -80,7 +80,7 @@ fn interpreter_of_a_command() {
 fn only_what_the_program_has_is_instrumented() {
     let check = |installed: &[&str], expect: &[&str]| {
         let launch = launch(&project("python app.py", &[]), Some(&runtime(11, installed)), &settings(&[]));
-        let Agent::Ready { instruments } = &launch.agent else { panic!("{:?}", launch.agent) };
+        let Agent::Ready { instruments, .. } = &launch.agent else { panic!("{:?}", launch.agent) };
         assert_eq!(instruments, expect, "{installed:?}");
         let names: Vec<&str> = launch.packages.iter().map(|one| one.name.as_str()).collect();
         for always in [
@@ -104,10 +104,27 @@ fn only_what_the_program_has_is_instrumented() {
 }
 
 #[test]
+fn a_program_with_its_own_protobuf_sends_json() {
+    let check = |version: Option<&str>, inherited: &[(&str, &str)], expect: Option<&str>, protobuf: bool| {
+        let mut runtime = runtime(11, &["flask"]);
+        let own = version.map(|version| Distribution { name: "protobuf".to_owned(), version: version.to_owned() });
+        runtime.installed.extend(own);
+        let launch = launch(&project("python app.py", &[]), Some(&runtime), &settings(inherited));
+        assert_eq!(value(&launch, "OTEL_TRACES_EXPORTER"), expect, "{version:?} {inherited:?}");
+        assert_eq!(launch.packages.iter().any(|one| one.name == "protobuf"), protobuf);
+    };
+    check(None, &[], Some("otlp"), true);
+    check(Some("3.20.3"), &[], Some("otlp_json_http"), false);
+    check(Some("3.20.3"), &[("OTEL_TRACES_EXPORTER", "otlp")], Some("otlp_json_http"), false);
+    check(Some("3.20.3"), &[("OTEL_TRACES_EXPORTER", "none")], None, false);
+}
+
+#[test]
 fn without_an_interpreter_the_files_are_read() {
-    let check = |file: &str, text: &str, expect: &[&'static str]| {
+    let check = |file: &str, text: &str, expect: &[&str]| {
         let launch = launch(&project("python app.py", &[(file, text)]), None, &settings(&[]));
-        assert_eq!(launch.agent, Agent::Ready { instruments: expect.to_vec() }, "{text}");
+        let Agent::Ready { instruments, .. } = &launch.agent else { panic!("{:?}", launch.agent) };
+        assert_eq!(instruments, expect, "{text}");
     };
     check("requirements.txt", "flask==3.0 # not django\nredis>=5,<6\n", &["flask", "redis"]);
     check(
@@ -144,6 +161,20 @@ fn the_user_s_variables_win() {
         "OTEL_EXPORTER_OTLP_PROTOCOL",
         None,
     );
+}
+
+#[test]
+fn a_proxy_is_not_asked_for_this_machine() {
+    let check = |inherited: &[(&str, &str)], expect: Option<&str>| {
+        let launch = launch(&project("python app.py", &[]), None, &settings(inherited));
+        assert_eq!(value(&launch, "NO_PROXY"), expect, "{inherited:?}");
+    };
+    let proxy = ("HTTP_PROXY", "http://proxy:3128");
+    check(&[], None);
+    check(&[proxy], Some("127.0.0.1,localhost"));
+    check(&[proxy, ("no_proxy", ".corp")], Some(".corp,127.0.0.1,localhost"));
+    check(&[proxy, ("NO_PROXY", "localhost, 127.0.0.1")], None);
+    check(&[proxy, ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")], None);
 }
 
 #[test]

@@ -35,6 +35,11 @@ pub(super) fn closure(roots: &[&str]) -> Vec<Requirement> {
         .collect()
 }
 
+/// Whether the lock holds a package at this very version.
+pub(super) fn has(name: &str, version: &str) -> bool {
+    parse(TEXT).iter().any(|entry| entry.requirement.name == name && entry.requirement.version == version)
+}
+
 /// A key for caches: FNV-1a over the whole lock. Not for trust, that is what the hashes inside are for.
 pub fn digest() -> String {
     format!("{:016x}", crate::python::fnv1a(TEXT.as_bytes()))
@@ -78,6 +83,15 @@ mod tests {
             assert!(entry.requirement.pinned.contains("--hash=sha256:"), "{} has no hash", entry.requirement.name);
             assert!(!entry.asked_by.is_empty(), "{} is asked for by nobody", entry.requirement.name);
             assert!(!entry.requirement.pinned.ends_with('\\'), "{} ends in a continuation", entry.requirement.name);
+        }
+    }
+
+    #[test]
+    fn no_release_candidates_but_opentelemetry_s_betas() {
+        for entry in parse(TEXT) {
+            let Requirement { name, version, .. } = entry.requirement;
+            let is_plain = version.chars().all(|c| c.is_ascii_digit() || c == '.');
+            assert!(is_plain || name.starts_with("opentelemetry-"), "{name} {version}");
         }
     }
 

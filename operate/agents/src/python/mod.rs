@@ -13,8 +13,17 @@ use crate::{Agent, Language, Launch, Places, Project, Recipe, Runtime, Settings,
 /// The oldest Python that the locked release of OpenTelemetry supports.
 const OLDEST_MINOR: u32 = 10;
 
-/// Packages without which nothing is sent.
-const CORE: &[&str] = &["opentelemetry-distro", "opentelemetry-exporter-otlp-proto-http"];
+const DISTRO: &str = "opentelemetry-distro";
+
+/// How telemetry is sent: the exporter's package and its name in `OTEL_*_EXPORTER`.
+struct Exporter {
+    distribution: &'static str,
+    name: &'static str,
+}
+
+const PROTOBUF: Exporter = Exporter { distribution: "opentelemetry-exporter-otlp-proto-http", name: "otlp" };
+/// Larger on the wire, but needs no protobuf package, the one that programs most often have at another version.
+const JSON: Exporter = Exporter { distribution: "opentelemetry-exporter-otlp-json-http", name: "otlp_json_http" };
 
 /// Other agents that patch the same libraries; two at once give double or broken spans.
 const RIVALS: &[(&str, &str)] =
@@ -40,19 +49,28 @@ impl Recipe for Python {
         let needed = packages::needed(project, runtime);
         let agent = match runtime.and_then(refusal) {
             Some(why) => Agent::Refused { why },
-            None => Agent::Ready { instruments: needed.iter().map(|one| one.name).collect() },
+            None => Agent::Ready {
+                instruments: needed.iter().map(|one| one.name).collect(),
+                answers: needed.iter().filter(|one| one.is_server).map(|one| one.name).collect(),
+            },
         };
+        let own_protobuf = runtime.and_then(|runtime| runtime.version_of("protobuf"));
+        let exporter = if own_protobuf.is_some_and(|own| !lock::has("protobuf", own)) { JSON } else { PROTOBUF };
         let packages = if matches!(agent, Agent::Ready { .. }) {
             let every = needed.iter().copied().chain(packages::ALWAYS);
-            let roots: Vec<&str> = CORE.iter().copied().chain(every.map(|one| one.distribution)).collect();
+            let roots: Vec<&str> =
+                [DISTRO, exporter.distribution].into_iter().chain(every.map(|one| one.distribution)).collect();
             lock::closure(&roots)
         } else {
             Vec::new()
         };
         if let Some(runtime) = runtime {
-            warnings.extend(warnings_about(project, runtime, needed.iter().any(|one| one.is_server)));
+            warnings.extend(warnings_about(project, runtime, &agent));
         }
         let mut env = common.env;
+        if let Agent::Ready { .. } = agent {
+            exporter.choose(&mut env, settings);
+        }
         let gevent = runtime.is_some_and(|runtime| runtime.version_of("gevent").is_some());
         if gevent && project.command.iter().any(|word| word.contains("gevent")) {
             // A gevent server patches ssl and threading; done after the agent has imported them, it hangs or recurses.
@@ -95,6 +113,18 @@ impl Recipe for Python {
     }
 }
 
+impl Exporter {
+    /// Names the exporter where the person left it at the usual one.
+    fn choose(&self, env: &mut Vec<(String, String)>, settings: &Settings) {
+        for variable in ["OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"] {
+            if settings.inherited(variable).unwrap_or("otlp") == "otlp" {
+                env.retain(|(name, _)| name != variable);
+                env.push((variable.to_owned(), self.name.to_owned()));
+            }
+        }
+    }
+}
+
 /// Why this interpreter cannot carry the agent.
 fn refusal(runtime: &Runtime) -> Option<String> {
     if (runtime.major, runtime.minor) < (3, OLDEST_MINOR) {
@@ -109,7 +139,7 @@ fn refusal(runtime: &Runtime) -> Option<String> {
     })
 }
 
-fn warnings_about(project: &Project, runtime: &Runtime, has_server: bool) -> Vec<String> {
+fn warnings_about(project: &Project, runtime: &Runtime, agent: &Agent) -> Vec<String> {
     let mut out = Vec::new();
     let missing = packages::declared_but_missing(project, runtime);
     if !missing.is_empty() {
@@ -119,7 +149,7 @@ fn warnings_about(project: &Project, runtime: &Runtime, has_server: bool) -> Vec
             missing.join(", "),
             runtime.executable
         ));
-    } else if !has_server {
+    } else if matches!(agent, Agent::Ready { answers, .. } if answers.is_empty()) {
         out.push(format!(
             "No web framework or task queue that the agent knows is installed for {}; calls your program makes \
              (HTTP, databases) and its logs are still recorded.",
