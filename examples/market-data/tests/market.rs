@@ -1,4 +1,5 @@
 //! The three services in one process on free ports: quotes flow, traces hang together, faults show, metrics are many.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so at once")]
 
 use std::future::Future;
 use std::time::Duration;
@@ -115,12 +116,15 @@ async fn a_quote_comes_out_of_the_api_and_its_trace_hangs_together() {
         assert_eq!(market.get(&format!("{}/quotes/NOPE", market.api)).await.0, 404);
         assert_eq!(market.get(&format!("{}/readyz", market.api)).await.0, 200);
 
-        let spans = captured.spans();
-        let root = spans
-            .iter()
-            .rfind(|span| span.name == "GET /history/{symbol}" && span.kind == "server" && is_root(span))
-            .unwrap();
-        let chain = chain_below(&spans, root);
+        let (spans, root, chain) = eventually(|| {
+            let spans = captured.spans();
+            let ended = |name: &str| spans.iter().any(|span| span.name == name);
+            let is_answer = |span: &&CapturedSpan| span.name == "GET /history/{symbol}" && span.kind == "server";
+            let root = spans.iter().rfind(|span| is_answer(span) && is_root(span))?.clone();
+            let chain = chain_below(&spans, &root);
+            (chain.len() == 4 && ended("INSERT tick") && ended("store ticks")).then_some((spans, root, chain))
+        })
+        .await;
         assert_eq!(
             chain,
             [
@@ -142,6 +146,19 @@ async fn a_quote_comes_out_of_the_api_and_its_trace_hangs_together() {
         assert!(log.trace_id.is_some() && log.attributes.contains_key("request_id"), "{log:?}");
     })
     .await;
+}
+
+/// Waits for a span. SQLite's own thread holds the span of a statement for a moment longer than the answer takes.
+async fn eventually<T>(find: impl Fn() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = find() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("the span never ended")
 }
 
 fn is_root(span: &CapturedSpan) -> bool {
@@ -200,7 +217,7 @@ async fn faults_show_in_the_answers_and_the_breaker_opens() {
 
         market.set_faults(json!({ "slow_store_ms": 300 })).await;
         market.until("/history/AAPL", |status, _| status == 200).await;
-        let slow = captured.spans().into_iter().rfind(|span| span.name == "SELECT tick").unwrap();
+        let slow = eventually(|| captured.spans().into_iter().rfind(|span| span.name == "SELECT tick")).await;
         assert_eq!(slow.attributes["db.system.name"], "sqlite");
         assert!(captured.metric("db.client.operation.duration", &[("db.operation.name", "SELECT")]) > Some(0.0));
     })

@@ -1,4 +1,5 @@
 //! What a request to an instrumented axum service leaves behind: spans, metrics, logs, headers, health.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so at once")]
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
