@@ -66,6 +66,7 @@ pub(crate) async fn serve(
         served: counter("market.quotes.served", "{quote}", "Quotes given to clients, by asset type."),
         searches: counter("market.searches", "{search}", "Searches, by whether they found anything."),
     });
+    shared.rejected.add(0, &[]);
     let routes = Router::new()
         .route("/quotes", get(quotes))
         .route("/quotes/{symbol}", get(quote))

@@ -111,6 +111,8 @@ pub(crate) async fn serve(
     let meter = telemetry.meter("market-data");
     let last_tick_us = Arc::new(AtomicI64::new(clock::now_us()));
     let instruments = Arc::new(Instruments::new(&meter, Arc::clone(&last_tick_us)));
+    // Zero from the start, so that a page or an alert has something to compare with.
+    instruments.dropped.add(0, &[]);
     let switch = Switch::new(&meter);
     let (sender, _) = broadcast::channel(BACKLOG_MESSAGES);
 
@@ -140,11 +142,13 @@ impl Maker {
         Self { chance: Chance::new(seed), walks: walks.collect(), late: None, switch }
     }
 
-    fn ticks(&mut self, instruments: &Instruments) -> Vec<Tick> {
+    /// A handful of ticks, or one of every symbol.
+    fn ticks(&mut self, every: bool, instruments: &Instruments) -> Vec<Tick> {
         let spiking = self.switch.get().price_spike;
         let mut ticks = Vec::with_capacity(TICKS_PER_BATCH + 2);
-        for _ in 0..TICKS_PER_BATCH {
-            let at = self.chance.below(self.walks.len());
+        let count = if every { self.walks.len() } else { TICKS_PER_BATCH };
+        for n in 0..count {
+            let at = if every { n } else { self.chance.below(self.walks.len()) };
             let Some((listing, walk, sequence)) = self.walks.get_mut(at) else { continue };
             *sequence += 1;
             let mut price = walk.next(&mut self.chance);
@@ -199,9 +203,10 @@ async fn make(
     let mut listeners_before = 0;
     while stop.sleep(PERIOD).await {
         sequence += 1;
-        // Who has just connected sees a whole trace at once.
+        // Who has just connected gets every symbol, in a traced message.
         let listeners = sender.receiver_count();
-        let traced = sequence % TRACED_ONE_IN == 1 || listeners > listeners_before;
+        let newcomer = listeners > listeners_before;
+        let traced = newcomer || sequence % TRACED_ONE_IN == 0;
         listeners_before = listeners;
         let span = if traced {
             tracing::info_span!("publish ticks", otel.kind = "producer", messaging.message.id = sequence)
@@ -209,7 +214,7 @@ async fn make(
             tracing::Span::none()
         };
         let _entered = span.enter();
-        let ticks = maker.ticks(&instruments);
+        let ticks = maker.ticks(newcomer, &instruments);
         last_tick_us.store(clock::now_us(), Ordering::Relaxed);
         let batch = Batch { sequence, traceparent: lib_instrument::context_to_text(), ticks };
         match serde_json::to_string(&batch) {

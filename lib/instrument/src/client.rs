@@ -106,10 +106,7 @@ impl Outgoing {
                 if status.as_u16() >= 400 {
                     let kind = status.as_str().to_owned();
                     span.set_attribute("error.type", kind.clone());
-                    span.set_status(Status::error(format!(
-                        "{server} answered {status}",
-                        server = url.host().unwrap_or("server")
-                    )));
+                    span.set_status(Status::error(""));
                     labels.push(KeyValue::new("error.type", kind));
                 }
             }

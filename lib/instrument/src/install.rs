@@ -11,7 +11,6 @@ use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportCo
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Level;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, Registry};
@@ -20,6 +19,7 @@ use crate::console::{self, Console};
 use crate::deliver::{Courier, Notice, Outages};
 use crate::environment::{self, Environment};
 use crate::error::InstrumentError;
+use crate::errors::ErrorsOnSpans;
 use crate::prometheus::Pull;
 use crate::telemetry::{SHUTDOWN_LIMIT, Telemetry};
 use crate::{propagate, resource};
@@ -235,15 +235,20 @@ pub(crate) fn assemble(
             .with_target(false)
             .with_level(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(|meta| meta.is_span() || *meta.level() == Level::ERROR))
+            .with_filter(filter_fn(|meta| meta.is_span()))
     });
     let records = logs.as_ref().map(|provider| {
         OpenTelemetryTracingBridge::builder(provider)
             .with_tracing_span_attributes(TracingSpanAttributes::allowlist(["request_id"]))
             .build()
     });
-    let subscriber =
-        Registry::default().with(level_filter(filter)).with(spans).with(records).with(console::layer(console));
+    let errors = traces.is_some().then_some(ErrorsOnSpans);
+    let subscriber = Registry::default()
+        .with(level_filter(filter))
+        .with(spans)
+        .with(errors)
+        .with(records)
+        .with(console::layer(console));
     let telemetry = Telemetry { traces, metrics, logs, pull, outages, limit, done: false };
     (telemetry, Box::new(subscriber))
 }

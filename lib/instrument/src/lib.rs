@@ -18,6 +18,7 @@ mod console;
 mod deliver;
 mod environment;
 mod error;
+mod errors;
 mod health;
 mod install;
 mod prometheus;

@@ -13,6 +13,7 @@ use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::environment::Propagator;
+use crate::request_id::{self, RequestId};
 
 pub(crate) fn install(wanted: &[Propagator]) {
     let made = wanted
@@ -27,8 +28,12 @@ pub(crate) fn install(wanted: &[Propagator]) {
     global::set_text_map_propagator(TextMapCompositePropagator::new(made));
 }
 
-/// Writes the current span's context and baggage into the headers of an outgoing request.
+/// Writes the current span's context and baggage into the headers of an outgoing request, and the id of the request
+/// that is being answered.
 pub fn inject(headers: &mut http::HeaderMap) {
+    if let Some(id) = RequestId::current().and_then(|id| id.header()) {
+        headers.insert(request_id::HEADER, id);
+    }
     let context = tracing::Span::current().context();
     global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut HeaderInjector(headers)));
 }

@@ -1,7 +1,14 @@
 //! The correlation id of one request: taken from `x-request-id` when the caller sent a usable one, else made here.
 
+use std::future::Future;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
+
+tokio::task_local! {
+    /// The request this task is working on, so that requests it sends carry the same id.
+    static CURRENT: RequestId;
+}
 
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -20,6 +27,16 @@ impl RequestId {
             .and_then(|value| value.to_str().ok())
             .filter(|text| !text.is_empty() && text.len() <= LENGTH_MAX && text.bytes().all(|b| b.is_ascii_graphic()))
             .map_or_else(|| Self(RandomIdGenerator::default().new_trace_id().to_string()), |text| Self(text.to_owned()))
+    }
+
+    /// The id of the request that the current task answers. `None` outside of one, and in tasks it has spawned.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Runs `work` as part of this request.
+    pub(crate) async fn scope<T>(self, work: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, work).await
     }
 
     /// The id's text: 1 to 128 visible ASCII characters.

@@ -126,11 +126,12 @@ where
                 let active = Active { counter: instruments.active.clone(), labels: active_labels };
                 let started = Instant::now();
                 // `call` itself may panic too, so it happens inside of the net.
-                let outcome = AssertUnwindSafe(async move { ready.call(request).await }).catch_unwind().await;
+                let outcome =
+                    AssertUnwindSafe(id.clone().scope(async move { ready.call(request).await })).catch_unwind().await;
                 let mut response = match outcome {
                     Ok(Ok(response)) => response,
                     Ok(Err(never)) => match never {},
-                    Err(panic) => answer_panic(&inside, panic.as_ref(), &id),
+                    Err(panic) => answer_panic(panic.as_ref(), &id),
                 };
                 let seconds = started.elapsed().as_secs_f64();
                 drop(active);
@@ -140,7 +141,8 @@ where
                 if status.is_server_error() {
                     inside.set_attribute("error.type", status.as_str().to_owned());
                     labels.push(KeyValue::new("error.type", status.as_str().to_owned()));
-                    inside.set_status(Status::error(format!("answered {status}")));
+                    // No description: the status code says it, and an error logged on the way says more.
+                    inside.set_status(Status::error(""));
                 }
                 instruments.duration.record(seconds, &labels);
                 if let Some(value) = id.header() {
@@ -196,21 +198,14 @@ fn server_span(
     span
 }
 
-fn answer_panic(span: &tracing::Span, panic: &(dyn Any + Send), id: &RequestId) -> Response<Body> {
+fn answer_panic(panic: &(dyn Any + Send), id: &RequestId) -> Response<Body> {
     let message = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "panic with a payload that is no text".to_owned());
-    span.add_event(
-        "exception",
-        vec![
-            KeyValue::new("exception.type", "panic"),
-            KeyValue::new("exception.message", message.clone()),
-            KeyValue::new("exception.escaped", true),
-        ],
-    );
-    tracing::error!(panic = %message, "the handler panicked; answered 500");
+    // Inside the span, this is its exception event too.
+    tracing::error!(error = %message, "error.type" = "panic", "the handler panicked; answered 500");
     // What panicked is for the logs, not for the caller.
     let body = serde_json::json!({ "error": "internal error", "request_id": id.as_str() });
     (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()

@@ -15,8 +15,8 @@ type Received = Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>;
 /// Answers 200 to everything and remembers it.
 async fn recorder() -> (String, Received) {
     let received = Received::default();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let url = format!("http://{}", listener.local_addr().expect("a bound listener has an address"));
     let memory = received.clone();
     let app = Router::new().fallback(move |uri: Uri, headers: HeaderMap, body: Bytes| async move {
         memory.lock().await.push((uri.path().to_owned(), headers, body));

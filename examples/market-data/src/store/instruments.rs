@@ -50,7 +50,7 @@ impl Instruments {
         observe_quality(meter, quality);
         observe_cache(meter, cache);
         let counter = |name, unit, help| meter.u64_counter(name).with_unit(unit).with_description(help).build();
-        Self {
+        let made = Self {
             source,
             reconnects: counter("market.source.reconnects", "{attempt}", "Times the store connected to the feed anew."),
             source_errors: counter("market.source.errors", "{error}", "Failures of the feed's connection, by kind."),
@@ -70,7 +70,20 @@ impl Instruments {
             cache_hits: counter("market.cache.hits", "{read}", "Reads the cache answered."),
             cache_misses: counter("market.cache.misses", "{read}", "Reads that went on to the database."),
             cache_evictions: counter("market.cache.evictions", "{entry}", "Entries that left for another."),
+        };
+        // A counter that has never counted is missing on a page; zero is the truth, and an alert can compare with it.
+        for counter in [
+            &made.reconnects,
+            &made.duplicates,
+            &made.out_of_order,
+            &made.lost_messages,
+            &made.cache_hits,
+            &made.cache_misses,
+            &made.cache_evictions,
+        ] {
+            counter.add(0, &[]);
         }
+        made
     }
 }
 
