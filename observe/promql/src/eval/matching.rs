@@ -112,12 +112,9 @@ struct Join<'e> {
 
 impl Join<'_> {
     fn group(&mut self, evaluator: &mut Evaluator<'_>, group: &Group, steps: &Steps) -> Result<()> {
+        // `fill_left` speaks of the "many" side even under `group_right`: so does Prometheus.
         let matching = &self.binary.matching;
-        let (fill_many, fill_one) = if self.swapped {
-            (matching.fill_right, matching.fill_left)
-        } else {
-            (matching.fill_left, matching.fill_right)
-        };
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let fills = fill_many.is_some() || fill_one.is_some();
         if (group.left.is_empty() || group.right.is_empty()) && !fills && group.right.len() < 2 {
             return Ok(());
@@ -279,8 +276,9 @@ impl Join<'_> {
             evaluator.incompatible(op, self.span, "float", "float");
             return Ok(false);
         }
-        let left = left_series.map_or(matching.fill_left, |s| s.float(step));
-        let right = right_series.map_or(matching.fill_right, |s| s.float(step));
+        let many = many_series.map_or(matching.fill_left, |s| s.float(step));
+        let one = one_series.map_or(matching.fill_right, |s| s.float(step));
+        let (left, right) = if self.swapped { (one, many) } else { (many, one) };
         let (Some(left), Some(right)) = (left, right) else { return Ok(false) };
         let (value, holds) = floats(op, left, right);
         let value = if self.binary.return_bool { f64::from(u8::from(holds)) } else { value };
