@@ -43,14 +43,13 @@ impl Evaluator<'_> {
             _ => {}
         }
         let q = match &aggregate.param {
-            Some(param) => {
-                let q = self.scalar(param, steps)?;
-                self.check_quantile(&extremes(&q), param.span);
-                q
-            }
+            Some(param) => self.scalar(param, steps)?,
             None => Vec::new(),
         };
         let series = self.series(&aggregate.expr, steps)?;
+        if let Some(param) = &aggregate.param {
+            self.check_quantile(&extremes(&q), param.span);
+        }
         self.histograms_in(aggregate.op, &series, aggregate.expr.span)?;
         let groups = Groups::of(&series, &aggregate.labels, aggregate.without);
         let mut out = Vec::with_capacity(groups.labels.len());

@@ -33,8 +33,8 @@ impl Evaluator<'_> {
     pub(super) fn histogram_quantile(&mut self, call: &Call, steps: &Steps) -> Result<Vec<Series>> {
         let q = self.arg_scalar(call, 0, steps)?;
         let (q_span, span) = (self.arg(call, 0)?.span, self.arg(call, 1)?.span);
-        self.check_quantile(&q, q_span);
         let series = self.arg_series(call, 1, steps)?;
+        self.check_quantile(&q, q_span);
         let mut forced: Option<Forced> = None;
         let out = self.classic("histogram_quantile", series, span, steps, |step, buckets| {
             let (value, changed) = bucket_quantile(q.get(step).copied().unwrap_or(f64::NAN), buckets);
@@ -257,9 +257,8 @@ fn bucket_fraction(lower: f64, upper: f64, buckets: &mut Vec<(f64, f64)>) -> f64
         return f64::NAN;
     }
     coalesce(buckets);
-    let _ = force_monotonic(buckets);
     let total = buckets.last().map_or(0.0, |(_, count)| *count);
-    if buckets.len() < 2 || total == 0.0 || lower.is_nan() || upper.is_nan() {
+    if total == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
     }
     if lower >= upper {

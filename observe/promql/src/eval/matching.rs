@@ -89,11 +89,15 @@ impl Evaluator<'_> {
         let swapped = binary.matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (right, left) } else { (left, right) };
         let mut join = Join { binary, span, swapped, many, one, pairs: HashMap::default(), out: Vec::new() };
-        for mut group in groups {
-            if swapped {
-                std::mem::swap(&mut group.left, &mut group.right);
-            }
-            join.group(self, &group, steps)?;
+        let groups: Vec<Group> = groups
+            .into_iter()
+            .map(|group| if swapped { Group { left: group.right, right: group.left } } else { group })
+            .collect();
+        for step in 0..steps.count {
+            join.refuse_duplicates(&groups, step)?;
+        }
+        for group in &groups {
+            join.group(self, group, steps)?;
         }
         merge_same_labels(join.out)
     }
@@ -112,30 +116,18 @@ struct Join<'e> {
 
 impl Join<'_> {
     fn group(&mut self, evaluator: &mut Evaluator<'_>, group: &Group, steps: &Steps) -> Result<()> {
+        // `fill_left` speaks of the "many" side even under `group_right`: so does Prometheus.
         let matching = &self.binary.matching;
-        let (fill_many, fill_one) = if self.swapped {
-            (matching.fill_right, matching.fill_left)
-        } else {
-            (matching.fill_left, matching.fill_right)
-        };
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let fills = fill_many.is_some() || fill_one.is_some();
-        if (group.left.is_empty() || group.right.is_empty()) && !fills && group.right.len() < 2 {
+        if (group.left.is_empty() || group.right.is_empty()) && !fills {
             return Ok(());
         }
         // Two results of one group may end up with the same labels only when there are two pairs.
         let several = group.left.len() > 1;
         for step in 0..steps.count {
             let present = |series: &[Series], i: usize| series.get(i).is_some_and(|one| one.is_present(step));
-            let mut ones = group.right.iter().copied().filter(|i| present(&self.one, *i));
-            let one = ones.next();
-            if let (Some(first), Some(second)) = (one, ones.next()) {
-                let somebody = self.many.iter().any(|many| many.is_present(step));
-                if somebody || fills {
-                    return self.duplicate(first, second);
-                }
-                continue;
-            }
-            drop(ones);
+            let one = group.right.iter().copied().find(|i| present(&self.one, *i));
             let mut matched = false;
             let mut seen: HashSet<Labels> = HashSet::default();
             for many in group.left.iter().copied() {
@@ -179,6 +171,22 @@ impl Join<'_> {
         let labels = self.out.get(place).map(|series| series.labels.clone());
         if !labels.is_none_or(|labels| seen.insert(labels)) {
             return execution("multiple matches for labels: grouping labels must ensure unique matches");
+        }
+        Ok(())
+    }
+
+    /// The "one" side may have one sample a group, unless there is nothing on the other side to meet it at all.
+    fn refuse_duplicates(&self, groups: &[Group], step: usize) -> Result<()> {
+        let matching = &self.binary.matching;
+        let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
+        let present = |series: &[Series], i: usize| series.get(i).is_some_and(|one| one.is_present(step));
+        for group in groups.iter().filter(|group| group.right.len() > 1) {
+            let mut ones = group.right.iter().copied().filter(|i| present(&self.one, *i));
+            if let (Some(first), Some(second)) = (ones.next(), ones.next())
+                && (fills || self.many.iter().any(|many| many.is_present(step)))
+            {
+                return self.duplicate(first, second);
+            }
         }
         Ok(())
     }
@@ -279,8 +287,9 @@ impl Join<'_> {
             evaluator.incompatible(op, self.span, "float", "float");
             return Ok(false);
         }
-        let left = left_series.map_or(matching.fill_left, |s| s.float(step));
-        let right = right_series.map_or(matching.fill_right, |s| s.float(step));
+        let many = many_series.map_or(matching.fill_left, |s| s.float(step));
+        let one = one_series.map_or(matching.fill_right, |s| s.float(step));
+        let (left, right) = if self.swapped { (one, many) } else { (many, one) };
         let (Some(left), Some(right)) = (left, right) else { return Ok(false) };
         let (value, holds) = floats(op, left, right);
         let value = if self.binary.return_bool { f64::from(u8::from(holds)) } else { value };

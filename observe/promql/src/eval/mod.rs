@@ -19,8 +19,10 @@ mod select;
 mod topk;
 mod window;
 
+use std::collections::BTreeMap;
+
 use base_signal::Labels;
-use observe_source::{Annotations, Budget, MetricSource, Reservation};
+use observe_source::{Annotations, Budget, Level, MetricSource, Reservation};
 
 use crate::answer::{Query, QueryError};
 use crate::engine::Engine;
@@ -45,7 +47,10 @@ pub(crate) struct Evaluator<'a> {
     query: &'a Query<'a>,
     /// Of the whole query: what `@ start()` and `@ end()` mean.
     outer: Steps,
+    /// What the source said.
     annotations: Annotations,
+    /// Our own remarks. Of one text said of several places, Prometheus keeps the last.
+    remarks: BTreeMap<(Level, String), Span>,
 }
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -56,10 +61,17 @@ fn execution<T>(text: impl Into<String>) -> Result<T> {
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(engine: &'a Engine, source: &'a dyn MetricSource, query: &'a Query<'a>, outer: Steps) -> Self {
-        Evaluator { engine, source, query, outer, annotations: Annotations::default() }
+        Evaluator { engine, source, query, outer, annotations: Annotations::default(), remarks: BTreeMap::new() }
     }
 
-    pub(crate) fn into_annotations(self) -> Annotations {
+    pub(crate) fn into_annotations(mut self) -> Annotations {
+        for ((level, text), span) in std::mem::take(&mut self.remarks) {
+            let place = self.place(span);
+            match level {
+                Level::Warning => self.annotations.warn(format!("PromQL warning: {text} ({place})")),
+                Level::Info => self.annotations.info(format!("PromQL info: {text} ({place})")),
+            }
+        }
         self.annotations
     }
 
@@ -148,14 +160,12 @@ impl<'a> Evaluator<'a> {
         Ok(Series { labels, values, histograms: None, _charge: charge })
     }
 
-    fn warn(&mut self, span: Span, text: impl AsRef<str>) {
-        let text = format!("PromQL warning: {} ({})", text.as_ref(), self.place(span));
-        self.annotations.warn(text);
+    fn warn(&mut self, span: Span, text: impl Into<String>) {
+        self.remarks.insert((Level::Warning, text.into()), span);
     }
 
-    fn info(&mut self, span: Span, text: impl AsRef<str>) {
-        let text = format!("PromQL info: {} ({})", text.as_ref(), self.place(span));
-        self.annotations.info(text);
+    fn info(&mut self, span: Span, text: impl Into<String>) {
+        self.remarks.insert((Level::Info, text.into()), span);
     }
 
     fn place(&self, span: Span) -> String {

@@ -64,8 +64,10 @@ impl Evaluator<'_> {
         let Some(function) = rate::find(name).or_else(|| over_time::find(name)) else {
             return execution(format!("function {} is not supported yet", quote(name)));
         };
-        self.check_args(name, call, &scalars)?;
-        let mut run = Run { name, function, scalars, steps: *steps, arg_span: arg.span, out: Vec::new() };
+        check_args(name, &scalars)?;
+        let quantile_span = if name == "quantile_over_time" { call.args.first().map(|q| q.span) } else { None };
+        let mut run =
+            Run { name, function, scalars, steps: *steps, arg_span: arg.span, quantile_span, out: Vec::new() };
         match &arg.unwrapped().kind {
             ExprKind::Range(range) => {
                 let window_ms = plan::duration_ms(&range.range, &self.outer, false)?;
@@ -87,22 +89,6 @@ impl Evaluator<'_> {
             return self.absent(&run.out, arg, steps);
         }
         refuse_same_labels(run.out)
-    }
-
-    fn check_args(&mut self, name: &str, call: &Call, scalars: &[Vec<f64>]) -> Result<()> {
-        if name == "quantile_over_time"
-            && let (Some(q), Some(arg)) = (scalars.first(), call.args.first())
-        {
-            self.check_quantile(q, arg.span);
-        }
-        if name == "double_exponential_smoothing" {
-            for (values, (what, symbol)) in scalars.iter().zip([("smoothing", "sf"), ("trend", "tf")]) {
-                if let Some(value) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
-                    return execution(format!("invalid {what} factor. Expected: 0 < {symbol} < 1, got: {value:.6}"));
-                }
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn check_quantile(&mut self, q: &[f64], span: Span) {
@@ -143,6 +129,17 @@ impl Evaluator<'_> {
     }
 }
 
+fn check_args(name: &str, scalars: &[Vec<f64>]) -> Result<()> {
+    if name == "double_exponential_smoothing" {
+        for (values, (what, symbol)) in scalars.iter().zip([("smoothing", "sf"), ("trend", "tf")]) {
+            if let Some(value) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
+                return execution(format!("invalid {what} factor. Expected: 0 < {symbol} < 1, got: {value:.6}"));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn samples(series: &Series, steps: &Steps) -> Samples {
     let mut samples = Samples::default();
     for (step, value) in series.values.iter().enumerate() {
@@ -164,6 +161,8 @@ struct Run {
     scalars: Vec<Vec<f64>>,
     steps: Steps,
     arg_span: Span,
+    /// Where a quantile that may be out of its bounds was written.
+    quantile_span: Option<Span>,
     out: Vec<Series>,
 }
 
@@ -200,6 +199,9 @@ impl Run {
                 end_ms,
                 args: [arg(0), arg(1)],
             };
+            if let (Some(span), false) = (self.quantile_span, window.values.is_empty()) {
+                evaluator.check_quantile(&window.args[..1], span);
+            }
             let metric = || quote(names::metric_name(labels));
             match (self.function.compute)(&window) {
                 Outcome::Nothing => {}
@@ -216,7 +218,7 @@ impl Run {
                     "ignored histograms in a range containing both floats and histograms for metric name {}",
                     metric()
                 );
-                evaluator.info(self.arg_span, text);
+                evaluator.info(self.quantile_span.unwrap_or(self.arg_span), text);
             }
         }
         if series.is_empty() {

@@ -12,8 +12,11 @@ use super::lex::Lexer;
 use super::text::{parse_duration_ms, parse_number, quote, unquote};
 use super::token::{Kind, Token};
 
-/// Levels of nesting, chains of operators included: trees are walked by recursion.
-const DEPTH_MAX: usize = 300;
+/// Trees are walked by recursion, so their depth is limited: by what fits a thread's stack of 2 MiB in a debug build. A link
+/// of a chain of operators counts as one.
+const DEPTH_MAX: usize = 240;
+/// A level of nesting counts as so many links, for the parser itself recurses there.
+const NESTING: usize = 3;
 
 /// Parses and checks a query.
 pub fn parse(query: &str) -> Result<Expr, ParseError> {
@@ -121,16 +124,19 @@ impl<'q> Parser<'q> {
         &mut self,
         inner: impl FnOnce(&mut Self) -> Result<T, ParseError>,
     ) -> Result<T, ParseError> {
-        self.go_deeper()?;
+        self.go_deeper(NESTING)?;
         let result = inner(self);
-        self.depth -= 1;
+        self.depth -= NESTING;
         result
     }
 
-    fn go_deeper(&mut self) -> Result<(), ParseError> {
-        self.depth += 1;
+    fn go_deeper(&mut self, by: usize) -> Result<(), ParseError> {
+        self.depth += by;
         if self.depth > DEPTH_MAX {
-            let message = format!("the expression is nested deeper than {DEPTH_MAX} levels; split it up");
+            let message = format!(
+                "the expression is too deep: at most {DEPTH_MAX} operators in a chain, or {} levels; split it up",
+                DEPTH_MAX / NESTING
+            );
             return Err(self.error(self.token.span, message));
         }
         Ok(())
@@ -145,14 +151,14 @@ impl<'q> Parser<'q> {
     }
 
     fn expr_unbalanced(&mut self, precedence_min: u8) -> Result<Expr, ParseError> {
-        self.go_deeper()?;
+        self.go_deeper(NESTING)?;
         let mut left = self.prefix()?;
         while self.token.kind == Kind::Operator
             && let Some(op) = BinaryOp::parse(self.token.text)
             && op.precedence() >= precedence_min
         {
             // A chain leans left, so its tree is as deep as it is long.
-            self.go_deeper()?;
+            self.go_deeper(1)?;
             let op_span = self.advance()?.span;
             let (return_bool, matching) = self.binary_modifiers()?;
             // Power leans right.

@@ -1,0 +1,130 @@
+//! Runs every file of `tests/cases` against the engine, over the in-memory source.
+
+use std::path::Path;
+
+use base_signal::TenantId;
+use observe_promql::{Engine, PointValue, Query, Value};
+use observe_querytest::{Answered, Eval, Outcome, Point, When, run};
+use observe_source::fake::FakeMetrics;
+use observe_source::{Budget, Cancel, Level, MetricWrite};
+
+fn evaluate(source: &FakeMetrics, eval: &Eval) -> Result<Outcome, String> {
+    let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
+    let query = Query { text: &eval.query, tenant: &tenant, budget: &budget, cancel: &cancel };
+    let engine = Engine::default();
+    let answer = match eval.when {
+        When::Instant { time_ms } => engine.instant(source, &query, time_ms),
+        When::Range { start_ms, end_ms, step_ms } => engine.range(source, &query, start_ms, end_ms, step_ms),
+    };
+    let answer = answer.map_err(|error| format!("{}: {error}", error.error_type()))?;
+    assert_eq!(budget.used_bytes(), 0, "memory stays charged after {}", eval.query);
+    let notes = |level| answer.annotations.of(level).map(str::to_owned).collect();
+    let (warnings, infos) = (notes(Level::Warning), notes(Level::Info));
+    let value = match answer.value {
+        Value::Scalar(_, value) => Answered::Scalar(value),
+        Value::String(_, text) => Answered::String(text),
+        Value::Vector(points) => Answered::Vector(points.into_iter().map(|p| (p.labels, point(p.value))).collect()),
+        Value::Matrix(series) => {
+            let points = |s: observe_promql::SeriesPoints| {
+                let floats = s.points.into_iter().map(|(t, v)| (t, Point::Float(v)));
+                let histograms = s.histograms.into_iter().map(|(t, h)| (t, Point::Histogram((*h).clone())));
+                let mut points: Vec<_> = floats.chain(histograms).collect();
+                points.sort_by_key(|(time_ms, _)| *time_ms);
+                (s.labels, points)
+            };
+            Answered::Matrix(series.into_iter().map(points).collect())
+        }
+    };
+    Ok(Outcome { value, warnings, infos })
+}
+
+fn point(value: PointValue) -> Point {
+    match value {
+        PointValue::Float(value) => Point::Float(value),
+        PointValue::Histogram(histogram) => Point::Histogram((*histogram).clone()),
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the cases are files beside this test")]
+fn all_cases() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 5, "the cases are missing in {}", folder.display());
+    let mut failures = Vec::new();
+    for file in &files {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        match run(&std::fs::read_to_string(file).unwrap(), &mut evaluate) {
+            Ok(cases) => assert!(cases > 0, "{name} holds no case"),
+            Err(why) => failures.push(format!("== {name}\n{why}")),
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
+}
+
+#[test]
+fn limits_are_told() {
+    let source = FakeMetrics::default();
+    let (tenant, cancel) = (TenantId::default(), Cancel::default());
+    let small = Budget::new(1000);
+    let query = |text, budget, cancel| Query { text, tenant: &tenant, budget, cancel };
+    let engine = Engine::default();
+
+    let error = engine.range(&source, &query("vector(1)", &small, &cancel), 0, 10_000_000, 1000).unwrap_err();
+    assert_eq!(error.error_type(), "execution");
+    assert!(error.to_string().contains("more than its share of 1000"), "{error}");
+    assert_eq!(small.used_bytes(), 0);
+
+    let free = Budget::unlimited();
+    let error = engine.range(&source, &query("1", &free, &cancel), 0, 11_001_000, 1000).unwrap_err();
+    assert_eq!(
+        (error.error_type(), error.to_string().as_str()),
+        (
+            "bad_data",
+            "exceeded maximum resolution of 11,000 points per timeseries. \
+             Try decreasing the query resolution (?step=XX)"
+        )
+    );
+    assert!(engine.range(&source, &query("1", &free, &cancel), 0, 11_000_000, 1000).is_ok());
+
+    let stopped = Cancel::default();
+    stopped.cancel();
+    let error = engine.instant(&source, &query("1", &free, &stopped), 0).unwrap_err();
+    assert_eq!(
+        (error.error_type(), error.to_string().as_str()),
+        ("canceled", "query was canceled in expression evaluation")
+    );
+}
+
+#[test]
+fn extreme_times_do_not_overflow() {
+    let mut source = FakeMetrics::default();
+    let mut write = MetricWrite::default();
+    let series = write.series.push(&mut vec![("__name__", "a")]);
+    write.samples.extend([(series, i64::MIN, 1.0), (series, 0, 2.0), (series, i64::MAX, 3.0)]);
+    source.append(&write);
+    let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
+    let engine = Engine::default();
+    for text in ["a @ 1e18", "rate(a[292y] offset 292y)", "a offset -292y", "rate(a[5m] @ -1e15)", "sum(a[10y:1y])"] {
+        for time_ms in [i64::MIN, 0, i64::MAX] {
+            let query = Query { text, tenant: &tenant, budget: &budget, cancel: &cancel };
+            let _ = engine.instant(&source, &query, time_ms);
+            let _ = engine.range(&source, &query, time_ms, i64::MAX, i64::MAX);
+        }
+    }
+}
+
+#[test]
+fn the_deepest_query_fits_the_stack() {
+    let source = FakeMetrics::default();
+    let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
+    let chain = |link: &str, part: &str| vec![part; 230].join(link);
+    let nested = |open: &str, close: &str| open.repeat(70) + "a" + &close.repeat(70);
+    for text in [chain(" or ", "vector(1)"), chain("+", "1"), nested("(", ")"), nested("sum(", ")"), nested("-(", ")")]
+    {
+        let query = Query { text: &text, tenant: &tenant, budget: &budget, cancel: &cancel };
+        let answer = Engine::default().range(&source, &query, 0, 1000, 1000);
+        assert!(answer.is_ok(), "{:.40}: {answer:?}", text);
+    }
+}
