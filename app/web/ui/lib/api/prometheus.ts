@@ -73,6 +73,8 @@ export function seriesName(l: Labels): string {
 /** What tells the series of one chart apart: the labels that are not the same in all of them. */
 export function shortNames(all: Labels[]): string[] {
   const keys = [...new Set(all.flatMap((l) => Object.keys(l)))].filter((k) => new Set(all.map((l) => l[k])).size > 1);
-  if (all.length < 2 || keys.length === 0) return all.map(seriesName);
+  if (all.length < 2 || keys.length === 0) {
+    return all.map((l) => { const own = Object.entries(l).filter(([k]) => k !== '__name__'); return own.length === 1 ? (own[0] as [string, string])[1] : seriesName(l); });
+  }
   return all.map((l) => keys.filter((k) => l[k]).map((k) => (k === '__name__' || keys.length === 1 ? l[k] : `${k}=${l[k]}`)).join(' ') || seriesName(l));
 }
