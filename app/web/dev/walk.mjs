@@ -106,7 +106,7 @@ try {
     await id('log-detail').getByRole('link', { name: 'Open trace' }).click();
     await id('to-metrics').click();
     await until('metrics of the service', () => /\/ui\/metrics\?.*\{service_name="/.test(at()));
-    await id('metrics-chart').locator('td[data-field=last]').first().waitFor();
+    await id('metric-grid').locator('[data-series] [data-field=last]').first().waitFor();
   });
   await step('live logs grow without a reload, and pause', async () => {
     await page.goto(`${base}/ui/logs?live=1`);
