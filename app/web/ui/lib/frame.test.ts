@@ -17,6 +17,8 @@ test('series are told apart by what differs', () => {
   expect(shortNames([{ __name__: 'up', job: 'a', env: 'x' }, { __name__: 'up', job: 'b', env: 'x' }])).toEqual(['a', 'b']);
   expect(shortNames([{ status_code: 'STATUS_CODE_UNSET' }])).toEqual(['STATUS_CODE_UNSET']);
   expect(shortNames([{ __name__: 'up', job: 'a', env: 'x' }])).toEqual(['up{job="a", env="x"}']);
+  expect(shortNames([{ job: 'a', instance: 'a-1:80' }, { job: 'b', instance: 'b-1:80' }])).toEqual(['a', 'b']);
+  expect(shortNames([{ job: 'a', mode: 'x' }, { job: 'a', mode: 'y' }, { job: 'b', mode: 'x' }])).toEqual(['job=a mode=x', 'job=a mode=y', 'job=b mode=x']);
   expect(shortNames([{}])).toEqual(['{}']);
 });
 test('an error knows its place', () => {
