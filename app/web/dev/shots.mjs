@@ -17,7 +17,7 @@ const one = found.find((t) => t.spans.length < 100 && t.spans.some((s) => s.tags
 const pages = {
   services: '/ui/services', service: `/ui/services/${service}`, traces: '/ui/traces', ...(one ? { trace: `/ui/traces/${one.traceID}?span=${one.spans.at(-2)?.spanID}` } : {}),
   logs: '/ui/logs', metrics: '/ui/metrics', 'metrics-query': '/ui/metrics?q=' + encodeURIComponent('sum by (service) (rate(traces_spanmetrics_calls_total[1m]))'),
-  'metrics-error': '/ui/metrics?q=' + encodeURIComponent('sum(rate(up[5m]) +'), 'metrics-table': '/ui/metrics?view=table&q=up', settings: '/ui/settings', 'not-found': '/ui/nowhere',
+  'metrics-grid': '/ui/metrics?q=' + encodeURIComponent(`{service_name="${service}"}`), 'metrics-error': '/ui/metrics?q=' + encodeURIComponent('sum(rate(up[5m]) +'), 'metrics-table': '/ui/metrics?view=table&q=up', settings: '/ui/settings', 'not-found': '/ui/nowhere',
 };
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
 let bad = 0;

@@ -5,14 +5,18 @@ import { setSkew } from './time.svelte';
 
 const state = $state<{ status: Status | null; error: ApiError | null }>({ status: null, error: null });
 
+const arrivals = $derived(Object.values(state.status?.signals ?? {}).filter((s) => s?.first_seen).length);
+
 export const engine = {
   get status() { return state.status; },
   get error() { return state.error; },
-  /** True when no signal has ever arrived: then the page shows how to send the first one. */
+  /** True while no app has sent anything. The engine's own metrics and the host's begin at once, so metrics alone prove nothing. */
   get empty() {
     const s = state.status?.signals;
-    return !!s && !s.traces?.first_seen && !s.logs?.first_seen && !s.metrics?.first_seen;
+    return !!s && !s.traces?.first_seen && !s.logs?.first_seen;
   },
+  /** Changes when the first of a signal arrives: who shows an empty state asks again then. */
+  get arrivals() { return arrivals; },
   /** Where an app sends OTLP over HTTP: the listener of its own, or the one port, which takes it too. */
   get otlpUrl() {
     const at = state.status?.listeners.find((l) => /otlp.*http/i.test(l.name))?.address;

@@ -11,7 +11,8 @@ function once<T>(key: string, fetcher: () => Promise<T>): Promise<T> {
   if (old && performance.now() - old.at < KEEP_MS) return old.answer as Promise<T>;
   const answer = fetcher();
   kept.set(key, { at: performance.now(), answer });
-  answer.catch(() => kept.delete(key));
+  // Nothing yet, or an error: the next one to ask may have more luck.
+  answer.then((x) => { if (typeof x === 'object' && x && Object.keys(x).length === 0) kept.delete(key); }, () => kept.delete(key));
   return answer;
 }
 export interface MetricName { name: string; type: string; help: string }
@@ -20,11 +21,10 @@ export function describe(name: string, all: Record<string, Metadata>): MetricNam
   const m = all[name] ?? all[name.replace(/_(bucket|sum|count)$/, '')] ?? all[name.replace(/_total$/, '')];
   return { name, type: m?.type ?? '', help: m?.help ?? '' };
 }
+/** Types and helps; without them names still are names. */
+export const knownMetadata = () => once('metadata', () => metadata()).catch(() => ({}) as Record<string, Metadata>);
 export async function metricNames(): Promise<MetricName[]> {
-  const [names, meta] = await Promise.all([
-    once('names', () => labelValues('__name__', [])),
-    once('metadata', () => metadata()).catch(() => ({}) as Record<string, Metadata>),
-  ]);
+  const [names, meta] = await Promise.all([once('names', () => labelValues('__name__', [])), knownMetadata()]);
   return names.map((n) => describe(n, meta));
 }
 const plain = (text: string, detail: string): Option => ({ text, detail, help: '' });

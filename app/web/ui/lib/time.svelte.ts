@@ -42,6 +42,11 @@ export function startRefresh() {
   $effect(() => {
     if (!refreshS || !isLive(range)) return;
     const id = setInterval(() => { if (!document.hidden) refresh(); }, refreshS * 1000);
-    return () => clearInterval(id);
+    const back = () => { if (!document.hidden) refresh(); };
+    document.addEventListener('visibilitychange', back);
+    return () => {
+      clearInterval(id);
+      document.removeEventListener('visibilitychange', back);
+    };
   });
 }

@@ -18,7 +18,7 @@ export function asApiError(error: unknown): ApiError {
   return new ApiError(error instanceof Error ? error.message : String(error), 0);
 }
 const HINTS: Record<number, string> = {
-  401: 'This engine wants a token: open the address that `apm dashboard` prints, it signs this browser in.',
+  401: 'This engine wants a token: reload the page and sign in with any user name and the token as the password.',
   403: 'The token of this browser lacks the role for this.',
   404: 'This engine does not have this API; an older version may be running.',
   413: 'The query is too large.',

@@ -46,7 +46,7 @@ export function tagsJson(text: string): string | null | undefined {
   const rest = text.trim();
   if (!rest) return undefined;
   const out: Record<string, string> = {};
-  const pair = /\s*([\w.\-/]+)=(?:"((?:[^"\\]|\\.)*)"|(\S+))(?=\s|$)/gy;
+  const pair = /\s*([\w.\-/]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]\S*))(?=\s|$)/gy;
   let end = 0;
   for (let m = pair.exec(rest); m; m = pair.exec(rest)) {
     out[m[1] as string] = m[2] !== undefined ? m[2].replace(/\\(.)/g, '$1') : (m[3] as string);

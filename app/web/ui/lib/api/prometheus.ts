@@ -70,9 +70,17 @@ export function seriesName(l: Labels): string {
   const inner = Object.entries(rest).map(([k, v]) => `${k}=${quote(v)}`).join(', ');
   return inner || !name ? `${name}{${inner}}` : name;
 }
-/** What tells the series of one chart apart: the labels that are not the same in all of them. */
+/** What tells the series of one chart apart: as few of the labels that differ as keep the names unique, the short ones first. */
 export function shortNames(all: Labels[]): string[] {
-  const keys = [...new Set(all.flatMap((l) => Object.keys(l)))].filter((k) => new Set(all.map((l) => l[k])).size > 1);
-  if (all.length < 2 || keys.length === 0) return all.map(seriesName);
+  let keys = [...new Set(all.flatMap((l) => Object.keys(l)))].filter((k) => new Set(all.map((l) => l[k])).size > 1);
+  const chars = (k: string) => all.reduce((sum, l) => sum + (l[k]?.length ?? 0), 0);
+  const unique = (some: string[]) => new Set(all.map((l) => JSON.stringify(some.map((k) => l[k] ?? '')))).size === all.length;
+  for (const key of [...keys].sort((a, b) => chars(b) - chars(a))) {
+    const rest = keys.filter((k) => k !== key);
+    if (rest.length && unique(rest)) keys = rest;
+  }
+  if (all.length < 2 || keys.length === 0) {
+    return all.map((l) => { const own = Object.entries(l).filter(([k]) => k !== '__name__'); return own.length === 1 ? (own[0] as [string, string])[1] : seriesName(l); });
+  }
   return all.map((l) => keys.filter((k) => l[k]).map((k) => (k === '__name__' || keys.length === 1 ? l[k] : `${k}=${l[k]}`)).join(' ') || seriesName(l));
 }
