@@ -1,6 +1,7 @@
 //! Taking a write: limits, known series, then log and memory together. A write is checked and given room in the log
 //! before anything changes, so that what is in memory is always in the log too.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,13 +49,16 @@ impl MetricStore {
             tenant,
             records: WriteRecords::default(),
             appended: Appended::default(),
-            stored: Stored { segments: &self.segments, tombstones: &self.tombstones },
+            stored: Stored { segments: &self.segments, tombstones: &self.tombstones, asked: Cell::new(false) },
             window_ms: self.settings.out_of_order_ms,
             oldest_ms,
             newest_ms: now_ms.saturating_add(self.settings.future_ms),
         };
         let taken = taking.take();
-        let (records, appended) = (taking.records, taking.appended);
+        let (records, appended, asked) = (taking.records, taking.appended, taking.stored.asked.get());
+        if asked {
+            self.trim_indexes(None);
+        }
         records.finish(tenant.as_str(), &mut self.frame);
         // Also when a look into a segment failed halfway: what memory has taken must be in the log.
         if let Err(error) = self.wal.append(&mut self.frame) {
@@ -266,11 +270,14 @@ impl Taking<'_> {
 struct Stored<'a> {
     segments: &'a BTreeMap<u64, Arc<Segment>>,
     tombstones: &'a [Tombstone],
+    /// Indexes may have been read.
+    asked: Cell<bool>,
 }
 
 impl Stored<'_> {
     fn at(&self, tenant: &str, labels: LabelsRef<'_>, time_ms: i64) -> Result<Option<Point>, BlockError> {
         let hash = crate::index::hash_labels(labels.as_bytes());
+        self.asked.set(true);
         for segment in self.segments.values().rev() {
             let summary = segment.reader.summary();
             let covers = summary.time_min <= time_ms && time_ms <= summary.time_max;

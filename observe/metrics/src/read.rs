@@ -74,6 +74,7 @@ impl MetricStore {
             }
             self.used(segment);
         }
+        opened.sort_by_key(|opened| (opened.segment.rank, opened.segment.id));
         Ok(opened)
     }
 

@@ -291,6 +291,9 @@ impl SegmentIndex {
 /// An open segment. Shared with running queries.
 pub(crate) struct Segment {
     pub(crate) id: u64,
+    /// Position of the log up to which the newest of its parts covers: what counts as later where only one value can
+    /// be true, as of metadata.
+    pub(crate) rank: u64,
     pub(crate) reader: SegmentReader,
     index: Mutex<Option<Arc<SegmentIndex>>>,
     /// What a reader found wrong; the store sets the file aside at the next occasion.
@@ -306,10 +309,10 @@ pub(crate) struct Cursor {
 }
 
 impl Segment {
-    pub(crate) fn open(world: &World, path: &Path, id: u64) -> Result<Self> {
+    pub(crate) fn open(world: &World, path: &Path, id: u64, rank: u64) -> Result<Self> {
         let reader = SegmentReader::open(world, path)?;
         let (index, suspect) = (Mutex::new(None), Mutex::new(None));
-        Ok(Self { id, reader, index, suspect, used_at: std::sync::atomic::AtomicU64::new(0) })
+        Ok(Self { id, rank, reader, index, suspect, used_at: std::sync::atomic::AtomicU64::new(0) })
     }
 
     /// The index, read on first use and kept until dropped by [`Segment::forget_index`].

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base_signal::TenantId;
 use base_world::{FolderLock, World};
+use observe_block::codec::Reader;
 use observe_block::{
-    BlockError, Damage, Frame, FrameBuilder, Lsn, Manifest, SyncHandle, Wal, quarantine, remove_orphans,
+    BlockError, Damage, Frame, FrameBuilder, Lsn, Manifest, SegmentMeta, SyncHandle, Wal, quarantine, remove_orphans,
 };
 use observe_source::SourceError;
 
@@ -104,9 +105,12 @@ impl MetricStore {
 
     fn open_segments(&mut self, report: &mut ReplayReport) -> Result<(), BlockError> {
         let mut lost = Vec::new();
-        for meta in &self.manifest.segments {
+        let mut metas: Vec<&SegmentMeta> = self.manifest.segments.iter().collect();
+        metas.sort_by_key(|meta| (rank(meta), meta.id));
+        for meta in metas {
             let path = self.folder.join(&meta.file);
-            let opened = Segment::open(&self.world, &path, meta.id).and_then(|s| s.metadata().map(|m| (s, m)));
+            let opened =
+                Segment::open(&self.world, &path, meta.id, rank(meta)).and_then(|s| s.metadata().map(|m| (s, m)));
             match opened {
                 Ok((segment, metadata)) => {
                     if let Some(tenant) = TenantId::new(segment.reader.tenant()) {
@@ -240,13 +244,18 @@ impl MetricStore {
         ours.map(|meta| meta.time_max).max()
     }
 
-    /// Notes a read of the segment and forgets the indexes that were not used for longest while they are too many.
+    /// Notes a read of the segment.
     pub(crate) fn used(&self, segment: &Segment) {
         segment.used_at.store(self.reads.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        self.trim_indexes(Some(segment.id));
+    }
+
+    /// Forgets the indexes that were not used for longest while all together are too many.
+    pub(crate) fn trim_indexes(&self, keep: Option<u64>) {
         let mut loaded: Vec<_> = self.segments.values().filter(|segment| segment.index_bytes() > 0).collect();
         let mut total: u64 = loaded.iter().map(|segment| segment.index_bytes() as u64).sum();
         loaded.sort_by_key(|segment| segment.used_at.load(Ordering::Relaxed));
-        for old in loaded.into_iter().filter(|old| old.id != segment.id) {
+        for old in loaded.into_iter().filter(|old| Some(old.id) != keep) {
             if total <= self.settings.index_bytes_max() {
                 break;
             }
@@ -254,6 +263,11 @@ impl MetricStore {
             old.forget_index();
         }
     }
+}
+
+/// See `Segment::rank`; kept in the manifest's notes on the segment.
+fn rank(meta: &SegmentMeta) -> u64 {
+    Reader::new(&meta.extra).varint("rank").unwrap_or(0)
 }
 
 /// As readers and senders are told.

@@ -269,8 +269,8 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
 
 #[test]
 fn acknowledged_data_survives_every_crash() {
-    let one = std::env::var("APM_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = one.map_or(0..300, |seed: u64| seed..seed + 1);
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
     for seed in seeds {
         if let Err(why) = run(seed, false) {
             panic!("APM_SEED={seed}: {why}");
