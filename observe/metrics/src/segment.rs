@@ -23,6 +23,7 @@ type Result<T> = std::result::Result<T, BlockError>;
 const PAGE_VALUES: usize = 8192;
 const PAGE_RAW_BYTES_MAX: usize = 16 << 20;
 const ZSTD_LEVEL: i32 = 3;
+const PACK_BYTES_MIN: usize = 64;
 const ZSTD: u8 = 1;
 
 /// Writes one segment; series must come sorted by labels.
@@ -219,7 +220,10 @@ fn put_block(to: &mut Vec<u8>, bytes: &[u8]) -> (u64, u64) {
 
 /// A block of `[flags][raw length][bytes, zstd if that is smaller]`.
 fn put_packed(to: &mut Vec<u8>, raw: &[u8]) -> (u64, u64) {
-    let packed = zstd::bulk::compress(raw, ZSTD_LEVEL).ok().filter(|packed| packed.len() < raw.len());
+    // Zstd's own frame takes what it could save on a few bytes.
+    let worth = raw.len() >= PACK_BYTES_MIN;
+    let packed = worth.then(|| zstd::bulk::compress(raw, ZSTD_LEVEL).ok()).flatten();
+    let packed = packed.filter(|packed| packed.len() < raw.len());
     let mut bytes = vec![if packed.is_some() { ZSTD } else { 0 }];
     codec::put_varint(&mut bytes, raw.len() as u64);
     bytes.extend_from_slice(packed.as_deref().unwrap_or(raw));
