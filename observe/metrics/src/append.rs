@@ -59,7 +59,7 @@ impl MetricStore {
         taking.take();
         let (records, appended) = (taking.records, taking.appended);
         if asked {
-            self.trim_indexes(None);
+            self.trim_indexes();
         }
         records.finish(tenant.as_str(), &mut self.frame);
         if let Err(error) = self.wal.append(&mut self.frame) {

@@ -294,8 +294,11 @@ impl Series {
         let chunks = self.closed.iter().map(|closed| (closed.time_min, closed.time_max));
         let open = (self.chunk.count > 0).then_some((self.chunk.time_min, self.chunk.time_max));
         let extra = self.extra.as_deref();
-        let floats = extra.into_iter().flat_map(|extra| extra.out_of_order.iter().map(|(time, _)| (*time, *time)));
-        let histograms = extra.into_iter().flat_map(|extra| extra.histograms.iter().map(|(time, _)| (*time, *time)));
+        let ends = |first: Option<i64>, last: Option<i64>| first.zip(last);
+        let floats = extra.map(|extra| &extra.out_of_order);
+        let floats = floats.and_then(|list| ends(list.first().map(|p| p.0), list.last().map(|p| p.0)));
+        let histograms = extra.map(|extra| &extra.histograms);
+        let histograms = histograms.and_then(|list| ends(list.first().map(|p| p.0), list.last().map(|p| p.0)));
         chunks.chain(open).chain(floats).chain(histograms).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 

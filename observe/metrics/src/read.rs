@@ -74,6 +74,8 @@ impl MetricStore {
             }
             self.used(segment);
         }
+        // The query holds its own share of what is dropped here.
+        self.trim_indexes();
         opened.sort_by_key(|opened| (opened.segment.rank, opened.segment.id));
         Ok(opened)
     }

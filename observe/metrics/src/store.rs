@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base_signal::TenantId;
 use base_world::{FolderLock, World};
+use hashbrown::HashMap;
 use observe_block::codec::Reader;
 use observe_block::{
     BlockError, Damage, Frame, FrameBuilder, Lsn, Manifest, SegmentMeta, SyncHandle, Wal, quarantine, remove_orphans,
@@ -57,6 +58,9 @@ pub struct ReplayReport {
     pub damage: Vec<Damage>,
 }
 
+/// By tenant: a series' number in the log → its number in the head.
+type Numbers = BTreeMap<TenantId, HashMap<u32, u32, ahash::RandomState>>;
+
 impl MetricStore {
     /// Opens the folder, making it if need be, and replays the log. Another holder, a newer format or an unreadable
     /// manifest are errors; damaged segments and log files are set aside and reported.
@@ -87,7 +91,7 @@ impl MetricStore {
         };
         let mut report = ReplayReport { damage, ..ReplayReport::default() };
         store.open_segments(&mut report)?;
-        let mut numbers = BTreeMap::new();
+        let mut numbers = Numbers::new();
         for frame in replay.by_ref() {
             let frame = frame?;
             let applied = store.apply(&frame, &mut numbers, &mut report);
@@ -139,18 +143,19 @@ impl MetricStore {
         Ok(())
     }
 
-    /// Applies a frame of the log. `numbers`: (tenant, number in the log) → number in the head.
+    /// Applies a frame of the log.
     fn apply(
         &mut self,
         frame: &Frame,
-        numbers: &mut BTreeMap<(TenantId, u32), u32>,
+        numbers: &mut Numbers,
         report: &mut ReplayReport,
     ) -> Result<(), observe_block::codec::Malformed> {
         for record in frame.records()? {
             let Some(tenant) = TenantId::new(record.tenant) else { continue };
-            let head = self.heads.entry(tenant.clone()).or_default();
+            let numbers = numbers.entry(tenant.clone()).or_default();
+            let head = self.heads.entry(tenant).or_default();
             record::read(&record, |entry| {
-                let number = |id: u32| numbers.get(&(tenant.clone(), id)).copied();
+                let number = |id: u32| numbers.get(&id).copied();
                 // What is in the log was accepted: neither window nor segments are asked again.
                 let mut append = |id: u32, time_ms: i64, point: Point| {
                     let Some(id) = number(id) else { return };
@@ -159,7 +164,7 @@ impl MetricStore {
                 };
                 match entry {
                     Entry::Series(id, labels) => {
-                        numbers.insert((tenant.clone(), id), head.find_or_insert(labels.as_ref()));
+                        numbers.insert(id, head.find_or_insert(labels.as_ref()));
                     }
                     Entry::Sample(id, time_ms, bits) => append(id, time_ms, Point::Float(bits)),
                     Entry::Histogram(id, time_ms, histogram) => {
@@ -247,15 +252,14 @@ impl MetricStore {
     /// Notes a read of the segment.
     pub(crate) fn used(&self, segment: &Segment) {
         segment.used_at.store(self.reads.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-        self.trim_indexes(Some(segment.id));
     }
 
     /// Forgets the indexes that were not used for longest while all together are too many.
-    pub(crate) fn trim_indexes(&self, keep: Option<u64>) {
+    pub(crate) fn trim_indexes(&self) {
         let mut loaded: Vec<_> = self.segments.values().filter(|segment| segment.index_bytes() > 0).collect();
         let mut total: u64 = loaded.iter().map(|segment| segment.index_bytes() as u64).sum();
         loaded.sort_by_key(|segment| segment.used_at.load(Ordering::Relaxed));
-        for old in loaded.into_iter().filter(|old| Some(old.id) != keep) {
+        for old in loaded {
             if total <= self.settings.index_bytes_max() {
                 break;
             }

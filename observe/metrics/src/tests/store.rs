@@ -399,3 +399,33 @@ fn the_real_disk_keeps_it_too() {
     assert_eq!(select_all(&store)[&up].len(), 40);
     assert!(store.disk_used() < 100_000, "{} bytes for 40 samples", store.disk_used());
 }
+
+#[test]
+fn samples_take_little_room_on_disk() {
+    let sim = SimWorld::new(1);
+    let big = Settings { memory_bytes: 64 << 20, wal_bytes_max: 64 << 20, window_ms: 24 * HOUR_MS, ..settings() };
+    let start = sim.clock.now_ms() - 12 * HOUR_MS;
+    // Twelve hours at 15 s of one scrape: what | its value at step i | bytes a sample at most
+    type Row = (&'static str, fn(u64, &mut base_world::Rng) -> f64, f64);
+    let rows: [Row; 5] = [
+        ("constant", |_, _| 1.0, 0.02),
+        ("regular counter", |i, _| (i * 30) as f64, 0.05),
+        ("busy counter", |i, rng| (i * 100 + rng.below(64)) as f64, 1.1),
+        ("gauge with a decimal", |_, rng| 20.0 + rng.below(100) as f64 / 10.0, 1.1),
+        ("seconds in full precision", |i, _| i as f64 * 0.1 + 0.012_345_678_9, 8.2),
+    ];
+    for (what, value, limit) in rows {
+        let (mut store, _) = open(&SimWorld::new(7), big.clone());
+        let (mut rng, mut samples) = (base_world::Rng::new(3), 0u64);
+        for job in 0..10 {
+            let series = labels("metric", &format!("job-{job}"));
+            let points: Vec<_> =
+                (0..2880u64).map(|i| (&series, start + i as i64 * 15_000, value(i, &mut rng))).collect();
+            samples += take(&mut store, &points).expect("taken");
+        }
+        store.flush().expect("flush");
+        let bytes: u64 = store.manifest.segments.iter().map(|meta| meta.bytes).sum();
+        let each = bytes as f64 / samples as f64;
+        assert!(each <= limit, "{what}: {each:.3} bytes a sample, at most {limit}");
+    }
+}
