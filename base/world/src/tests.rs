@@ -138,6 +138,7 @@ fn bytes_of_a_failed_sync_are_lost_even_if_the_next_sync_succeeds() {
     disk.sync_folder(Path::new("/d")).expect("sync");
     disk.fail_at(disk.operations() + 1);
     file.sync().expect_err("ordered to fail");
+    assert!(disk.has_failed());
     file.sync().expect("the lie of the kernel");
     disk.reboot(PowerLoss::DropAll);
     assert_eq!(disk.read(Path::new("/d/a"), 9).expect("read"), b"");

@@ -19,6 +19,8 @@ pub(crate) const FOOTER_BYTES: usize = 24;
 const BUFFER_BYTES: usize = 256 << 10;
 /// Fast enough for a flush; compaction gains little more from higher ones.
 const ZSTD_LEVEL: i32 = 3;
+/// Below this zstd's own frame takes what it could save.
+const PACK_BYTES_MIN: usize = 64;
 
 type Result<T> = std::result::Result<T, BlockError>;
 
@@ -125,6 +127,7 @@ impl SegmentWriter {
     pub fn section(&mut self, name: &str, codec: Codec, raw: &[u8]) -> Result<()> {
         let packed = match codec {
             Codec::Plain => None,
+            Codec::Zstd if raw.len() < PACK_BYTES_MIN => None,
             Codec::Zstd => zstd::bulk::compress(raw, ZSTD_LEVEL).ok().filter(|packed| packed.len() < raw.len()),
         };
         let stored = packed.as_deref().unwrap_or(raw);

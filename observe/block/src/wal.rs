@@ -295,6 +295,11 @@ fn settle(
             if file.file_bytes > end {
                 file.file.set_len(end)?;
             }
+            // After a failed sync the system holds these bytes and believes them written: write them again, or the
+            // sync below covers nothing.
+            let mut bytes = vec![0; file.end];
+            file.file.read_exact_at(0, &mut bytes)?;
+            file.file.write_at(0, &bytes)?;
             file.file.sync()?;
         }
         report.bytes += end;

@@ -27,7 +27,8 @@ const ENTRY_BYTES: usize = 16;
 type Numbers = Vec<Result<u32, RejectReason>>;
 
 impl MetricStore {
-    /// Takes what can be taken. Nothing is durable before [`MetricStore::sync`]. `Shed` took nothing: over memory or disk.
+    /// Takes what can be taken. Nothing is durable before [`MetricStore::sync`]. An error took nothing; `Shed` means that
+    /// memory or disk are over their share and that the same write may be sent again.
     pub fn append(&mut self, tenant: &TenantId, write: &MetricWrite) -> Result<Appended, SourceError> {
         self.check()?;
         self.make_room()?;
@@ -41,27 +42,32 @@ impl MetricStore {
         let numbers = number_series(head, write, free);
         let bound = frame_bound(head, write, &numbers, tenant);
         self.wal.reserve(bound).map_err(refused)?;
+        let places = Segments { segments: &self.segments, tombstones: &self.tombstones };
+        let stored = places.look_up(head, tenant.as_str(), write, &numbers);
+        let asked = stored.as_ref().is_ok_and(|(_, asked)| *asked > 0);
         let mut taking = Taking {
             head,
             write,
             numbers,
-            tenant,
             records: WriteRecords::default(),
             appended: Appended::default(),
-            stored: Stored { segments: &self.segments, tombstones: &self.tombstones },
+            stored: stored.map_err(source_error)?.0,
             window_ms: self.settings.out_of_order_ms,
             oldest_ms,
             newest_ms: now_ms.saturating_add(self.settings.future_ms),
         };
-        let taken = taking.take();
+        taking.take();
         let (records, appended) = (taking.records, taking.appended);
+        if asked {
+            self.trim_indexes();
+        }
         records.finish(tenant.as_str(), &mut self.frame);
-        // Also when a look into a segment failed halfway: what memory has taken must be in the log.
         if let Err(error) = self.wal.append(&mut self.frame) {
+            // Memory has what the log may not have.
             self.broken = Some(error.to_string());
             return Err(source_error(error));
         }
-        taken.map(|()| appended).map_err(source_error)
+        Ok(appended)
     }
 
     /// Flushes when memory or log are over their share; sheds when that did not help.
@@ -156,21 +162,20 @@ struct Taking<'a> {
     head: &'a mut Head,
     write: &'a MetricWrite,
     numbers: Numbers,
-    tenant: &'a TenantId,
     records: WriteRecords,
     appended: Appended,
-    stored: Stored<'a>,
+    stored: StoredPoints,
     window_ms: i64,
     oldest_ms: i64,
     newest_ms: i64,
 }
 
 impl Taking<'_> {
-    fn take(&mut self) -> Result<(), BlockError> {
+    fn take(&mut self) {
         let write = self.write;
         for (set, time_ms, value) in &write.samples {
             let bits = value.to_bits();
-            if let Some(id) = self.point(*set, *time_ms, || Point::Float(bits))? {
+            if let Some(id) = self.point(*set, *time_ms, Point::Float(bits)) {
                 self.records.sample(id, *time_ms, bits);
             }
         }
@@ -180,7 +185,7 @@ impl Taking<'_> {
                 continue;
             }
             let bytes: Arc<[u8]> = Arc::from(histogram_bytes(histogram));
-            if let Some(id) = self.point(*set, *time_ms, || Point::Histogram(Arc::clone(&bytes)))? {
+            if let Some(id) = self.point(*set, *time_ms, Point::Histogram(Arc::clone(&bytes))) {
                 self.records.histogram(id, *time_ms, &bytes);
             }
         }
@@ -204,20 +209,17 @@ impl Taking<'_> {
                 self.records.created(id, *created_ms);
             }
         }
-        Ok(())
     }
 
     /// Adds a point to memory; the series' number if it must go to the log.
-    fn point(&mut self, set: u32, time_ms: i64, point: impl Fn() -> Point) -> Result<Option<u32>, BlockError> {
-        let Some(id) = self.place(set, time_ms) else { return Ok(None) };
-        let (labels, tenant) = (self.write.series.get(set), self.tenant.as_str());
-        let stored = &self.stored;
-        let verdict = self.head.append(id, time_ms, point(), self.window_ms, || stored.at(tenant, labels, time_ms))?;
-        match verdict {
+    fn point(&mut self, set: u32, time_ms: i64, point: Point) -> Option<u32> {
+        let id = self.place(set, time_ms)?;
+        let stored = self.stored.get(&(id, time_ms));
+        match self.head.append(id, time_ms, point, self.window_ms, stored) {
             Verdict::Taken => {
                 self.define(id, set);
                 self.appended.accepted += 1;
-                return Ok(Some(id));
+                return Some(id);
             }
             Verdict::Same => self.appended.accepted += 1,
             Verdict::Duplicate => {
@@ -225,7 +227,7 @@ impl Taking<'_> {
             }
             Verdict::OutOfOrder => self.reject(RejectReason::OutOfOrder, set, time_ms, "out of order sample"),
         }
-        Ok(None)
+        None
     }
 
     /// The series' number, if set and time are acceptable.
@@ -262,13 +264,45 @@ impl Taking<'_> {
     }
 }
 
+/// What segments hold of a write's late points: (series, time) → point.
+type StoredPoints = BTreeMap<(u32, i64), Point>;
+
 /// The segments, asked for single points.
-struct Stored<'a> {
+struct Segments<'a> {
     segments: &'a BTreeMap<u64, Arc<Segment>>,
     tombstones: &'a [Tombstone],
 }
 
-impl Stored<'_> {
+impl Segments<'_> {
+    /// Looks for all points that may be there, before anything changes. Also returns how many were looked for.
+    fn look_up(
+        &self,
+        head: &Head,
+        tenant: &str,
+        write: &MetricWrite,
+        numbers: &Numbers,
+    ) -> Result<(StoredPoints, usize), BlockError> {
+        let (mut found, mut asked) = (StoredPoints::new(), 0);
+        let floats = write.samples.iter().map(|(set, time_ms, _)| (*set, *time_ms));
+        let histograms = write.histograms.iter().map(|(set, time_ms, _)| (*set, *time_ms));
+        for (set, time_ms) in floats.chain(histograms) {
+            let Some(Ok(id)) = numbers.get(set as usize).copied() else { continue };
+            if !head.may_be_stored(id, time_ms) {
+                continue;
+            }
+            // Noted here too: an earlier item of this write may make it no longer the newest.
+            if let Some(point) = head.newest(id, time_ms) {
+                found.insert((id, time_ms), point);
+            } else {
+                asked += 1;
+                if let Some(point) = self.at(tenant, write.series.get(set), time_ms)? {
+                    found.insert((id, time_ms), point);
+                }
+            }
+        }
+        Ok((found, asked))
+    }
+
     fn at(&self, tenant: &str, labels: LabelsRef<'_>, time_ms: i64) -> Result<Option<Point>, BlockError> {
         let hash = crate::index::hash_labels(labels.as_bytes());
         for segment in self.segments.values().rev() {

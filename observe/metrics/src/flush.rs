@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base_signal::{Labels, Matcher, RangeMs, TenantId};
-use observe_block::{BlockError, Damage, Manifest, SegmentKind, SegmentMeta, plan, quarantine};
+use observe_block::{BlockError, Damage, Manifest, SegmentKind, SegmentMeta, codec, plan, quarantine};
 use observe_source::SourceError;
 
 use crate::head::{Head, same_exemplar};
@@ -180,16 +180,15 @@ impl MetricStore {
                     file.builder.add(labels, &points, created_ms, exemplars)?;
                 }
             }
-            fresh.push(self.finish(file, &head.metadata, next)?);
+            fresh.push(self.finish(file, &head.metadata, self.wal.last_lsn(), next)?);
         }
         Ok(())
     }
 
     /// Merges the segments into one, leaving out what is deleted or expired.
     fn merge(&mut self, ids: &[u64]) -> Result<()> {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        let inputs: Vec<Arc<Segment>> = ids.iter().filter_map(|id| self.segments.get(id).cloned()).collect();
+        let mut inputs: Vec<Arc<Segment>> = ids.iter().filter_map(|id| self.segments.get(id).cloned()).collect();
+        inputs.sort_by_key(|segment| (segment.rank, segment.id));
         let mut next = self.manifest.clone();
         match self.write_merged(&inputs, &mut next) {
             Ok(fresh) => {
@@ -252,7 +251,8 @@ impl MetricStore {
         if added == 0 {
             return Ok(Vec::new());
         }
-        Ok(vec![self.finish(file, &metadata, next)?])
+        let rank = inputs.iter().map(|input| input.rank).max().unwrap_or(0);
+        Ok(vec![self.finish(file, &metadata, rank, next)?])
     }
 
     fn begin(&self, next: &mut Manifest, tenant: &str, level: u8) -> std::result::Result<Beginning, BlockError> {
@@ -267,11 +267,14 @@ impl MetricStore {
         &self,
         file: Beginning,
         metadata: &BTreeMap<String, base_signal::Metadata>,
+        rank: u64,
         next: &mut Manifest,
     ) -> std::result::Result<Arc<Segment>, BlockError> {
         let now_ms = self.world.clock.now_ms();
         let (summary, bytes) = file.builder.finish(metadata, now_ms)?;
-        let segment = Segment::open(&self.world, &self.folder.join(&file.name), file.id)?;
+        let segment = Segment::open(&self.world, &self.folder.join(&file.name), file.id, rank)?;
+        let mut extra = Vec::new();
+        codec::put_varint(&mut extra, rank);
         next.segments.push(SegmentMeta {
             id: file.id,
             kind: SegmentKind::Metrics,
@@ -282,7 +285,7 @@ impl MetricStore {
             time_max: summary.time_max,
             rows: summary.rows,
             bytes,
-            extra: Vec::new(),
+            extra,
         });
         Ok(Arc::new(segment))
     }

@@ -1,5 +1,5 @@
 //! One tenant's newest data in memory: series by number, each with an open chunk and closed ones. Everything here is also
-//! in the log. Knows nothing of files; where a point may already be stored it asks.
+//! in the log. Knows nothing of files: what segments hold it is told.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -129,37 +129,47 @@ impl Head {
         self.series.get_mut(id as usize)
     }
 
-    /// Adds a point, or says why not. `stored` looks into the segments; it is asked only for times that may be there.
-    pub(crate) fn append<E>(
+    /// Whether a point of this time may be in segments, so that the store must look before [`Head::append`].
+    pub(crate) fn may_be_stored(&self, id: u32, time_ms: i64) -> bool {
+        self.series.get(id as usize).is_some_and(|series| time_ms <= series.flushed_max_ms)
+    }
+
+    /// The series' newest point, if it is of this time and a float: remembered also when it is in a segment.
+    pub(crate) fn newest(&self, id: u32, time_ms: i64) -> Option<Point> {
+        let series = self.series.get(id as usize).filter(|series| series.last_ms == Some(time_ms))?;
+        series.last_bits.map(Point::Float)
+    }
+
+    /// Adds a point, or says why not. `stored`: what the segments hold of this time.
+    pub(crate) fn append(
         &mut self,
         id: u32,
         time_ms: i64,
         point: Point,
         window_ms: i64,
-        stored: impl FnOnce() -> Result<Option<Point>, E>,
-    ) -> Result<Verdict, E> {
-        let Some(series) = self.series.get_mut(id as usize) else { return Ok(Verdict::OutOfOrder) };
+        stored: Option<&Point>,
+    ) -> Verdict {
+        let judge = |there: &Point| if *there == point { Verdict::Same } else { Verdict::Duplicate };
+        let Some(series) = self.series.get_mut(id as usize) else { return Verdict::OutOfOrder };
         let newer = series.last_ms.is_none_or(|last| time_ms > last);
         if !newer {
             if series.last_ms == Some(time_ms)
-                && let (Some(last), Point::Float(bits)) = (series.last_bits, &point)
+                && let Some(last) = series.last_bits
             {
-                return Ok(if last == *bits { Verdict::Same } else { Verdict::Duplicate });
+                return judge(&Point::Float(last));
             }
             if series.last_ms.is_some_and(|last| last.saturating_sub(time_ms) > window_ms) {
-                return Ok(Verdict::OutOfOrder);
+                return Verdict::OutOfOrder;
             }
             if let Some(there) = series.at(time_ms) {
-                return Ok(if there == point { Verdict::Same } else { Verdict::Duplicate });
+                return judge(&there);
             }
         }
-        if time_ms <= series.flushed_max_ms
-            && let Some(there) = stored()?
-        {
-            return Ok(if there == point { Verdict::Same } else { Verdict::Duplicate });
+        if let Some(there) = stored {
+            return judge(there);
         }
         self.data_bytes += series.insert(time_ms, point, newer);
-        Ok(Verdict::Taken)
+        Verdict::Taken
     }
 
     /// Adds an exemplar; false when the series has it already.
@@ -284,8 +294,11 @@ impl Series {
         let chunks = self.closed.iter().map(|closed| (closed.time_min, closed.time_max));
         let open = (self.chunk.count > 0).then_some((self.chunk.time_min, self.chunk.time_max));
         let extra = self.extra.as_deref();
-        let floats = extra.into_iter().flat_map(|extra| extra.out_of_order.iter().map(|(time, _)| (*time, *time)));
-        let histograms = extra.into_iter().flat_map(|extra| extra.histograms.iter().map(|(time, _)| (*time, *time)));
+        let ends = |first: Option<i64>, last: Option<i64>| first.zip(last);
+        let floats = extra.map(|extra| &extra.out_of_order);
+        let floats = floats.and_then(|list| ends(list.first().map(|p| p.0), list.last().map(|p| p.0)));
+        let histograms = extra.map(|extra| &extra.histograms);
+        let histograms = histograms.and_then(|list| ends(list.first().map(|p| p.0), list.last().map(|p| p.0)));
         chunks.chain(open).chain(floats).chain(histograms).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use base_signal::{Labels, LabelsRef, MatchOp, Matcher};
+use base_signal::{LabelArena, Labels, LabelsRef, MatchOp, Matcher};
 use hashbrown::{HashMap, HashTable};
 use roaring::RoaringBitmap;
 
@@ -104,7 +104,10 @@ impl SeriesIndex {
 
     pub(crate) fn labels(&self, id: u32) -> Labels {
         let pairs = self.pairs_of(id).iter();
-        Labels::from_pairs(pairs.map(|(name, value)| (self.symbols.get(*name), self.symbols.get(*value))))
+        let mut arena = LabelArena::default();
+        let mut pairs = pairs.map(|(name, value)| (self.symbols.get(*name), self.symbols.get(*value))).collect();
+        let set = arena.push(&mut pairs);
+        arena.get(set).to_labels()
     }
 
     pub(crate) fn value(&self, id: u32, name: &str) -> Option<&str> {

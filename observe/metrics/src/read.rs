@@ -74,6 +74,9 @@ impl MetricStore {
             }
             self.used(segment);
         }
+        // The query holds its own share of what is dropped here.
+        self.trim_indexes();
+        opened.sort_by_key(|opened| (opened.segment.rank, opened.segment.id));
         Ok(opened)
     }
 
@@ -246,7 +249,7 @@ impl MetricSource for MetricStore {
         let mut all = Vec::new();
         for (labels, mut exemplars) in found {
             exemplars.retain(|exemplar| range.contains(exemplar.time_ms));
-            exemplars.sort_by(|a, b| (a.time_ms, a.value.to_bits()).cmp(&(b.time_ms, b.value.to_bits())));
+            exemplars.sort_by_key(|e| (e.time_ms, e.value.to_bits(), e.labels.clone()));
             exemplars.dedup_by(|a, b| same_exemplar(a, b));
             if !exemplars.is_empty() {
                 all.push(ExemplarSeries { labels, exemplars });

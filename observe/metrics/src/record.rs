@@ -15,6 +15,8 @@ type Result<T> = std::result::Result<T, Malformed>;
 pub(crate) struct WriteRecords {
     series: Vec<u8>,
     samples: Vec<u8>,
+    /// Series and time of the sample before: neighbours differ little.
+    last_sample: (u32, i64),
     histograms: Vec<u8>,
     exemplars: Vec<u8>,
     metadata: Vec<u8>,
@@ -28,8 +30,9 @@ impl WriteRecords {
     }
 
     pub(crate) fn sample(&mut self, id: u32, time_ms: i64, bits: u64) {
-        codec::put_varint(&mut self.samples, u64::from(id));
-        codec::put_zigzag(&mut self.samples, time_ms);
+        let (last_id, last_ms) = std::mem::replace(&mut self.last_sample, (id, time_ms));
+        codec::put_zigzag(&mut self.samples, i64::from(id) - i64::from(last_id));
+        codec::put_zigzag(&mut self.samples, time_ms.wrapping_sub(last_ms));
         codec::put_u64(&mut self.samples, bits);
     }
 
@@ -82,11 +85,15 @@ pub(crate) enum Entry {
 /// Calls `each` for every entry. Records of kinds that metrics do not write are left alone.
 pub(crate) fn read(record: &Record<'_>, mut each: impl FnMut(Entry)) -> Result<()> {
     let mut reader = Reader::new(record.payload);
+    let (mut last_id, mut last_ms) = (0i64, 0i64);
     while !reader.is_empty() {
         let entry = match record.kind {
             RecordKind::Series => Entry::Series(reader.varint_u32("series")?, histogram::take_labels(&mut reader)?),
             RecordKind::Samples => {
-                Entry::Sample(reader.varint_u32("series")?, reader.zigzag("time")?, reader.u64("value")?)
+                last_id = last_id.wrapping_add(reader.zigzag("series")?);
+                last_ms = last_ms.wrapping_add(reader.zigzag("time")?);
+                let id = u32::try_from(last_id).map_err(|_| reader.malformed("series"))?;
+                Entry::Sample(id, last_ms, reader.u64("value")?)
             }
             RecordKind::NativeHistograms => {
                 let (id, time_ms) = (reader.varint_u32("series")?, reader.zigzag("time")?);

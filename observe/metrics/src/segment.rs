@@ -23,6 +23,7 @@ type Result<T> = std::result::Result<T, BlockError>;
 const PAGE_VALUES: usize = 8192;
 const PAGE_RAW_BYTES_MAX: usize = 16 << 20;
 const ZSTD_LEVEL: i32 = 3;
+const PACK_BYTES_MIN: usize = 64;
 const ZSTD: u8 = 1;
 
 /// Writes one segment; series must come sorted by labels.
@@ -219,7 +220,10 @@ fn put_block(to: &mut Vec<u8>, bytes: &[u8]) -> (u64, u64) {
 
 /// A block of `[flags][raw length][bytes, zstd if that is smaller]`.
 fn put_packed(to: &mut Vec<u8>, raw: &[u8]) -> (u64, u64) {
-    let packed = zstd::bulk::compress(raw, ZSTD_LEVEL).ok().filter(|packed| packed.len() < raw.len());
+    // Zstd's own frame takes what it could save on a few bytes.
+    let worth = raw.len() >= PACK_BYTES_MIN;
+    let packed = worth.then(|| zstd::bulk::compress(raw, ZSTD_LEVEL).ok()).flatten();
+    let packed = packed.filter(|packed| packed.len() < raw.len());
     let mut bytes = vec![if packed.is_some() { ZSTD } else { 0 }];
     codec::put_varint(&mut bytes, raw.len() as u64);
     bytes.extend_from_slice(packed.as_deref().unwrap_or(raw));
@@ -291,6 +295,9 @@ impl SegmentIndex {
 /// An open segment. Shared with running queries.
 pub(crate) struct Segment {
     pub(crate) id: u64,
+    /// Position of the log up to which the newest of its parts covers: what counts as later where only one value can
+    /// be true, as of metadata.
+    pub(crate) rank: u64,
     pub(crate) reader: SegmentReader,
     index: Mutex<Option<Arc<SegmentIndex>>>,
     /// What a reader found wrong; the store sets the file aside at the next occasion.
@@ -306,10 +313,10 @@ pub(crate) struct Cursor {
 }
 
 impl Segment {
-    pub(crate) fn open(world: &World, path: &Path, id: u64) -> Result<Self> {
+    pub(crate) fn open(world: &World, path: &Path, id: u64, rank: u64) -> Result<Self> {
         let reader = SegmentReader::open(world, path)?;
         let (index, suspect) = (Mutex::new(None), Mutex::new(None));
-        Ok(Self { id, reader, index, suspect, used_at: std::sync::atomic::AtomicU64::new(0) })
+        Ok(Self { id, rank, reader, index, suspect, used_at: std::sync::atomic::AtomicU64::new(0) })
     }
 
     /// The index, read on first use and kept until dropped by [`Segment::forget_index`].

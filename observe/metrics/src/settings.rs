@@ -39,7 +39,8 @@ impl Default for Settings {
             // As Prometheus's remote write receiver.
             future_ms: 10 * 60_000,
             series_max: 5_000_000,
-            wal_bytes_max: 64 << 20,
+            // About two million samples: replayed in a fraction of a second.
+            wal_bytes_max: 32 << 20,
             wal: WalSettings::default(),
             window_ms: 24 * HOUR_MS,
             fan_in: 6,

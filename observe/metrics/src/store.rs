@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base_signal::TenantId;
 use base_world::{FolderLock, World};
+use hashbrown::HashMap;
+use observe_block::codec::Reader;
 use observe_block::{
-    BlockError, Damage, Frame, FrameBuilder, Lsn, Manifest, SyncHandle, Wal, quarantine, remove_orphans,
+    BlockError, Damage, Frame, FrameBuilder, Lsn, Manifest, SegmentMeta, SyncHandle, Wal, quarantine, remove_orphans,
 };
 use observe_source::SourceError;
 
@@ -56,6 +58,9 @@ pub struct ReplayReport {
     pub damage: Vec<Damage>,
 }
 
+/// By tenant: a series' number in the log → its number in the head.
+type Numbers = BTreeMap<TenantId, HashMap<u32, u32, ahash::RandomState>>;
+
 impl MetricStore {
     /// Opens the folder, making it if need be, and replays the log. Another holder, a newer format or an unreadable
     /// manifest are errors; damaged segments and log files are set aside and reported.
@@ -86,7 +91,7 @@ impl MetricStore {
         };
         let mut report = ReplayReport { damage, ..ReplayReport::default() };
         store.open_segments(&mut report)?;
-        let mut numbers = BTreeMap::new();
+        let mut numbers = Numbers::new();
         for frame in replay.by_ref() {
             let frame = frame?;
             let applied = store.apply(&frame, &mut numbers, &mut report);
@@ -104,9 +109,12 @@ impl MetricStore {
 
     fn open_segments(&mut self, report: &mut ReplayReport) -> Result<(), BlockError> {
         let mut lost = Vec::new();
-        for meta in &self.manifest.segments {
+        let mut metas: Vec<&SegmentMeta> = self.manifest.segments.iter().collect();
+        metas.sort_by_key(|meta| (rank(meta), meta.id));
+        for meta in metas {
             let path = self.folder.join(&meta.file);
-            let opened = Segment::open(&self.world, &path, meta.id).and_then(|s| s.metadata().map(|m| (s, m)));
+            let opened =
+                Segment::open(&self.world, &path, meta.id, rank(meta)).and_then(|s| s.metadata().map(|m| (s, m)));
             match opened {
                 Ok((segment, metadata)) => {
                     if let Some(tenant) = TenantId::new(segment.reader.tenant()) {
@@ -135,27 +143,28 @@ impl MetricStore {
         Ok(())
     }
 
-    /// Applies a frame of the log. `numbers`: (tenant, number in the log) → number in the head.
+    /// Applies a frame of the log.
     fn apply(
         &mut self,
         frame: &Frame,
-        numbers: &mut BTreeMap<(TenantId, u32), u32>,
+        numbers: &mut Numbers,
         report: &mut ReplayReport,
     ) -> Result<(), observe_block::codec::Malformed> {
         for record in frame.records()? {
             let Some(tenant) = TenantId::new(record.tenant) else { continue };
-            let head = self.heads.entry(tenant.clone()).or_default();
+            let numbers = numbers.entry(tenant.clone()).or_default();
+            let head = self.heads.entry(tenant).or_default();
             record::read(&record, |entry| {
-                let number = |id: u32| numbers.get(&(tenant.clone(), id)).copied();
+                let number = |id: u32| numbers.get(&id).copied();
                 // What is in the log was accepted: neither window nor segments are asked again.
                 let mut append = |id: u32, time_ms: i64, point: Point| {
                     let Some(id) = number(id) else { return };
-                    let _taken = head.append(id, time_ms, point, i64::MAX, || Ok::<_, std::convert::Infallible>(None));
+                    head.append(id, time_ms, point, i64::MAX, None);
                     report.samples += 1;
                 };
                 match entry {
                     Entry::Series(id, labels) => {
-                        numbers.insert((tenant.clone(), id), head.find_or_insert(labels.as_ref()));
+                        numbers.insert(id, head.find_or_insert(labels.as_ref()));
                     }
                     Entry::Sample(id, time_ms, bits) => append(id, time_ms, Point::Float(bits)),
                     Entry::Histogram(id, time_ms, histogram) => {
@@ -240,13 +249,17 @@ impl MetricStore {
         ours.map(|meta| meta.time_max).max()
     }
 
-    /// Notes a read of the segment and forgets the indexes that were not used for longest while they are too many.
+    /// Notes a read of the segment.
     pub(crate) fn used(&self, segment: &Segment) {
         segment.used_at.store(self.reads.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Forgets the indexes that were not used for longest while all together are too many.
+    pub(crate) fn trim_indexes(&self) {
         let mut loaded: Vec<_> = self.segments.values().filter(|segment| segment.index_bytes() > 0).collect();
         let mut total: u64 = loaded.iter().map(|segment| segment.index_bytes() as u64).sum();
         loaded.sort_by_key(|segment| segment.used_at.load(Ordering::Relaxed));
-        for old in loaded.into_iter().filter(|old| old.id != segment.id) {
+        for old in loaded {
             if total <= self.settings.index_bytes_max() {
                 break;
             }
@@ -254,6 +267,11 @@ impl MetricStore {
             old.forget_index();
         }
     }
+}
+
+/// See `Segment::rank`; kept in the manifest's notes on the segment.
+fn rank(meta: &SegmentMeta) -> u64 {
+    Reader::new(&meta.extra).varint("rank").unwrap_or(0)
 }
 
 /// As readers and senders are told.

@@ -33,6 +33,7 @@ struct State {
     operations: u64,
     crash_at: Option<u64>,
     fail_at: Option<u64>,
+    failed: bool,
     crashed: bool,
     ignore_sync: bool,
     budget_bytes: Option<u64>,
@@ -83,6 +84,11 @@ impl SimDisk {
         self.state.lock().fail_at = Some(operation);
     }
 
+    /// Whether the failure that was ordered has struck since the last reboot.
+    pub fn has_failed(&self) -> bool {
+        self.state.lock().failed
+    }
+
     /// Syncs report success and do nothing: a suite that still passes tests nothing.
     pub fn ignore_sync(&self, ignore: bool) {
         self.state.lock().ignore_sync = ignore;
@@ -118,7 +124,7 @@ impl SimDisk {
         }
         state.boot += 1;
         state.locks.clear();
-        state.crashed = false;
+        (state.crashed, state.failed) = (false, false);
         state.crash_at = None;
         state.fail_at = None;
     }
@@ -162,6 +168,7 @@ impl State {
             return Err(DiskError::new(operation, path, DiskErrorKind::Crashed));
         }
         if self.fail_at == Some(self.operations) {
+            self.failed = true;
             return Err(DiskError::new(operation, path, DiskErrorKind::Other("input/output error (simulated)".into())));
         }
         Ok(())

@@ -52,7 +52,7 @@ fn live(
         };
         match done {
             Ok(()) => {}
-            Err(_) if sim.disk.has_crashed() => return Ok(()),
+            Err(_) if sim.disk.has_crashed() || sim.disk.has_failed() => return Ok(()),
             Err(e) => return Err(format!("step {step}: {e}")),
         }
     }
@@ -98,12 +98,18 @@ fn reopen(sim: &SimWorld, model: &mut Model) -> Result<(Wal, Manifest), String> 
     Ok((wal, manifest))
 }
 
+/// A crash, or one failing operation, somewhere in the next `within`.
+fn order_fault(sim: &SimWorld, rng: &mut Rng, within: u64) {
+    let at = sim.disk.operations() + 1 + rng.below(within);
+    if rng.chance(75) { sim.disk.crash_at(at) } else { sim.disk.fail_at(at) }
+}
+
 fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
     let (sim, mut rng, mut model) = (SimWorld::new(seed), Rng::new(seed), Model::default());
     sim.disk.ignore_sync(ignore_sync);
     for _life in 0..6 {
         let (mut wal, mut manifest) = reopen(&sim, &mut model)?;
-        sim.disk.crash_at(sim.disk.operations() + 1 + rng.below(120));
+        order_fault(&sim, &mut rng, 120);
         live(&sim, &mut wal, &mut manifest, &mut model, &mut rng)?;
         // A crash while opening must do no harm either.
         let loss = |rng: &mut Rng| match rng.below(3) {
@@ -113,7 +119,7 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
         };
         sim.disk.reboot(loss(&mut rng));
         if rng.chance(50) {
-            sim.disk.crash_at(sim.disk.operations() + 1 + rng.below(12));
+            order_fault(&sim, &mut rng, 12);
             let opened = Wal::open(&sim.world(), Path::new(DIR), settings(), model.covered);
             drop(opened);
             sim.disk.reboot(loss(&mut rng));
@@ -124,8 +130,8 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
 
 #[test]
 fn acknowledged_frames_survive_every_crash() {
-    let one = std::env::var("APM_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = one.map_or(0..600, |seed: u64| seed..seed + 1);
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(600), |seed| seed..seed + 1);
     for seed in seeds {
         if let Err(why) = run(seed, false) {
             panic!("APM_SEED={seed}: {why}");

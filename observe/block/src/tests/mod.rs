@@ -1,4 +1,5 @@
-//! What the stores rely on. The crash sweep replays one seed with `APM_SEED=… cargo test -p observe-block`.
+//! What the stores rely on. The crash sweep replays one seed with `APM_SEED=… cargo test -p observe-block`;
+//! `APM_SEEDS=…` sweeps that many.
 
 mod crash;
 mod files;

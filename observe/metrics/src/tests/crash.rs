@@ -171,7 +171,7 @@ fn live(sim: &SimWorld, store: &mut MetricStore, model: &mut Model, rng: &mut Rn
         };
         match done {
             Ok(()) => {}
-            Err(_) if sim.disk.has_crashed() => return Ok(()),
+            Err(_) if sim.disk.has_crashed() || sim.disk.has_failed() => return Ok(()),
             Err(error) => return Err(format!("step {step}: {error}")),
         }
         if rng.chance(10) {
@@ -179,7 +179,7 @@ fn live(sim: &SimWorld, store: &mut MetricStore, model: &mut Model, rng: &mut Rn
             let mut state = model.newest().clone();
             state.expire(oldest);
             match state.compare(store) {
-                Err(_) if sim.disk.has_crashed() => return Ok(()),
+                Err(_) if sim.disk.has_crashed() || sim.disk.has_failed() => return Ok(()),
                 compared => compared.map_err(|e| format!("step {step}, still running: {e}"))?,
             }
         }
@@ -240,6 +240,12 @@ fn reopen(sim: &SimWorld, settings: &Settings, model: &mut Model) -> Result<Metr
     Ok(store)
 }
 
+/// A crash, or one failing operation, somewhere in the next `within`.
+fn order_fault(sim: &SimWorld, rng: &mut Rng, within: u64) {
+    let at = sim.disk.operations() + 1 + rng.below(within);
+    if rng.chance(75) { sim.disk.crash_at(at) } else { sim.disk.fail_at(at) }
+}
+
 fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
     let (sim, mut rng) = (SimWorld::new(seed), Rng::new(seed));
     sim.disk.ignore_sync(ignore_sync);
@@ -254,12 +260,12 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
     };
     for _life in 0..4 {
         let mut store = reopen(&sim, &settings, &mut model)?;
-        sim.disk.crash_at(sim.disk.operations() + 1 + rng.below(250));
+        order_fault(&sim, &mut rng, 250);
         live(&sim, &mut store, &mut model, &mut rng)?;
         sim.disk.reboot(loss(&mut rng));
         if rng.chance(40) {
             // A crash while opening must do no harm either.
-            sim.disk.crash_at(sim.disk.operations() + 1 + rng.below(30));
+            order_fault(&sim, &mut rng, 30);
             drop(MetricStore::open(&sim.world(), Path::new(DIR), settings.clone()));
             sim.disk.reboot(loss(&mut rng));
         }
@@ -269,8 +275,8 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
 
 #[test]
 fn acknowledged_data_survives_every_crash() {
-    let one = std::env::var("APM_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = one.map_or(0..300, |seed: u64| seed..seed + 1);
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
     for seed in seeds {
         if let Err(why) = run(seed, false) {
             panic!("APM_SEED={seed}: {why}");

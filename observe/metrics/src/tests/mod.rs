@@ -1,4 +1,5 @@
-//! What users of the store notice. The crash sweep replays one seed with `APM_SEED=… cargo test -p observe-metrics`.
+//! What users of the store notice. The crash sweep replays one seed with `APM_SEED=… cargo test -p observe-metrics`;
+//! `APM_SEEDS=…` sweeps that many.
 
 mod codecs;
 mod crash;
