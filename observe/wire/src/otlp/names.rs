@@ -158,7 +158,7 @@ mod tests {
             ("___", None),
             ("", None),
             ("…", Some("key_")),
-            ("é.x", Some("key__x")),
+            ("é.x", Some("__x")),
         ] {
             assert_eq!(label_name(name).as_deref(), expect, "{name}");
         }

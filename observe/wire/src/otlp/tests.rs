@@ -119,9 +119,9 @@ fn gauges_and_sums() {
     // An empty attribute is none, so the resource's wins; a float64 keeps its last bit.
     check_metrics(
         SHOP,
-        r#"{"name":"g","gauge":{"dataPoints":[{"asDouble":0.17023221300128187,"timeUnixNano":0,"attributes":[
+        r#"{"name":"g","gauge":{"dataPoints":[{"asDouble":0.15696529448667917,"timeUnixNano":0,"attributes":[
            {"key":"service_name","value":{"stringValue":""}}]}]}}"#,
-        &[r#"{__name__="g", instance="i1", job="shop", service_name="shop"} 0 0.17023221300128187"#],
+        &[r#"{__name__="g", instance="i1", job="shop", service_name="shop"} 0 0.15696529448667917"#],
     );
     check_metrics(
         "",
