@@ -62,6 +62,22 @@ struct Counters {
     created_ms: Option<i64>,
 }
 
+/// What was counted for one batch.
+#[derive(Debug)]
+pub struct Receipt {
+    tenant: TenantId,
+    counted: Vec<(Labels, Counted)>,
+}
+
+/// What one span adds.
+#[derive(Debug)]
+struct Counted {
+    /// Index of its bucket; past the bounds for +Inf.
+    bucket: usize,
+    seconds: f64,
+    size_bytes: u64,
+}
+
 /// What one batch did to one label set.
 #[derive(Default)]
 struct Touch {
@@ -77,21 +93,31 @@ impl SpanMetrics {
     /// Counts the spans and returns what to append beside them. `now_ms` is Unix milliseconds; samples are never older than
     /// it, and later than it only when the same series was written at `now_ms` already.
     pub fn observe(&mut self, tenant: &TenantId, write: &SpanWrite, now_ms: i64) -> MetricWrite {
+        self.observe_with_receipt(tenant, write, now_ms).0
+    }
+
+    /// [`Self::observe`], with what [`Self::take_back`] needs should the batch then not be taken.
+    pub fn observe_with_receipt(
+        &mut self,
+        tenant: &TenantId,
+        write: &SpanWrite,
+        now_ms: i64,
+    ) -> (MetricWrite, Receipt) {
         let options = &self.options;
+        let mut receipt = Receipt { tenant: tenant.clone(), counted: Vec::with_capacity(write.spans.len()) };
         let tenant = self.tenants.entry(tenant.clone()).or_default();
         let mut touched = ahash::HashMap::<Labels, Touch>::default();
         for span in &write.spans {
-            let labels = tenant.labels_of(span, options, true);
-            let seconds = seconds(span);
-            let bucket = options.bounds.partition_point(|bound| *bound < seconds);
-            let counters = tenant.sets.entry(labels.clone()).or_default();
-            counters.add(span, bucket, seconds, options.bounds.len());
-            let touch = touched.entry(labels).or_default();
+            let labels = tenant.labels_of(span, options);
+            let counted = Counted::of(span, &options.bounds);
+            tenant.sets.entry(labels.clone()).or_default().add(&counted, options.bounds.len());
+            let touch = touched.entry(labels.clone()).or_default();
             touch.exemplars.resize_with(options.bounds.len() + 1, || None);
-            if let Some(slot) = touch.exemplars.get_mut(bucket).filter(|slot| slot.is_none()) {
+            if let Some(slot) = touch.exemplars.get_mut(counted.bucket).filter(|slot| slot.is_none()) {
                 let labels = Labels::from_pairs([("traceID", span.trace_id.to_string())]);
-                *slot = Some(Exemplar { labels, time_ms: now_ms, value: seconds });
+                *slot = Some(Exemplar { labels, time_ms: now_ms, value: counted.seconds });
             }
+            receipt.counted.push((labels, counted));
         }
         let mut out = MetricWrite::default();
         // In the order of labels, so that the same spans give the same write.
@@ -106,21 +132,17 @@ impl SpanMetrics {
             tenant.described = true;
             out.metadata = metadata();
         }
-        out
+        (out, receipt)
     }
 
-    /// Takes spans back out that were observed but then not stored, so that a resent batch is not counted twice. Samples
-    /// already written stay; the next ones are lower, so call this only when the write of `observe` was not appended.
-    pub fn forget(&mut self, tenant: &TenantId, write: &SpanWrite) {
-        let options = &self.options;
-        let Some(tenant) = self.tenants.get_mut(tenant) else { return };
+    /// Takes a batch back out that was observed and then refused, so that it is not counted twice when it comes again. Only
+    /// for a batch whose samples were not appended, and before the next is observed: a later sample would already hold it.
+    pub fn take_back(&mut self, receipt: Receipt) {
+        let Some(tenant) = self.tenants.get_mut(&receipt.tenant) else { return };
         tenant.described = false;
-        for span in &write.spans {
-            let labels = tenant.labels_of(span, options, false);
-            let seconds = seconds(span);
-            let bucket = options.bounds.partition_point(|bound| *bound < seconds);
+        for (labels, counted) in receipt.counted {
             if let Some(counters) = tenant.sets.get_mut(&labels) {
-                counters.subtract(span, bucket, seconds);
+                counters.subtract(&counted);
             }
         }
     }
@@ -166,12 +188,12 @@ impl SpanMetrics {
 
 impl Tenant {
     /// The label set a span counts in: its own while there is room, else its service's overflow, else the one overflow.
-    fn labels_of(&mut self, span: &Span, options: &SpanMetricsOptions, count_overflow: bool) -> Labels {
+    fn labels_of(&mut self, span: &Span, options: &SpanMetricsOptions) -> Labels {
         let own = own_labels(span);
         if self.sets.contains_key(&own) || self.sets.len() - self.overflow_sets < options.label_sets_max {
             return own;
         }
-        self.overflowed_spans += u64::from(count_overflow);
+        self.overflowed_spans += 1;
         let service = Labels::from_pairs([("service", span.resource.service_name()), ("span_name", OVERFLOW)]);
         if self.sets.contains_key(&service) {
             return service;
@@ -207,28 +229,32 @@ fn own_labels(span: &Span) -> Labels {
     arena.get(index).to_labels()
 }
 
-fn seconds(span: &Span) -> f64 {
-    span.duration_ns() as f64 / 1e9
+impl Counted {
+    fn of(span: &Span, bounds: &[f64]) -> Self {
+        let seconds = span.duration_ns() as f64 / 1e9;
+        let bucket = bounds.partition_point(|bound| *bound < seconds);
+        Counted { bucket, seconds, size_bytes: span_size_bytes(span) }
+    }
 }
 
 impl Counters {
-    fn add(&mut self, span: &Span, bucket: usize, seconds: f64, bounds: usize) {
+    fn add(&mut self, span: &Counted, bounds: usize) {
         self.buckets.resize(bounds, 0);
         self.calls += 1;
-        self.sum_seconds += seconds;
-        self.size_bytes = self.size_bytes.saturating_add(span_size_bytes(span));
-        self.buckets.iter_mut().skip(bucket).for_each(|count| *count += 1);
+        self.sum_seconds += span.seconds;
+        self.size_bytes = self.size_bytes.saturating_add(span.size_bytes);
+        self.buckets.iter_mut().skip(span.bucket).for_each(|count| *count += 1);
     }
 
-    fn subtract(&mut self, span: &Span, bucket: usize, seconds: f64) {
+    fn subtract(&mut self, span: &Counted) {
         self.calls = self.calls.saturating_sub(1);
         if self.calls == 0 {
             // Nothing of it was stored yet: the next sample begins the series again, with its zero.
             (self.last_ms, self.created_ms) = (None, None);
         }
-        self.sum_seconds = (self.sum_seconds - seconds).max(0.0);
-        self.size_bytes = self.size_bytes.saturating_sub(span_size_bytes(span));
-        self.buckets.iter_mut().skip(bucket).for_each(|count| *count = count.saturating_sub(1));
+        self.sum_seconds = (self.sum_seconds - span.seconds).max(0.0);
+        self.size_bytes = self.size_bytes.saturating_sub(span.size_bytes);
+        self.buckets.iter_mut().skip(span.bucket).for_each(|count| *count = count.saturating_sub(1));
     }
 
     fn write(

@@ -33,7 +33,7 @@ fn is_level_field(name: &str) -> bool {
         name.len() == field.len()
             && name.bytes().zip(field.bytes()).all(|(a, b)| a.eq_ignore_ascii_case(&b) || (a == b'.' && b == b'_'))
     };
-    FIELDS.iter().any(|field| same(&field))
+    FIELDS.iter().any(same)
 }
 
 fn of_line(line: &str) -> Option<&'static str> {

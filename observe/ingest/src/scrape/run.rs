@@ -43,7 +43,7 @@ pub struct Scraped {
     pub error: Option<String>,
     /// Samples the target exposed.
     pub samples: usize,
-    /// Samples left after relabelling.
+    /// Samples left after relabelling, duplicates included.
     pub samples_kept: usize,
     pub series_added: usize,
     /// Series exposed twice in one text; only the first counts.
@@ -205,11 +205,11 @@ impl ScrapeLoop {
         known.round = self.round;
         known.ends = own_time_ms.is_none() || config.track_timestamps_staleness;
         let Some(labels) = &known.labels else { return Ok(()) };
+        scraped.samples_kept += 1;
         if again && own_time_ms.is_none() {
             scraped.duplicates += 1;
             return Ok(());
         }
-        scraped.samples_kept += 1;
         if config.sample_limit > 0 && scraped.samples_kept > config.sample_limit {
             return Err(format!("more samples than sample_limit {}", config.sample_limit));
         }

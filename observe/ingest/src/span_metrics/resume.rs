@@ -11,7 +11,12 @@ const LOOKBACKS_MS: [i64; 3] = [3_600_000, 86_400_000, i64::MAX];
 
 impl SpanMetrics {
     /// Continues every stored series of the tenant from its last sample.
-    pub fn resume_from(&mut self, source: &dyn MetricSource, tenant: &TenantId, now_ms: i64) -> Result<(), SourceError> {
+    pub fn resume_from(
+        &mut self,
+        source: &dyn MetricSource,
+        tenant: &TenantId,
+        now_ms: i64,
+    ) -> Result<(), SourceError> {
         let name = "traces_spanmetrics_(calls_total|size_total|latency_(bucket|sum|count))";
         let matchers = match Matcher::new("__name__", MatchOp::Regex, name) {
             Ok(matcher) => [matcher],

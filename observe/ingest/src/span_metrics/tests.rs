@@ -156,8 +156,8 @@ fn spans_that_were_not_stored_are_taken_back() {
     let mut metrics = SpanMetrics::default();
     let tenant = TenantId::default();
     let spans = batch([span("a", "x", 5, StatusCode::Ok)]);
-    metrics.observe(&tenant, &spans, 1000);
-    metrics.forget(&tenant, &spans);
+    let (_, receipt) = metrics.observe_with_receipt(&tenant, &spans, 1000);
+    metrics.take_back(receipt);
     let again = metrics.observe(&tenant, &spans, 2000);
     assert_eq!((again.samples[0], again.metadata.len()), ((0, -13_000, 0.0), 3), "it begins anew");
     let mut stored = Stored::default();

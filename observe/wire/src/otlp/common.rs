@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use base_signal::{Attributes, Value};
+use base64::Engine as _;
 
 use crate::DecodeError;
 use crate::message::{Field, message};
@@ -91,9 +92,25 @@ impl<'a> Any<'a> {
     pub(super) fn to_text(&self) -> Cow<'a, str> {
         match self {
             Any::Text(text) => Cow::Borrowed(text),
+            Any::Double(number) => Cow::Owned(double_text(*number)),
+            // Hexadecimal is how we show bytes; as a label they look as Prometheus and Loki write them.
+            Any::Bytes(bytes) => Cow::Owned(base64::engine::general_purpose::STANDARD.encode(bytes)),
             other => Cow::Owned(other.to_value().to_string()),
         }
     }
+}
+
+/// As Go's JSON prints it, which is what the collector and Prometheus make of it: an exponent from 1e21 on and below 1e-6.
+fn double_text(number: f64) -> String {
+    let size = number.abs();
+    if number.is_finite() && size != 0.0 && !(1e-6..1e21).contains(&size) {
+        let text = format!("{number:e}");
+        return if size >= 1.0 { text.replace('e', "e+") } else { text };
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    number.to_string()
 }
 
 pub(super) fn to_attributes(pairs: &[KeyValue<'_>]) -> Attributes {
@@ -155,3 +172,26 @@ macro_rules! listed {
     };
 }
 pub(super) use listed;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_as_prometheus_has_them() {
+        for (any, expect) in [
+            (Any::Double(1e21), "1e+21"),
+            (Any::Double(1.5e-7), "1.5e-7"),
+            (Any::Double(0.00001), "0.00001"),
+            (Any::Double(3.0), "3"),
+            (Any::Double(0.0), "0"),
+            (Any::Double(f64::NEG_INFINITY), "-Infinity"),
+            (Any::Double(f64::NAN), "NaN"),
+            (Any::Bytes(Cow::Borrowed(&[1, 2])), "AQI="),
+            (Any::Array(vec![Any::Text("x"), Any::Int(1)]), r#"["x",1]"#),
+            (Any::Empty, ""),
+        ] {
+            assert_eq!(any.to_text(), expect);
+        }
+    }
+}

@@ -318,6 +318,7 @@ fn merged<'a: 'l, 'l>(attributes: impl Iterator<Item = &'l KeyValue<'a>>) -> Pai
         let value = attribute.value.to_text();
         match labels.iter_mut().find(|(n, _)| *n == name) {
             Some((_, joined)) => *joined = Cow::Owned(format!("{joined};{value}")),
+            None if value.is_empty() => {}
             None => labels.push((name, value)),
         }
     }

@@ -20,12 +20,9 @@ pub fn metric_name(name: &str, unit: &str, kind: NameKind) -> String {
     let mut tokens: Vec<&str> =
         name.split(|c: char| !c.is_ascii_alphanumeric() && c != ':').filter(|t| !t.is_empty()).collect();
     let (main, per) = unit_words(unit);
-    let (mut main, mut per) = (clean(main), clean(per));
+    let (mut main, per) = (clean(main), clean(per));
     if tokens.contains(&main.as_str()) {
         main.clear();
-    }
-    if tokens.contains(&per.as_str()) {
-        per.clear();
     }
     let per_suffix = format!("per_{per}");
     if !main.is_empty() {
@@ -57,7 +54,7 @@ pub fn label_name(name: &str) -> Option<Cow<'_, str>> {
     };
     if clean.starts_with(|c: char| c.is_ascii_digit()) {
         clean = Cow::Owned(format!("key_{clean}"));
-    } else if clean.starts_with('_') && !clean.starts_with("__") && clean.len() > 1 {
+    } else if clean.starts_with('_') && !clean.starts_with("__") {
         clean = Cow::Owned(format!("key{clean}"));
     }
     clean.chars().any(|c| c != '_').then_some(clean)
@@ -142,6 +139,7 @@ mod tests {
         check("disk.bytes", "By", Other, "disk_bytes");
         check("speed", "m/s", Gauge, "speed_meters_per_second");
         check("requests", "{req}/s", Gauge, "requests_per_second");
+        check("bytes.per.second", "By/s", Gauge, "bytes_per_second_per_second");
         check("2xx..count", "", Other, "_2xx_count");
         check("fuel", "l/100 km", Gauge, "fuel_l_per_100_km");
         check("jvm.memory.used", "By", Gauge, "jvm_memory_used_bytes");
@@ -159,7 +157,8 @@ mod tests {
             ("a..b", Some("a__b")),
             ("___", None),
             ("", None),
-            ("…", None),
+            ("…", Some("key_")),
+            ("é.x", Some("__x")),
         ] {
             assert_eq!(label_name(name).as_deref(), expect, "{name}");
         }

@@ -116,6 +116,13 @@ fn gauges_and_sums() {
            {"key":"a.b","value":{"stringValue":"2"}},{"key":"a_b","value":{"stringValue":"1"}},{"key":"job","value":{"stringValue":"own"}}]}]}}"#,
         &[r#"{__name__="queue_size", a_b="2;1", instance="i1", job="shop", service_name="shop"} 2 3"#],
     );
+    // An empty attribute is none, so the resource's wins; a float64 keeps its last bit.
+    check_metrics(
+        SHOP,
+        r#"{"name":"g","gauge":{"dataPoints":[{"asDouble":0.15696529448667917,"timeUnixNano":0,"attributes":[
+           {"key":"service_name","value":{"stringValue":""}}]}]}}"#,
+        &[r#"{__name__="g", instance="i1", job="shop", service_name="shop"} 0 0.15696529448667917"#],
+    );
     check_metrics(
         "",
         r#"{"name":"hits","sum":{"isMonotonic":true,"aggregationTemporality":2,"dataPoints":[{"asDouble":1.5,"timeUnixNano":3000000},
