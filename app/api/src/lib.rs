@@ -1,1 +1,129 @@
-//! The only room with listeners, routes, tokens and limits; one file a face.
+//! The only room with listeners, routes, tokens and body limits; one file a face.
+//!
+//! A face speaks one product's API in that product's own words and errors. Reads go to the waist (`observe/source`) through
+//! the languages, writes are decoded by `observe/wire` and handed to a [`Sink`]; who stands behind either, this room does
+//! not know. Nor does it know files, stores or the clock's source.
+
+mod admin;
+mod apm;
+mod auth;
+mod body;
+mod grpc;
+mod jaeger;
+mod json;
+mod loki;
+mod otlp;
+mod page;
+mod params;
+mod prometheus;
+mod query;
+mod server;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue};
+use base_signal::TenantId;
+use base_world::Clock;
+use futures_util::future::BoxFuture;
+use observe_source::{Appended, LogSource, LogWrite, MetricSource, MetricWrite, SourceError, SpanSource, SpanWrite};
+
+pub use auth::{Role, TokenError, Tokens};
+pub use body::{Bodies, BodyLimits};
+pub use query::{Queries, QueryLimits};
+pub use server::{ConnectionLimits, Gate, serve};
+
+/// Where decoded writes go. The future ends when what was accepted is durable.
+pub trait Sink: Send + Sync {
+    fn metrics(&self, tenant: TenantId, write: MetricWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
+    fn logs(&self, tenant: TenantId, write: LogWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
+    fn spans(&self, tenant: TenantId, write: SpanWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
+}
+
+/// What an operator may ask of the engine. Errors are sentences for a person.
+pub trait Control: Send + Sync {
+    /// An error says what it still waits for.
+    fn ready(&self) -> Result<(), String>;
+    fn flush(&self) -> BoxFuture<'_, Result<(), String>>;
+    fn compact(&self) -> BoxFuture<'_, Result<(), String>>;
+    fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
+    /// The body of `/apm/v1/status`.
+    fn status(&self) -> serde_json::Value;
+    /// The body of `/metrics`, text format 0.0.4.
+    fn metrics_text(&self) -> String;
+}
+
+/// Everything the faces need.
+#[derive(Clone)]
+pub struct Api {
+    pub metrics: Arc<dyn MetricSource>,
+    pub logs: Arc<dyn LogSource>,
+    pub spans: Arc<dyn SpanSource>,
+    pub sink: Arc<dyn Sink>,
+    pub control: Arc<dyn Control>,
+    pub clock: Arc<dyn Clock>,
+    pub counters: Arc<observe_ingest::self_metrics::IngestMetrics>,
+    pub bodies: Bodies,
+    pub queries: Queries,
+    pub tokens: Tokens,
+    /// Whether `X-Scope-OrgID` counts.
+    pub tenancy: bool,
+}
+
+impl Api {
+    /// All faces, for the main port.
+    pub fn router(&self) -> Router {
+        let routes = Router::new()
+            .merge(admin::routes())
+            .merge(prometheus::routes())
+            .merge(loki::routes())
+            .merge(jaeger::routes())
+            .merge(apm::routes())
+            .merge(write::routes())
+            .merge(otlp::routes())
+            .merge(grpc::routes())
+            .merge(page::routes());
+        self.finish(routes)
+    }
+
+    /// OTLP over HTTP alone, for 4318.
+    pub fn otlp_http_router(&self) -> Router {
+        self.finish(otlp::routes())
+    }
+
+    /// OTLP over gRPC alone, for 4317.
+    pub fn otlp_grpc_router(&self) -> Router {
+        self.finish(grpc::routes())
+    }
+
+    fn finish(&self, routes: Router<Api>) -> Router {
+        let guarded = routes
+            .layer(axum::middleware::from_fn_with_state(self.tokens.clone(), auth::guard))
+            .layer(tower_http::compression::CompressionLayer::new())
+            .layer(axum::middleware::map_response(harden));
+        guarded.with_state(self.clone())
+    }
+
+    /// Whose data a request is about; an error is a sentence for the sender.
+    fn tenant(&self, headers: &axum::http::HeaderMap) -> Result<TenantId, String> {
+        let given = headers.get("x-scope-orgid").filter(|_| self.tenancy);
+        match given {
+            None if self.tenancy => Err("no org id: the header X-Scope-OrgID is missing".into()),
+            None => Ok(TenantId::default()),
+            Some(value) => value.to_str().ok().and_then(TenantId::new).ok_or_else(|| {
+                "the header X-Scope-OrgID must have 1 to 150 letters, digits or any of !-_.*'()".into()
+            }),
+        }
+    }
+}
+
+/// Headers that every answer carries.
+async fn harden(mut response: axum::response::Response) -> axum::response::Response {
+    let headers = response.headers_mut();
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.entry(HeaderName::from_static("x-content-type-options")).or_insert(nosniff);
+    response
+}

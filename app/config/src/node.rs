@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use base_explain::{Place, Report};
+use serde::de::DeserializeOwned;
+
+use crate::ConfigError;
+use crate::error::unknown;
 
 /// A text that nodes point into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +88,37 @@ impl Node {
         match &self.value {
             Value::Map(pairs) => pairs.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
             _ => None,
+        }
+    }
+
+    /// The node as a typed value; an error has its place.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        T::deserialize(self)
+    }
+
+    /// The items of a list; none of anything else.
+    pub fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The node with only the keys named: for a struct that shares a map with others.
+    pub fn only(&self, names: &[&str]) -> Node {
+        let mut part = self.clone();
+        if let Value::Map(pairs) = &mut part.value {
+            pairs.retain(|(key, _)| names.contains(&key.name.as_str()));
+        }
+        part
+    }
+
+    /// Names the first key that is not known.
+    pub fn check_keys(&self, known: &[&str]) -> Result<(), ConfigError> {
+        let Value::Map(pairs) = &self.value else { return Ok(()) };
+        match pairs.iter().find(|(key, _)| !known.contains(&key.name.as_str())) {
+            Some((key, _)) => Err(unknown("key", &key.name, known).place(&key.origin)),
+            None => Ok(()),
         }
     }
 

@@ -3,7 +3,6 @@
 use base_explain::Report;
 use serde::de::DeserializeOwned;
 
-use crate::error::unknown;
 use crate::interpolate::interpolate;
 use crate::{ConfigError, Key, Node, Origin, Value, yaml};
 
@@ -13,10 +12,9 @@ pub struct Tree {
     root: Node,
 }
 
-/// Reads one YAML text as a typed value, without layers: for files of the ecosystem, such as `prometheus.yml`.
-pub fn from_yaml<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ConfigError> {
-    let node = yaml::parse(name, text)?;
-    T::deserialize(&node)
+/// Reads one YAML text (JSON is YAML) without layers: for files of the ecosystem, such as `prometheus.yml`.
+pub fn from_yaml(name: &str, text: &str) -> Result<Node, ConfigError> {
+    yaml::parse(name, text)
 }
 
 impl Tree {
@@ -75,11 +73,7 @@ impl Tree {
 
     /// Names what stands at the top and nobody reads.
     pub fn check_top(&self, known: &[&str]) -> Result<(), ConfigError> {
-        let Value::Map(pairs) = &self.root.value else { return Ok(()) };
-        match pairs.iter().find(|(key, _)| !known.contains(&key.name.as_str())) {
-            Some((key, _)) => Err(unknown("key", &key.name, known).place(&key.origin)),
-            None => Ok(()),
-        }
+        self.root.check_keys(known)
     }
 }
 

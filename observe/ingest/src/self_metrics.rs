@@ -96,6 +96,21 @@ impl IngestMetrics {
         add(&self.shed[signal as usize], 1);
     }
 
+    /// Items of a signal taken since the start, by whatever way.
+    pub fn taken(&self, signal: Signal) -> u64 {
+        self.items[signal as usize].iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Items of a signal left out of requests that were taken.
+    pub fn rejected(&self, signal: Signal) -> u64 {
+        self.rejected[signal as usize].iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Requests turned away because a limit was reached, of all signals.
+    pub fn shed_total(&self) -> u64 {
+        self.shed.iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
     /// Writes all families. Combinations that never happened are left out, but each family always has a sample.
     pub fn render(&self, writer: &mut TextWriter) {
         let by_protocol = |writer: &mut TextWriter, name: &str, help: &str, counters: &Counters<7>| {

@@ -1,0 +1,127 @@
+//! Writes in the words of Prometheus (remote write 1) and Loki (push). Errors are plain text, as theirs are: 400 tells the
+//! sender to give up, 429 and 5xx to try again.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use observe_ingest::self_metrics::Protocol;
+use observe_source::{Appended, SourceError};
+use observe_wire::otlp::Signal;
+use observe_wire::{DecodeError, Limits, loki_push, remote_write};
+
+use crate::Api;
+use crate::body::{BodyError, Unpacked};
+use crate::otlp::retry_after;
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new().route("/api/v1/write", post(remote_write)).route("/loki/api/v1/push", post(push))
+}
+
+/// One request's fate, for the counters and the reply.
+enum Failure {
+    Request(StatusCode, String),
+    Body(BodyError),
+    Decode(DecodeError),
+    Source(SourceError),
+}
+
+async fn remote_write(State(api): State<Api>, headers: HeaderMap, body: Body) -> Response {
+    let taken = async {
+        let kind = text(&headers, header::CONTENT_TYPE);
+        if kind.contains("io.prometheus.write.v2") {
+            let why = "remote write 2.0 is not understood here; send prometheus.WriteRequest (protobuf_message: prometheus.WriteRequest)";
+            return Err(Failure::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
+        }
+        let tenant = api.tenant(&headers).map_err(|why| Failure::Request(StatusCode::UNAUTHORIZED, why))?;
+        let body = api.bodies.read(&headers, body).await.map_err(Failure::Body)?;
+        let limits = limits(&api);
+        let decoded = remote_write::decode_write_request(&body.bytes, &limits).map_err(Failure::Decode)?;
+        let mut appended = api.sink.metrics(tenant, decoded.write).await.map_err(Failure::Source)?;
+        appended.merge(decoded.rejects);
+        Ok((body, appended))
+    };
+    reply(&api, Signal::Metrics, Protocol::RemoteWrite, taken.await)
+}
+
+async fn push(State(api): State<Api>, headers: HeaderMap, body: Body) -> Response {
+    let taken = async {
+        let kind = text(&headers, header::CONTENT_TYPE);
+        let json = match kind.split(';').next().unwrap_or_default().trim() {
+            "application/json" => true,
+            "application/x-protobuf" | "" => false,
+            other => {
+                let why = format!("Content-Type `{other}` is not known here; send application/json or application/x-protobuf");
+                return Err(Failure::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+            }
+        };
+        let tenant = api.tenant(&headers).map_err(|why| Failure::Request(StatusCode::UNAUTHORIZED, why))?;
+        let body = api.bodies.read(&headers, body).await.map_err(Failure::Body)?;
+        let limits = limits(&api);
+        let decoded = if json {
+            loki_push::decode_json(&body.bytes, &limits)
+        } else {
+            loki_push::decode_protobuf(&body.bytes, &limits)
+        };
+        let decoded = decoded.map_err(Failure::Decode)?;
+        let mut appended = api.sink.logs(tenant, decoded.write).await.map_err(Failure::Source)?;
+        appended.merge(decoded.rejects);
+        Ok((body, appended))
+    };
+    reply(&api, Signal::Logs, Protocol::LokiPush, taken.await)
+}
+
+fn limits(api: &Api) -> Limits {
+    Limits { decoded_max_bytes: 4 * api.bodies.limit_bytes() as u64, ..Limits::default() }
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+fn reply(api: &Api, signal: Signal, protocol: Protocol, taken: Result<(Unpacked, Appended), Failure>) -> Response {
+    let failure = match taken {
+        Ok((body, appended)) => {
+            api.counters.appended(signal, protocol, body.bytes.len() as u64, &appended);
+            // What was good is kept; what was not will not be better the next time, so the sender must not try again.
+            return match appended.rejected_count() {
+                0 => StatusCode::NO_CONTENT.into_response(),
+                _ => (StatusCode::BAD_REQUEST, appended.message() + "\n").into_response(),
+            };
+        }
+        Err(failure) => failure,
+    };
+    match &failure {
+        Failure::Source(_) => api.counters.shed(signal),
+        Failure::Body(error) => error.count(&api.counters, signal, protocol),
+        Failure::Request(..) | Failure::Decode(_) => api.counters.undecodable(signal, protocol),
+    }
+    let (status, why, retry) = match failure {
+        Failure::Request(status, why) => (status, why, None),
+        Failure::Decode(error) if error.is_too_large() => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string(), None),
+        Failure::Decode(error) => (StatusCode::BAD_REQUEST, error.to_string(), None),
+        Failure::Source(error @ SourceError::Shed { .. }) => {
+            (StatusCode::TOO_MANY_REQUESTS, error.to_string(), Some(retry_after(&error)))
+        }
+        Failure::Source(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string(), Some(retry_after(&error))),
+        Failure::Body(error) => {
+            let status = match &error {
+                BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+                BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
+                BodyError::Encoding(e) if e.is_too_large() => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::Encoding(e) if e.is_unsupported_encoding() => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                BodyError::Broken(_) | BodyError::Encoding(_) => StatusCode::BAD_REQUEST,
+            };
+            let retry = matches!(error, BodyError::Busy { .. }).then(|| HeaderValue::from_static("1"));
+            (status, error.to_string(), retry)
+        }
+    };
+    let mut response = (status, why + "\n").into_response();
+    if let Some(seconds) = retry {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
