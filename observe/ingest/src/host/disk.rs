@@ -25,9 +25,14 @@ pub(super) fn diskstats(text: &str, rows: &mut Rows<'_>) {
         let mut words = line.split_ascii_whitespace().skip(2);
         let Some(device) = words.next().filter(|device| !ignored(device)) else { continue };
         let columns: Vec<f64> = numbers(words).collect();
-        for (value, (name, help, scale, is_counter)) in columns.iter().zip(COLUMNS) {
-            let (labels, value) = ([("device", device)], value * scale);
-            if *is_counter {
+        for (value, (name, help, unit)) in columns.iter().zip(COLUMNS) {
+            let labels = [("device", device)];
+            let value = match unit {
+                Unit::Times | Unit::Now => *value,
+                Unit::Sectors => value * SECTOR_BYTES,
+                Unit::Milliseconds => value / 1000.0,
+            };
+            if !matches!(unit, Unit::Now) {
                 rows.counter(name, help, &labels, value);
             } else {
                 rows.gauge(name, help, &labels, value);
@@ -36,30 +41,43 @@ pub(super) fn diskstats(text: &str, rows: &mut Rows<'_>) {
     }
 }
 
-const MS: f64 = 0.001;
+enum Unit {
+    Times,
+    /// What is so now, and may fall.
+    Now,
+    Sectors,
+    Milliseconds,
+}
 
 /// Columns 4 to 20 of the file (Documentation/admin-guide/iostats.rst), with node_exporter's names.
-const COLUMNS: &[(&str, &str, f64, bool)] = &[
-    ("node_disk_reads_completed_total", "The total number of reads completed successfully.", 1.0, true),
-    ("node_disk_reads_merged_total", "The total number of reads merged.", 1.0, true),
-    ("node_disk_read_bytes_total", "The total number of bytes read successfully.", SECTOR_BYTES, true),
-    ("node_disk_read_time_seconds_total", "The total number of seconds spent by all reads.", MS, true),
-    ("node_disk_writes_completed_total", "The total number of writes completed successfully.", 1.0, true),
-    ("node_disk_writes_merged_total", "The number of writes merged.", 1.0, true),
-    ("node_disk_written_bytes_total", "The total number of bytes written successfully.", SECTOR_BYTES, true),
-    ("node_disk_write_time_seconds_total", "This is the total number of seconds spent by all writes.", MS, true),
-    ("node_disk_io_now", "The number of I/Os currently in progress.", 1.0, false),
-    ("node_disk_io_time_seconds_total", "Total seconds spent doing I/Os.", MS, true),
-    ("node_disk_io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os.", MS, true),
-    ("node_disk_discards_completed_total", "The total number of discards completed successfully.", 1.0, true),
-    ("node_disk_discards_merged_total", "The total number of discards merged.", 1.0, true),
-    ("node_disk_discarded_sectors_total", "The total number of sectors discarded successfully.", 1.0, true),
-    ("node_disk_discard_time_seconds_total", "This is the total number of seconds spent by all discards.", MS, true),
-    ("node_disk_flush_requests_total", "The total number of flush requests completed successfully", 1.0, true),
+const COLUMNS: &[(&str, &str, Unit)] = &[
+    ("node_disk_reads_completed_total", "The total number of reads completed successfully.", Unit::Times),
+    ("node_disk_reads_merged_total", "The total number of reads merged.", Unit::Times),
+    ("node_disk_read_bytes_total", "The total number of bytes read successfully.", Unit::Sectors),
+    ("node_disk_read_time_seconds_total", "The total number of seconds spent by all reads.", Unit::Milliseconds),
+    ("node_disk_writes_completed_total", "The total number of writes completed successfully.", Unit::Times),
+    ("node_disk_writes_merged_total", "The number of writes merged.", Unit::Times),
+    ("node_disk_written_bytes_total", "The total number of bytes written successfully.", Unit::Sectors),
+    (
+        "node_disk_write_time_seconds_total",
+        "This is the total number of seconds spent by all writes.",
+        Unit::Milliseconds,
+    ),
+    ("node_disk_io_now", "The number of I/Os currently in progress.", Unit::Now),
+    ("node_disk_io_time_seconds_total", "Total seconds spent doing I/Os.", Unit::Milliseconds),
+    ("node_disk_io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os.", Unit::Milliseconds),
+    ("node_disk_discards_completed_total", "The total number of discards completed successfully.", Unit::Times),
+    ("node_disk_discards_merged_total", "The total number of discards merged.", Unit::Times),
+    ("node_disk_discarded_sectors_total", "The total number of sectors discarded successfully.", Unit::Times),
+    (
+        "node_disk_discard_time_seconds_total",
+        "This is the total number of seconds spent by all discards.",
+        Unit::Milliseconds,
+    ),
+    ("node_disk_flush_requests_total", "The total number of flush requests completed successfully", Unit::Times),
     (
         "node_disk_flush_requests_time_seconds_total",
         "This is the total number of seconds spent by all flush requests.",
-        MS,
-        true,
+        Unit::Milliseconds,
     ),
 ];

@@ -157,6 +157,10 @@ impl ScrapeLoop {
         if limit > 0 && fetched.body.len() as u64 > limit {
             return Err(format!("the body has {} bytes, more than body_size_limit {limit}", fetched.body.len()));
         }
+        if fetched.body.is_empty() {
+            // A target with nothing to say is up, whatever its format asks of a text.
+            return Ok(Scraped::default());
+        }
         let text = std::str::from_utf8(&fetched.body)
             .map_err(|e| format!("the body is not valid UTF-8 at byte {}", e.valid_up_to()))?;
         let mut scraped = Scraped::default();

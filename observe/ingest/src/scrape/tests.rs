@@ -215,4 +215,6 @@ fn an_exemplar_is_taken_once() {
         run.finish(Ok(&fetched), 1000, 1).write.exemplars.len()
     };
     assert_eq!([scrape("1"), scrape("1"), scrape("2")], [1, 0, 1]);
+    let empty = Fetched { content_type: "application/openmetrics-text".into(), body: Vec::new() };
+    assert_eq!(run.finish(Ok(&empty), 2000, 1).error, None, "a target with nothing to say is up");
 }

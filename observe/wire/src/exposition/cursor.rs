@@ -130,14 +130,14 @@ pub(super) fn unescape(raw: &str) -> String {
     text
 }
 
-/// A sample's value: a decimal number, `NaN`, `Inf` with or without a sign, in any case. Hexadecimal floats and
-/// underscores are not read.
+/// A sample's value: a decimal number, `NaN`, or `Inf` with or without a sign, in any case. What a float64 cannot hold is
+/// none; hexadecimal floats and underscores are not read.
 pub(super) fn number(word: &str) -> Option<f64> {
     let fits = |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
     if word.bytes().all(fits) {
-        return word.parse().ok();
+        return word.parse().ok().filter(|number: &f64| number.is_finite());
     }
     let unsigned = word.strip_prefix(['+', '-']).unwrap_or(word);
-    let is = |name: &str| unsigned.eq_ignore_ascii_case(name);
-    (is("nan") || is("inf") || is("infinity")).then(|| word.parse().ok()).flatten()
+    let infinite = unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity");
+    (infinite || word.eq_ignore_ascii_case("nan")).then(|| word.parse().ok()).flatten()
 }

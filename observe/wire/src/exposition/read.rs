@@ -1,4 +1,6 @@
 //! From text to rows. A text is taken whole or not at all: an error names the line and the column.
+//!
+//! Blanks, comments and line ends are taken more freely than either specification asks, and than Prometheus does.
 
 use std::borrow::Cow;
 
@@ -149,12 +151,12 @@ fn comment<'a>(
     sink: &mut impl FnMut(Item<'a, '_>),
 ) -> Result<(), Problem> {
     cursor.eat(b'#');
-    cursor.space();
+    let blank = cursor.space();
     let keyword = cursor.word();
-    if !matches!(keyword, "TYPE" | "HELP" | "UNIT") {
+    // `#TYPE` and a bare `# HELP` are comments like any other.
+    if !blank || !matches!(keyword, "TYPE" | "HELP" | "UNIT") || !cursor.space() {
         return Ok(());
     }
-    cursor.space();
     let name = if cursor.peek() == Some(b'"') {
         cursor.quoted()?
     } else {
@@ -251,14 +253,15 @@ fn labels<'a>(
                 }
                 cursor.space();
                 let value = cursor.quoted()?;
-                if labels.iter().any(|(n, _)| *n == name) {
+                if labels.iter().any(|(n, _)| *n == name) || (metric.is_some() && name == "__name__") {
                     return Err(cursor.problem(format!("label {name:?} is given twice")));
                 }
                 labels.push((name, value));
             }
         }
-        cursor.space();
-        if !cursor.eat(b',') && cursor.peek() != Some(b'}') {
+        // Prometheus does not insist on the comma, so some exporters forget it.
+        let blank = cursor.space();
+        if !cursor.eat(b',') && !blank && cursor.peek() != Some(b'}') {
             return Err(cursor.wanted("`,` or `}`"));
         }
     }

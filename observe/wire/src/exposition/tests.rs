@@ -67,6 +67,8 @@ fn prometheus_text() {
         &["type s summary", "s{quantile=\"0.5\"} 1", "s{quantile=\"1.0\"} 1"],
     );
     check("{\"utf.8 name\", \"l.1\"=\"v\"} 1\n", &["utf.8 name{l.1=\"v\"} 1"]);
+    check("a{b=\"c\" d=\"e\"} 1", &["a{b=\"c\",d=\"e\"} 1"]);
+    check("#TYPE a odd\n# HELP\n# TYPE\n", &[]);
     check("", &[]);
 }
 
