@@ -87,8 +87,14 @@ pub(crate) fn from_json<'a, M: Message<'a>>(document: &'a Json, spending: &Spend
     Field { raw: Raw::Json(document), depth: 0, spending }.message()
 }
 
-/// Parses a JSON body.
-pub(crate) fn parse_json(body: &[u8]) -> Result<Json, DecodeError> {
+/// Bytes of memory that a byte of JSON can become: `[0,0,…]` is the worst.
+const JSON_GROWTH_MAX: u64 = 16;
+
+/// Parses a JSON body that is small enough for its worst case.
+pub(crate) fn parse_json(body: &[u8], limits: &Limits) -> Result<Json, DecodeError> {
+    if (body.len() as u64).saturating_mul(JSON_GROWTH_MAX) > limits.decoded_max_bytes {
+        return Err(DecodeErrorKind::TooLarge(limits.decoded_max_bytes).into());
+    }
     serde_json::from_slice(body).map_err(|e| DecodeErrorKind::Json(e.to_string()).into())
 }
 

@@ -13,6 +13,9 @@ use super::write::format_float;
 /// Longest line that is read: past it something is not an exposition.
 const LINE_MAX_BYTES: usize = 1 << 20;
 
+/// Most labels of one sample; each is looked for among the others.
+const LABELS_MAX: usize = 1024;
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {what}; the line begins {shown:?}")]
 pub struct ExpositionError {
@@ -255,6 +258,9 @@ fn labels<'a>(
                 let value = cursor.quoted()?;
                 if labels.iter().any(|(n, _)| *n == name) || (metric.is_some() && name == "__name__") {
                     return Err(cursor.problem(format!("label {name:?} is given twice")));
+                }
+                if labels.len() >= LABELS_MAX {
+                    return Err(cursor.problem(format!("more than {LABELS_MAX} labels")));
                 }
                 labels.push((name, value));
             }

@@ -14,6 +14,7 @@ pub use labels::{LabelSyntaxError, parse_labels};
 
 use crate::compression::snappy_block;
 use crate::level::{detect_level, tidy};
+use crate::message::parse_json;
 use crate::proto::{Reader, WireValue};
 use crate::{DecodeError, DecodeErrorKind, Decoded, Limits};
 
@@ -58,8 +59,7 @@ pub fn decode_message(body: &[u8], limits: &Limits) -> Result<Decoded<LogWrite>,
 
 /// Decodes `{"streams":[{"stream":{…},"values":[["<ns>","<line>",{…}],…]}]}`.
 pub fn decode_json(body: &[u8], limits: &Limits) -> Result<Decoded<LogWrite>, DecodeError> {
-    let document: Json =
-        serde_json::from_slice(body).map_err(|e| DecodeError::new(DecodeErrorKind::Json(e.to_string())))?;
+    let document = parse_json(body, limits)?;
     let mut decoder = Decoder::new(limits);
     let streams = document.get("streams").and_then(Json::as_array);
     let streams = streams.ok_or_else(|| content("streams: an array of streams is wanted"))?;

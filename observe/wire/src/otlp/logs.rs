@@ -14,7 +14,7 @@ use super::names::label_name;
 use super::{Encoding, Take, decode};
 use crate::level::{self, detect_level};
 use crate::message::message;
-use crate::{DecodeError, Decoded, Limits};
+use crate::{DecodeError, DecodeErrorKind, Decoded, Limits};
 
 /// Resource attributes that become stream labels: Loki's default list.
 pub const PROMOTED_BY_DEFAULT: &[&str] = &[
@@ -150,8 +150,9 @@ type Pairs = Vec<(String, String)>;
 impl Take<Decoded<LogWrite>> for Logs<'_> {
     type Message<'a> = Listed<ResourceLogs<'a>>;
 
-    fn take(self, request: Self::Message<'_>) -> Decoded<LogWrite> {
+    fn take(self, request: Self::Message<'_>) -> Result<Decoded<LogWrite>, DecodeError> {
         let mut write = LogWrite::default();
+        let mut left_bytes = self.options.limits.decoded_max_bytes;
         for group in &request.0 {
             let (labels, resource) = self.split(&group.resource.attributes);
             let mut borrowed: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -159,13 +160,24 @@ impl Take<Decoded<LogWrite>> for Logs<'_> {
             for scoped in &group.scopes {
                 let mut shared = resource.clone();
                 scope_pairs(&scoped.scope, &mut shared);
-                let entries = scoped.records.iter().map(|record| self.entry(record, stream, &shared));
-                write.entries.extend(entries);
+                let shared_bytes: usize =
+                    shared.iter().map(|(name, value)| PAIR_BYTES + name.len() + value.len()).sum();
+                for record in &scoped.records {
+                    // Every entry carries its resource's attributes: many small records of a large resource would grow
+                    // far beyond the request.
+                    left_bytes = left_bytes
+                        .checked_sub(shared_bytes as u64)
+                        .ok_or(DecodeErrorKind::TooLarge(self.options.limits.decoded_max_bytes))?;
+                    write.entries.push(self.entry(record, stream, &shared));
+                }
             }
         }
-        Decoded { write, ..Decoded::default() }
+        Ok(Decoded { write, ..Decoded::default() })
     }
 }
+
+/// Two strings' own size.
+const PAIR_BYTES: usize = 48;
 
 impl Logs<'_> {
     /// Stream labels, and what stays as structured metadata.

@@ -15,7 +15,7 @@ use super::metrics_model::{
 };
 use super::names::{NameKind, label_name, metric_name};
 use super::{Encoding, Take, decode};
-use crate::{DecodeError, Decoded, Limits};
+use crate::{DecodeError, DecodeErrorKind, Decoded, Limits};
 
 const DELTA: i64 = 1;
 
@@ -50,7 +50,7 @@ struct Metrics<'o>(&'o MetricOptions);
 impl Take<Decoded<MetricWrite>> for Metrics<'_> {
     type Message<'a> = Listed<ResourceMetrics<'a>>;
 
-    fn take(self, request: Self::Message<'_>) -> Decoded<MetricWrite> {
+    fn take(self, request: Self::Message<'_>) -> Result<Decoded<MetricWrite>, DecodeError> {
         let mut decoded = Decoded::default();
         let mut targets = ahash::HashSet::default();
         for group in &request.0 {
@@ -59,8 +59,11 @@ impl Take<Decoded<MetricWrite>> for Metrics<'_> {
                 translation.metric(metric);
             }
             translation.target_info(&mut targets);
+            if translation.too_large {
+                return Err(DecodeErrorKind::TooLarge(self.0.limits.decoded_max_bytes).into());
+            }
         }
-        decoded
+        Ok(decoded)
     }
 }
 
@@ -74,6 +77,10 @@ struct Translation<'a, 'd> {
     /// `job` and `instance`, which win over everything.
     target: Pairs<'a>,
     latest_ms: Option<i64>,
+    labels_max_bytes: u64,
+    /// Nothing more is added once this is set: each bucket repeats its point's labels, so a request of megabytes could
+    /// become one of gigabytes.
+    too_large: bool,
     decoded: &'d mut Decoded<MetricWrite>,
 }
 
@@ -97,7 +104,8 @@ impl<'a, 'd> Translation<'a, 'd> {
         if let Some(instance) = find(resource, "service.instance.id") {
             target.push((Cow::Borrowed("instance"), instance.to_text()));
         }
-        Translation { resource, promoted, target, latest_ms: None, decoded }
+        let labels_max_bytes = options.limits.decoded_max_bytes;
+        Translation { resource, promoted, target, latest_ms: None, labels_max_bytes, too_large: false, decoded }
     }
 
     fn metric(&mut self, metric: &Metric<'a>) {
@@ -192,7 +200,7 @@ impl<'a, 'd> Translation<'a, 'd> {
         }
         let all = self.sample(&bucket, &labels, Some(("le", "+Inf")), or_stale(point.count as f64), stem, start_ns);
         self.exemplars(&point.exemplars, |value| {
-            buckets.iter().find(|(bound, _)| value <= *bound).map_or(all, |(_, series)| *series)
+            buckets.get(buckets.partition_point(|(bound, _)| *bound < value)).map_or(all, |(_, series)| *series)
         });
     }
 
@@ -253,6 +261,10 @@ impl<'a, 'd> Translation<'a, 'd> {
     }
 
     fn series(&mut self, name: &str, labels: &Pairs<'a>, extra: Option<(&str, &str)>) -> u32 {
+        if self.decoded.write.series.size_bytes() as u64 > self.labels_max_bytes {
+            self.too_large = true;
+            return 0;
+        }
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(labels.len() + 2);
         pairs.extend(labels.iter().map(|(n, v)| (n.as_ref(), v.as_ref())));
         // Last, so that no attribute of the same name can take their place.
@@ -310,16 +322,18 @@ impl<'a, 'd> Translation<'a, 'd> {
 
 /// Attributes as labels; when two names become the same label, their values are joined by `;` in the order of the names.
 fn merged<'a: 'l, 'l>(attributes: impl Iterator<Item = &'l KeyValue<'a>>) -> Pairs<'a> {
-    let mut sorted: Vec<&KeyValue<'a>> = attributes.collect();
-    sorted.sort_by_key(|attribute| attribute.key);
-    let mut labels = Pairs::with_capacity(sorted.len() + 4);
-    for attribute in sorted {
-        let Some(name) = label_name(attribute.key) else { continue };
-        let value = attribute.value.to_text();
-        match labels.iter_mut().find(|(n, _)| *n == name) {
-            Some((_, joined)) => *joined = Cow::Owned(format!("{joined};{value}")),
-            None if value.is_empty() => {}
-            None => labels.push((name, value)),
+    let mut attributes: Vec<&KeyValue<'a>> = attributes.collect();
+    attributes.sort_by_key(|attribute| attribute.key);
+    let named = attributes.into_iter().filter_map(|pair| Some((label_name(pair.key)?, pair.value.to_text())));
+    let mut named: Vec<(Cow<'a, str>, Cow<'a, str>)> = named.collect();
+    // Stable, so that values of one label stay in the order of their own names.
+    named.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut labels = Pairs::with_capacity(named.len() + 4);
+    for (name, value) in named {
+        match labels.last_mut() {
+            Some((last, joined)) if *last == name => *joined = Cow::Owned(format!("{joined};{value}")),
+            _ if value.is_empty() => {}
+            _ => labels.push((name, value)),
         }
     }
     labels

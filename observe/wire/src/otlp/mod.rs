@@ -73,16 +73,17 @@ impl Signal {
 trait Take<T> {
     type Message<'a>: Message<'a>;
 
-    fn take(self, message: Self::Message<'_>) -> T;
+    /// An error when the result would pass the request's limits.
+    fn take(self, message: Self::Message<'_>) -> Result<T, DecodeError>;
 }
 
 fn decode<T, K: Take<T>>(body: &[u8], encoding: Encoding, limits: &Limits, taker: K) -> Result<T, DecodeError> {
     let spending = Spending::new(limits);
     match encoding {
-        Encoding::Protobuf => Ok(taker.take(from_protobuf(body, &spending)?)),
+        Encoding::Protobuf => taker.take(from_protobuf(body, &spending)?),
         Encoding::Json => {
-            let document = parse_json(body)?;
-            Ok(taker.take(from_json(&document, &spending)?))
+            let document = parse_json(body, limits)?;
+            taker.take(from_json(&document, &spending)?)
         }
     }
 }

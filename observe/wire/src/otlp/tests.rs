@@ -324,6 +324,45 @@ fn limits_hold_before_memory_is_taken() {
     assert!(error.is_too_large(), "{error}");
 }
 
+/// Requests in which much is said once and holds for many items.
+#[test]
+fn what_is_shared_cannot_blow_a_request_up() {
+    let limits = Limits { decoded_max_bytes: 8 << 20, ..Limits::default() };
+    let large = "x".repeat(10_000);
+    let mut body = Writer::default();
+    body.message(1, |group| {
+        group.message(1, |resource| attributes(resource, 1, &[("large", &large)]));
+        group.message(2, |scoped| {
+            (0..10_000).for_each(|_| {
+                scoped.message(2, |_| {});
+            });
+        });
+    });
+    let options = LogOptions { limits, ..LogOptions::default() };
+    let error = decode_logs(&body.0, Encoding::Protobuf, 1, &options).unwrap_err();
+    assert!(error.is_too_large(), "100 MB of structured metadata: {error}");
+
+    let mut body = Writer::default();
+    body.message(1, |group| {
+        group.message(2, |scoped| {
+            scoped.message(2, |metric| {
+                metric.text(1, "h").message(9, |histogram| {
+                    histogram.varint(2, 2).message(1, |point| {
+                        attributes(point, 9, &[("large", &large)]);
+                        point.bytes(6, &[0; 8 * 10_001]).bytes(7, &[0; 8 * 10_000]);
+                    });
+                });
+            });
+        });
+    });
+    let options = MetricOptions { limits, ..MetricOptions::default() };
+    let error = decode_metrics(&body.0, Encoding::Protobuf, &options).unwrap_err();
+    assert!(error.is_too_large(), "100 MB of labels: {error}");
+
+    let list = format!(r#"{{"resourceSpans":[{}0]}}"#, "0,".repeat(600_000));
+    assert!(decode_traces(list.as_bytes(), Encoding::Json, &limits).unwrap_err().is_too_large());
+}
+
 #[test]
 fn content_types() {
     for (given, expect) in [

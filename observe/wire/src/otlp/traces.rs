@@ -127,7 +127,7 @@ struct Spans;
 impl Take<Decoded<SpanWrite>> for Spans {
     type Message<'a> = Listed<ResourceSpans<'a>>;
 
-    fn take(self, request: Self::Message<'_>) -> Decoded<SpanWrite> {
+    fn take(self, request: Self::Message<'_>) -> Result<Decoded<SpanWrite>, DecodeError> {
         let mut decoded = Decoded::default();
         for group in &request.0 {
             let resource = Arc::new(Resource { attributes: to_attributes(&group.resource.attributes) });
@@ -142,7 +142,7 @@ impl Take<Decoded<SpanWrite>> for Spans {
                 }
             }
         }
-        decoded
+        Ok(decoded)
     }
 }
 
