@@ -17,7 +17,8 @@ use tracing::subscriber::DefaultGuard;
 use crate::Console;
 use crate::deliver::Outages;
 use crate::environment::Propagator;
-use crate::install::{Pipelines, assemble};
+use crate::error::InstrumentError;
+use crate::install::{Pipelines, Subscriber, assemble};
 use crate::prometheus::Pull;
 use crate::telemetry::{SHUTDOWN_LIMIT, Telemetry};
 
@@ -57,17 +58,34 @@ pub struct CapturedLog {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// What was emitted on this thread since [`Captured::start`].
+/// What was emitted since [`Captured::start`].
 pub struct Captured {
     spans: InMemorySpanExporter,
     logs: InMemoryLogExporter,
     metrics: Pull,
-    _current_thread: DefaultGuard,
+    _current_thread: Option<DefaultGuard>,
 }
 
 impl Captured {
     /// Telemetry for the current thread, kept in memory, with the Prometheus endpoint switched on.
     pub fn start(service_name: &str) -> (Telemetry, Self) {
+        let (telemetry, mut captured, subscriber) = Self::build(service_name);
+        captured._current_thread = Some(tracing::subscriber::set_default(subscriber));
+        (telemetry, captured)
+    }
+
+    /// The same for the whole process, once in it: for code that enters spans on threads of its own (sqlx does), whose
+    /// parents `tracing` would otherwise never close. Such a test needs a test binary to itself.
+    ///
+    /// # Errors
+    /// There is a subscriber already.
+    pub fn start_for_process(service_name: &str) -> Result<(Telemetry, Self), InstrumentError> {
+        let (telemetry, captured, subscriber) = Self::build(service_name);
+        tracing::subscriber::set_global_default(subscriber).map_err(|_| InstrumentError::AlreadyInstalled)?;
+        Ok((telemetry, captured))
+    }
+
+    fn build(service_name: &str) -> (Telemetry, Self, Subscriber) {
         let resource = Resource::builder_empty().with_service_name(service_name.to_owned()).build();
         let spans = InMemorySpanExporter::default();
         let logs = InMemoryLogExporter::default();
@@ -86,8 +104,7 @@ impl Captured {
         };
         crate::propagate::install(&[Propagator::TraceContext, Propagator::Baggage]);
         let (telemetry, subscriber) = assemble(pipelines, Console::Off, Some("info"), SHUTDOWN_LIMIT);
-        let guard = tracing::subscriber::set_default(subscriber);
-        (telemetry, Self { spans, logs, metrics: pull, _current_thread: guard })
+        (telemetry, Self { spans, logs, metrics: pull, _current_thread: None }, subscriber)
     }
 
     /// Every finished span, oldest end first.
