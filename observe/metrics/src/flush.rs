@@ -10,7 +10,8 @@ use observe_source::SourceError;
 
 use crate::head::{Head, same_exemplar};
 use crate::points::Points;
-use crate::segment::{Builder, Cursor, Segment};
+use crate::segment::{Cursor, Segment};
+use crate::segment_write::Builder;
 use crate::store::{EXTENSION, MetricStore, source_error};
 use crate::tombstone::{self, Tombstone};
 

@@ -12,10 +12,13 @@ mod flush;
 mod head;
 mod histogram;
 mod index;
+mod pack;
 mod points;
 mod read;
 mod record;
 mod segment;
+mod segment_index;
+mod segment_write;
 mod settings;
 mod store;
 #[cfg(test)]

@@ -16,7 +16,8 @@ use crate::head::{Snapshot, same_exemplar};
 use crate::histogram::take_histogram;
 use crate::index::SeriesIndex;
 use crate::points::Points;
-use crate::segment::{Cursor, Row, Segment, SegmentIndex};
+use crate::segment::{Cursor, Segment};
+use crate::segment_index::{Row, SegmentIndex};
 use crate::store::{MetricStore, source_error};
 use crate::tombstone::{self, Tombstone};
 
