@@ -12,6 +12,7 @@ mod flush;
 mod head;
 mod histogram;
 mod index;
+mod job;
 mod pack;
 mod points;
 mod read;
@@ -25,5 +26,6 @@ mod store;
 mod tests;
 mod tombstone;
 
+pub use job::{FlushJob, MergeJob, Written};
 pub use settings::Settings;
 pub use store::{MetricStore, ReplayReport};
