@@ -297,7 +297,7 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
 #[test]
 fn acknowledged_data_survives_every_crash() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
+    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(400), |seed| seed..seed + 1);
     for seed in seeds {
         if let Err(why) = run(seed, false) {
             panic!("APM_SEED={seed}: {why}");

@@ -469,3 +469,37 @@ fn no_flipped_bit_of_a_segment_changes_an_answer_unnoticed() {
     }
     assert!(noticed > len * 9 / 10, "{noticed} of {len} were noticed by an open and a query");
 }
+
+#[test]
+fn jobs_run_beside_the_store_and_void_work_is_thrown_away() {
+    let sim = SimWorld::new(1);
+    let (mut store, _) = open(&sim, settings());
+    let now = sim.clock.now_ms();
+    let up = labels("up", "a");
+    let times = |store: &MetricStore| {
+        let all = select_all(store);
+        all.get(&up).map(|points| points.keys().map(|time| time - now).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    for i in 0..3 {
+        take(&mut store, &[(&up, now + i, 1.0)]).expect("taken");
+        store.flush().expect("flush");
+    }
+    take(&mut store, &[(&up, now + 3, 1.0)]).expect("taken");
+    let flush = store.begin_flush().expect("begin").expect("there is something to flush");
+    take(&mut store, &[(&up, now + 4, 1.0)]).expect("appends go on");
+    assert_eq!(take(&mut store, &[(&up, now + 3, 2.0)]), Err(RejectReason::DuplicateTimestamp), "in the frozen part");
+    assert_eq!(times(&store), [0, 1, 2, 3, 4]);
+    let flushed = std::thread::spawn(move || flush.run()).join().expect("no panic").expect("written");
+    let merge = store.begin_merge().expect("begin").expect("three small segments");
+    store.install(flushed).expect("install");
+    assert_eq!((times(&store), store.segment_count()), (vec![0, 1, 2, 3, 4], 4));
+    // Deleted while the merge was under way: its segment would bring the point back.
+    store.delete_series(&tenant(), &[all_metrics()], RangeMs::new(now + 1, now + 1)).expect("delete");
+    store.install(merge.run().expect("written")).expect("thrown away");
+    assert_eq!(times(&store), [0, 2, 3, 4]);
+    let again = store.begin_merge().expect("begin").expect("still to merge").run().expect("written");
+    store.install(again).expect("install");
+    assert_eq!(times(&store), [0, 2, 3, 4]);
+    let files = sim.disk.files().iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "metrics")).count();
+    assert_eq!(files, store.segment_count(), "void work leaves no file");
+}
