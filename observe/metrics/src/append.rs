@@ -42,7 +42,11 @@ impl MetricStore {
         let numbers = number_series(head, write, free);
         let bound = frame_bound(head, write, &numbers, tenant);
         self.wal.reserve(bound).map_err(refused)?;
-        let places = Segments { segments: &self.segments, tombstones: &self.tombstones };
+        let places = Segments {
+            frozen: self.frozen.as_ref().and_then(|frozen| frozen.heads.get(tenant)).map(Arc::as_ref),
+            segments: &self.segments,
+            tombstones: &self.tombstones,
+        };
         let stored = places.look_up(head, tenant.as_str(), write, &numbers);
         let asked = stored.as_ref().is_ok_and(|(_, asked)| *asked > 0);
         let mut taking = Taking {
@@ -267,8 +271,9 @@ impl Taking<'_> {
 /// What segments hold of a write's late points: (series, time) → point.
 type StoredPoints = BTreeMap<(u32, i64), Point>;
 
-/// The segments, asked for single points.
+/// What is no longer in the head, asked for single points.
 struct Segments<'a> {
+    frozen: Option<&'a Head>,
     segments: &'a BTreeMap<u64, Arc<Segment>>,
     tombstones: &'a [Tombstone],
 }
@@ -305,6 +310,10 @@ impl Segments<'_> {
 
     fn at(&self, tenant: &str, labels: LabelsRef<'_>, time_ms: i64) -> Result<Option<Point>, BlockError> {
         let hash = crate::index::hash_labels(labels.as_bytes());
+        let frozen = self.frozen.and_then(|head| head.at(head.index.find(labels, hash)?, time_ms));
+        if frozen.is_some() {
+            return Ok(frozen);
+        }
         for segment in self.segments.values().rev() {
             let summary = segment.reader.summary();
             let covers = summary.time_min <= time_ms && time_ms <= summary.time_max;

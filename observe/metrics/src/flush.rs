@@ -1,64 +1,115 @@
 //! From memory to segments, from small segments to larger ones, and out. The order is always the same: new files durable,
 //! then the manifest, then the log is truncated and old files removed.
+//!
+//! The long part is a job that needs no store: `begin_…` under the caller's lock, `run` without it, `install` under it
+//! again. `flush` and `compact` do the three in one go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use base_signal::{Labels, Matcher, RangeMs, TenantId};
-use observe_block::{BlockError, Damage, Manifest, SegmentKind, SegmentMeta, codec, plan, quarantine};
+use base_signal::{Matcher, RangeMs, TenantId};
+use observe_block::{BlockError, Damage, Lsn, Manifest, SegmentMeta, plan, quarantine};
 use observe_source::SourceError;
 
-use crate::head::{Head, same_exemplar};
-use crate::points::Points;
-use crate::segment::{Builder, Cursor, Segment};
-use crate::store::{EXTENSION, MetricStore, source_error};
+use crate::head::Head;
+use crate::job::{FlushJob, MergeJob, Out, Written};
+use crate::segment::Segment;
+use crate::store::{MetricStore, source_error};
 use crate::tombstone::{self, Tombstone};
-
-/// More windows than this in one flush are a mistake of someone's clock: they go into one segment.
-const WINDOWS_MAX: usize = 64;
 
 type Result<T> = std::result::Result<T, SourceError>;
 
+/// What a flush is writing: still answered from, no longer appended to.
+pub(crate) struct Frozen {
+    pub(crate) heads: BTreeMap<TenantId, Arc<Head>>,
+    covers: Lsn,
+}
+
 impl MetricStore {
-    /// Writes all that is in memory to segments and truncates the log. `Shed` when the disk is full: nothing changed.
+    /// Writes all that is in memory to segments and truncates the log. `Shed` when the disk is full: nothing is lost.
     pub fn flush(&mut self) -> Result<()> {
+        // Twice if an earlier flush was begun and has not come to its end.
+        while let Some(job) = self.begin_flush()? {
+            let written = job.run()?;
+            self.install(written)?;
+        }
+        Ok(())
+    }
+
+    /// Sets aside what is in memory, as the work of a job; `None` when there is nothing to write. One that was begun and
+    /// not installed is given again.
+    pub fn begin_flush(&mut self) -> Result<Option<FlushJob>> {
         self.check()?;
-        let covered = self.wal.last_lsn();
-        let mut next = self.manifest.clone();
-        let written = self.write_heads(&mut next);
-        let fresh = match written {
-            Ok(fresh) => fresh,
-            Err(error) => return Err(source_error(error)),
+        if self.frozen.is_none() {
+            let covers = self.wal.last_lsn();
+            if !self.heads.values().any(Head::has_news) {
+                if self.manifest.wal_covered != covers {
+                    self.commit(Manifest { wal_covered: covers, ..self.manifest.clone() }, Vec::new())?;
+                    self.wal.truncate_through(covers).map_err(|error| self.fail(error))?;
+                }
+                return Ok(None);
+            }
+            let heads = self.heads.iter_mut().map(|(tenant, head)| (tenant.clone(), Arc::new(head.freeze())));
+            self.frozen = Some(Frozen { heads: heads.collect(), covers });
+        }
+        Ok(self.frozen.as_ref().map(|frozen| FlushJob {
+            heads: frozen.heads.clone(),
+            covers: frozen.covers,
+            window_ms: self.settings.window_ms,
+            oldest_ms: self.oldest_ms(),
+            out: self.out(),
+        }))
+    }
+
+    /// Puts a job's segments in force. Work that is no longer wanted (its flush was done by another, a segment it replaces
+    /// is gone, something was deleted meanwhile) is thrown away.
+    pub fn install(&mut self, written: Written) -> Result<()> {
+        self.check()?;
+        let due = self.frozen.as_ref().map(|frozen| frozen.covers);
+        let wanted = match written.covers {
+            Some(covers) => due == Some(covers),
+            None => written.replaces.iter().all(|id| self.segments.contains_key(id)),
         };
-        if fresh.is_empty() && self.manifest.wal_covered == covered {
+        let wanted = wanted && written.tombstones.as_ref().is_none_or(|applied| *applied == self.tombstones);
+        if !wanted {
+            written.out.discard();
             return Ok(());
         }
-        next.wal_covered = covered;
-        self.commit(next, fresh)?;
-        let newest: BTreeMap<TenantId, Option<i64>> =
-            self.heads.keys().map(|tenant| (tenant.clone(), self.segments_max_ms(tenant))).collect();
-        for (tenant, head) in &mut self.heads {
-            head.after_flush(newest.get(tenant).copied().flatten());
+        let mut next = self.manifest.clone();
+        next.segments.retain(|meta| !written.replaces.contains(&meta.id));
+        next.wal_covered = written.covers.unwrap_or(next.wal_covered);
+        let fresh = written.out.fresh.iter().map(|(_, segment)| Arc::clone(segment)).collect();
+        next.segments.extend(written.out.fresh.iter().map(|(meta, _)| meta.clone()));
+        self.commit(next, fresh).inspect_err(|error| {
+            if matches!(error, SourceError::Shed { .. }) {
+                written.out.discard();
+            }
+        })?;
+        if let Some(covers) = written.covers {
+            self.frozen = None;
+            self.wal.truncate_through(covers).map_err(|error| self.fail(error))?;
         }
-        self.wal.truncate_through(covered).map_err(|error| self.fail(error))
+        Ok(())
     }
 
     /// Merges small segments. Returns how many merges were done; 0 when there is nothing left to do.
     pub fn compact(&mut self) -> Result<usize> {
-        self.check()?;
-        let timetable = self.settings.timetable(self.wal.disk_bytes());
-        let work = plan(&self.manifest.segments, self.world.clock.now_ms(), &timetable);
-        for group in &work.merge {
-            self.merge(group)?;
+        let mut done = 0;
+        for group in self.planned()?.merge {
+            done += usize::from(self.merge(&group)?);
         }
-        Ok(work.merge.len())
+        Ok(done)
+    }
+
+    /// The next merge as a job; `None` when there is nothing to merge.
+    pub fn begin_merge(&mut self) -> Result<Option<MergeJob>> {
+        Ok(self.planned()?.merge.first().map(|group| self.merge_job(group)))
     }
 
     /// Drops segments that are wholly expired, by age or by size. Returns how many.
     pub fn enforce_retention(&mut self) -> Result<usize> {
-        self.check()?;
-        let timetable = self.settings.timetable(self.wal.disk_bytes());
-        let work = plan(&self.manifest.segments, self.world.clock.now_ms(), &timetable);
+        let work = self.planned()?;
         if !work.drop.is_empty() {
             let mut next = self.manifest.clone();
             next.segments.retain(|meta| !work.drop.contains(&meta.id));
@@ -71,18 +122,15 @@ impl MetricStore {
     /// next merge or [`MetricStore::clean_deletions`].
     pub fn delete_series(&mut self, tenant: &TenantId, sets: &[Vec<Matcher>], range: RangeMs) -> Result<()> {
         self.flush()?;
-        let before_id = self.manifest.next_segment_id + 1;
+        let before_id = self.ids.load(Ordering::SeqCst) + 1;
         let fresh = sets.iter().map(|matchers| Tombstone {
             tenant: tenant.as_str().to_owned(),
             before_id,
             range,
             matchers: matchers.clone(),
         });
-        let all: Vec<Tombstone> = self.tombstones.iter().cloned().chain(fresh).collect();
-        let mut next = self.manifest.clone();
-        next.extra = tombstone::encode(&all);
-        self.tombstones = all;
-        self.commit(next, Vec::new())?;
+        self.tombstones = self.tombstones.iter().cloned().chain(fresh).collect();
+        self.commit(self.manifest.clone(), Vec::new())?;
         if let Some(head) = self.heads.get_mut(tenant) {
             head.forget_newest();
         }
@@ -91,12 +139,13 @@ impl MetricStore {
 
     /// Rewrites the segments that hold deleted points.
     pub fn clean_deletions(&mut self) -> Result<()> {
+        self.check()?;
         let hit = |meta: &SegmentMeta| {
             let ours = |t: &Tombstone| t.tenant == meta.tenant && meta.id < t.before_id;
             self.tombstones.iter().any(|t| ours(t) && t.range.overlaps(RangeMs::new(meta.time_min, meta.time_max)))
         };
         let ids: Vec<u64> = self.manifest.segments.iter().filter(|meta| hit(meta)).map(|meta| meta.id).collect();
-        ids.into_iter().try_for_each(|id| self.merge(&[id]))
+        ids.into_iter().try_for_each(|id| self.merge(&[id]).map(|_| ()))
     }
 
     /// Moves segments that a reader found damaged to `quarantine/`, and names them. Call it now and then.
@@ -121,173 +170,30 @@ impl MetricStore {
         Ok(damage)
     }
 
-    /// Segments of all heads, durable but not yet in force. On error none is left.
-    fn write_heads(&self, next: &mut Manifest) -> std::result::Result<Vec<Arc<Segment>>, BlockError> {
-        let mut fresh = Vec::new();
-        for (tenant, head) in &self.heads {
-            if let Err(error) = self.write_head(tenant, head, next, &mut fresh) {
-                self.discard(&fresh);
-                return Err(error);
-            }
-        }
-        Ok(fresh)
+    fn planned(&self) -> Result<observe_block::Work> {
+        self.check()?;
+        let timetable = self.settings.timetable(self.wal.disk_bytes());
+        Ok(plan(&self.manifest.segments, self.world.clock.now_ms(), &timetable))
     }
 
-    fn write_head(
-        &self,
-        tenant: &TenantId,
-        head: &Head,
-        next: &mut Manifest,
-        fresh: &mut Vec<Arc<Segment>>,
-    ) -> std::result::Result<(), BlockError> {
-        let series = head.to_flush();
-        if series.is_empty() && !head.metadata_is_new {
-            return Ok(());
-        }
-        let oldest_ms = self.oldest_ms();
-        let read = |id: u32| {
-            let snapshot = head.snapshot(id);
-            let created_ms = snapshot.created_ms;
-            let mut points = snapshot.into_points();
-            points.retain(|time| time >= oldest_ms);
-            (points, created_ms)
-        };
-        let window_of = |time: i64| time.div_euclid(self.settings.window_ms.max(1));
-        let mut windows: BTreeSet<i64> = BTreeSet::new();
-        for (_, id) in &series {
-            if let Some((first, last)) = head.time_range(*id) {
-                let (first, last) = (window_of(first), window_of(last));
-                windows.extend([first, last]);
-                if last > first + 1 {
-                    windows.extend(read(*id).0.times_ms.iter().map(|time| window_of(*time)));
-                }
-            }
-        }
-        // `None`: everything into one.
-        let mut parts: Vec<Option<i64>> = windows.iter().copied().map(Some).collect();
-        if parts.len() <= 1 || parts.len() > WINDOWS_MAX {
-            parts = vec![None];
-        }
-        let newest = parts.last().copied().flatten();
-        for part in parts {
-            let mut file = self.begin(next, tenant.as_str(), 0)?;
-            for (labels, id) in &series {
-                let (mut points, created_ms) = read(*id);
-                points.retain(|time| part.is_none_or(|window| window_of(time) == window));
-                let exemplars = if part == newest { head.exemplars(*id) } else { &[] };
-                let news = created_ms.is_some() && part == newest;
-                if !points.is_empty() || !exemplars.is_empty() || news {
-                    file.builder.add(labels, &points, created_ms, exemplars)?;
-                }
-            }
-            fresh.push(self.finish(file, &head.metadata, self.wal.last_lsn(), next)?);
-        }
-        Ok(())
+    fn out(&self) -> Out {
+        let (world, folder) = (self.world.clone(), self.folder.clone());
+        Out { world, folder, ids: Arc::clone(&self.ids), fresh: Vec::new() }
     }
 
-    /// Merges the segments into one, leaving out what is deleted or expired.
-    fn merge(&mut self, ids: &[u64]) -> Result<()> {
+    fn merge_job(&self, ids: &[u64]) -> MergeJob {
         let mut inputs: Vec<Arc<Segment>> = ids.iter().filter_map(|id| self.segments.get(id).cloned()).collect();
         inputs.sort_by_key(|segment| (segment.rank, segment.id));
-        let mut next = self.manifest.clone();
-        match self.write_merged(&inputs, &mut next) {
-            Ok(fresh) => {
-                next.segments.retain(|meta| !ids.contains(&meta.id));
-                self.commit(next, fresh)
-            }
-            Err(error) if error.is_corrupt() => self.quarantine_damaged().map(|_| ()),
-            Err(error) => Err(source_error(error)),
-        }
+        MergeJob { inputs, tombstones: self.tombstones.clone(), oldest_ms: self.oldest_ms(), out: self.out() }
     }
 
-    fn write_merged(
-        &self,
-        inputs: &[Arc<Segment>],
-        next: &mut Manifest,
-    ) -> std::result::Result<Vec<Arc<Segment>>, BlockError> {
-        let Some(first) = inputs.first() else { return Ok(Vec::new()) };
-        let tenant = first.reader.tenant();
-        let level = inputs.iter().map(|input| input.reader.summary().level).max().unwrap_or(0);
-        let (mut indexes, mut order, mut metadata) = (Vec::new(), Vec::<(Labels, usize, u32)>::new(), BTreeMap::new());
-        for (i, input) in inputs.iter().enumerate() {
-            let index = input.index()?;
-            order.extend((0..index.series.len() as u32).map(|id| (index.series.labels(id), i, id)));
-            metadata.extend(input.metadata()?);
-            indexes.push(index);
+    /// False when a damaged segment was set aside instead.
+    fn merge(&mut self, ids: &[u64]) -> Result<bool> {
+        match self.merge_job(ids).run() {
+            Ok(written) => self.install(written).map(|()| true),
+            Err(SourceError::Storage { .. }) if !self.quarantine_damaged()?.is_empty() => Ok(false),
+            Err(error) => Err(error),
         }
-        order.sort();
-        let (mut cursors, oldest_ms) = (Vec::new(), self.oldest_ms());
-        cursors.resize_with(inputs.len(), Cursor::default);
-        let mut file = self.begin(next, tenant, level.saturating_add(1))?;
-        let mut added = 0u64;
-        for group in order.chunk_by(|a, b| a.0 == b.0) {
-            let (mut parts, mut created_ms, mut exemplars) = (Vec::new(), None, Vec::new());
-            let Some((labels, ..)) = group.first() else { continue };
-            for (_, i, id) in group {
-                let (Some(input), Some(index), Some(cursor)) = (inputs.get(*i), indexes.get(*i), cursors.get_mut(*i))
-                else {
-                    continue;
-                };
-                let Some(row) = index.row(*id) else { continue };
-                let gone = tombstone::deleted(&self.tombstones, tenant, input.id, labels.as_ref());
-                let mut points = input.points(index, row, (oldest_ms, i64::MAX), cursor)?;
-                points.retain(|time| !gone.iter().any(|range| range.contains(time)));
-                parts.push(points);
-                created_ms = row.created_ms.or(created_ms);
-                for exemplar in input.exemplars(row)? {
-                    let deleted = gone.iter().any(|range| range.contains(exemplar.time_ms));
-                    let known = exemplars.iter().any(|there| same_exemplar(there, &exemplar));
-                    if !deleted && !known && exemplar.time_ms >= oldest_ms {
-                        exemplars.push(exemplar);
-                    }
-                }
-            }
-            let points = Points::merge(parts);
-            if !points.is_empty() || !exemplars.is_empty() {
-                file.builder.add(labels, &points, created_ms, &exemplars)?;
-                added += 1;
-            }
-        }
-        if added == 0 {
-            return Ok(Vec::new());
-        }
-        let rank = inputs.iter().map(|input| input.rank).max().unwrap_or(0);
-        Ok(vec![self.finish(file, &metadata, rank, next)?])
-    }
-
-    fn begin(&self, next: &mut Manifest, tenant: &str, level: u8) -> std::result::Result<Beginning, BlockError> {
-        let id = next.take_segment_id();
-        let name = format!("{id:016x}{EXTENSION}");
-        let builder = Builder::create(&self.world, &self.folder.join(&name), tenant, level)?;
-        Ok(Beginning { id, name, tenant: tenant.to_owned(), builder })
-    }
-
-    /// Makes the segment durable, opens it and enters it into the manifest to be.
-    fn finish(
-        &self,
-        file: Beginning,
-        metadata: &BTreeMap<String, base_signal::Metadata>,
-        rank: u64,
-        next: &mut Manifest,
-    ) -> std::result::Result<Arc<Segment>, BlockError> {
-        let now_ms = self.world.clock.now_ms();
-        let (summary, bytes) = file.builder.finish(metadata, now_ms)?;
-        let segment = Segment::open(&self.world, &self.folder.join(&file.name), file.id, rank)?;
-        let mut extra = Vec::new();
-        codec::put_varint(&mut extra, rank);
-        next.segments.push(SegmentMeta {
-            id: file.id,
-            kind: SegmentKind::Metrics,
-            level: summary.level,
-            tenant: file.tenant,
-            file: file.name,
-            time_min: summary.time_min,
-            time_max: summary.time_max,
-            rows: summary.rows,
-            bytes,
-            extra,
-        });
-        Ok(Arc::new(segment))
     }
 
     /// Puts the manifest in force, takes up the fresh segments and removes the files that are no longer named.
@@ -295,9 +201,9 @@ impl MetricStore {
         let lowest = next.segments.iter().map(|meta| meta.id).min().unwrap_or(u64::MAX);
         let kept: Vec<Tombstone> = self.tombstones.iter().filter(|t| lowest < t.before_id).cloned().collect();
         next.extra = tombstone::encode(&kept);
+        next.next_segment_id = self.ids.load(Ordering::SeqCst);
         if let Err(error) = next.commit(&*self.world.disk, &self.folder) {
             if error.is_full() {
-                self.discard(&fresh);
                 self.tombstones = tombstone::decode(&self.manifest.extra).unwrap_or_default();
                 return Err(source_error(error));
             }
@@ -321,24 +227,9 @@ impl MetricStore {
         self.world.disk.sync_folder(&self.folder).map_err(|e| self.fail(e.into()))
     }
 
-    /// Files that did not come into force: their room is wanted back. One that cannot be removed is an orphan at open.
-    fn discard(&self, fresh: &[Arc<Segment>]) {
-        for segment in fresh {
-            let _ = self.world.disk.remove(segment.reader.path());
-        }
-    }
-
     /// Nobody knows what is on the disk now: take nothing more until opened again.
     fn fail(&mut self, error: BlockError) -> SourceError {
         self.broken.get_or_insert(error.to_string());
         source_error(error)
     }
-}
-
-/// A segment being written.
-struct Beginning {
-    id: u64,
-    name: String,
-    tenant: String,
-    builder: Builder,
 }

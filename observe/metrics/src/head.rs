@@ -93,7 +93,7 @@ impl Head {
 
     /// Forgets all series, if none has anything that is not in segments.
     pub(crate) fn forget_series(&mut self) {
-        if self.to_flush().is_empty() {
+        if !self.series.iter().any(Series::has_news) {
             let old = std::mem::take(self);
             self.metadata = old.metadata;
             self.metadata_is_new = old.metadata_is_new;
@@ -244,14 +244,16 @@ impl Head {
         found
     }
 
-    /// Forgets what is now in segments, and series that have been idle. Numbers change: the log must define them anew.
-    pub(crate) fn after_flush(&mut self, segments_max_ms: Option<i64>) {
+    /// Hands out all it has for a flush and goes on with the series alone; those that have been idle are forgotten.
+    /// Numbers change: the log must define them anew.
+    pub(crate) fn freeze(&mut self) -> Head {
         let old = std::mem::take(self);
-        self.metadata = old.metadata;
-        self.segments_max_ms = segments_max_ms;
+        self.metadata.clone_from(&old.metadata);
         self.data_bytes = metadata_bytes(&self.metadata);
-        for (id, series) in (0u32..).zip(old.series) {
+        self.segments_max_ms = old.segments_max_ms;
+        for (id, series) in (0u32..).zip(&old.series) {
             let idle = if series.has_points() { 0 } else { series.idle_flushes + 1 };
+            self.segments_max_ms = self.segments_max_ms.max(series.time_range().map(|(_, last)| last));
             if idle > IDLE_FLUSHES_MAX {
                 continue;
             }
@@ -268,6 +270,17 @@ impl Head {
                 ..Series::default()
             });
         }
+        old
+    }
+
+    /// The point of exactly this time, if it is in memory.
+    pub(crate) fn at(&self, id: u32, time_ms: i64) -> Option<Point> {
+        self.series.get(id as usize).and_then(|series| series.at(time_ms))
+    }
+
+    /// Whether a flush would write anything.
+    pub(crate) fn has_news(&self) -> bool {
+        self.metadata_is_new || self.series.iter().any(Series::has_news)
     }
 
     /// After a deletion the newest point may be gone: forget it, and look into the segments again.
@@ -284,6 +297,11 @@ fn metadata_bytes(metadata: &BTreeMap<String, Metadata>) -> usize {
 }
 
 impl Series {
+    fn has_news(&self) -> bool {
+        let extra = self.extra.as_deref();
+        self.has_points() || extra.is_some_and(|extra| !extra.exemplars.is_empty() || extra.created_is_new)
+    }
+
     fn has_points(&self) -> bool {
         let extra = self.extra.as_deref();
         let more = extra.is_some_and(|extra| !extra.out_of_order.is_empty() || !extra.histograms.is_empty());

@@ -12,15 +12,20 @@ mod flush;
 mod head;
 mod histogram;
 mod index;
+mod job;
+mod pack;
 mod points;
 mod read;
 mod record;
 mod segment;
+mod segment_index;
+mod segment_write;
 mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
 mod tombstone;
 
+pub use job::{FlushJob, MergeJob, Written};
 pub use settings::Settings;
 pub use store::{MetricStore, ReplayReport};

@@ -16,7 +16,8 @@ use crate::head::{Snapshot, same_exemplar};
 use crate::histogram::take_histogram;
 use crate::index::SeriesIndex;
 use crate::points::Points;
-use crate::segment::{Cursor, Row, Segment, SegmentIndex};
+use crate::segment::{Cursor, Segment};
+use crate::segment_index::{Row, SegmentIndex};
 use crate::store::{MetricStore, source_error};
 use crate::tombstone::{self, Tombstone};
 
@@ -39,7 +40,8 @@ struct Opened {
 struct Places {
     /// (which of the opened segments, number there), oldest segment first.
     segments: Vec<(usize, u32)>,
-    head: Option<Snapshot>,
+    /// Of what a flush is writing, then of what is newest.
+    heads: Vec<Snapshot>,
 }
 
 struct Batches {
@@ -97,7 +99,7 @@ impl MetricStore {
             [] => (0..index.len() as u32).collect(),
             sets => sets.iter().map(|set| index.matching(set)).fold(RoaringBitmap::new(), |all, set| all | set),
         };
-        if let Some(head) = self.heads.get(query.tenant) {
+        for head in self.heads_of(query.tenant) {
             for id in matching(&head.index) {
                 if head.time_range(id).is_some_and(|(first, last)| range.overlaps(RangeMs::new(first, last))) {
                     each(&head.index, id);
@@ -148,14 +150,14 @@ impl MetricSource for MetricStore {
                 }
             }
         }
-        if let Some(head) = self.heads.get(request.tenant) {
+        for head in self.heads_of(request.tenant) {
             for id in head.index.matching(request.matchers) {
                 let labels = head.index.labels(id);
                 let overlaps = |(first, last)| range.overlaps(RangeMs::new(first, last));
                 if head.time_range(id).is_some_and(overlaps) || found.contains_key(&labels) {
                     let snapshot = head.snapshot(id);
                     hold(&labels, snapshot.decoded_bytes() / 4)?;
-                    found.entry(labels).or_default().head = Some(snapshot);
+                    found.entry(labels).or_default().heads.push(snapshot);
                 }
             }
         }
@@ -238,7 +240,7 @@ impl MetricSource for MetricStore {
                 }
             }
         }
-        if let Some(head) = self.heads.get(query.tenant) {
+        for head in self.heads_of(query.tenant) {
             for id in 0..head.index.len() as u32 {
                 let exemplars = head.exemplars(id);
                 if !exemplars.is_empty() && any(head.index.labels(id).as_ref()) {
@@ -293,7 +295,7 @@ impl Batches {
                 Err(error) => return Err(source_error(error)),
             }
         }
-        if let Some(snapshot) = places.head {
+        for snapshot in places.heads {
             created_ms = snapshot.created_ms.or(created_ms);
             let mut points = snapshot.into_points();
             points.retain(|time| self.range.contains(time));

@@ -14,6 +14,7 @@ use observe_block::{
 };
 use observe_source::SourceError;
 
+use crate::flush::Frozen;
 use crate::head::Head;
 use crate::points::Point;
 use crate::record::{self, Entry};
@@ -35,6 +36,10 @@ pub struct MetricStore {
     pub(crate) segments: BTreeMap<u64, Arc<Segment>>,
     pub(crate) tombstones: Vec<Tombstone>,
     pub(crate) heads: BTreeMap<TenantId, Head>,
+    /// The part of memory that a flush is writing.
+    pub(crate) frozen: Option<Frozen>,
+    /// The last segment id that was given.
+    pub(crate) ids: Arc<AtomicU64>,
     pub(crate) frame: FrameBuilder,
     /// Set when nobody knows any more what is on the disk; only opening again helps.
     pub(crate) broken: Option<String>,
@@ -84,11 +89,15 @@ impl MetricStore {
             segments: BTreeMap::new(),
             tombstones,
             heads: BTreeMap::new(),
+            frozen: None,
+            ids: Arc::default(),
             frame: FrameBuilder::new(),
             broken: None,
             reads: AtomicU64::new(0),
             _lock: lock,
         };
+        let ids = store.manifest.segments.iter().map(|meta| meta.id).max();
+        store.ids = Arc::new(AtomicU64::new(store.manifest.next_segment_id.max(ids.unwrap_or(0))));
         let mut report = ReplayReport { damage, ..ReplayReport::default() };
         store.open_segments(&mut report)?;
         let mut numbers = Numbers::new();
@@ -227,7 +236,18 @@ impl MetricStore {
     }
 
     pub(crate) fn head_bytes(&self) -> u64 {
-        self.heads.values().map(|head| head.size_bytes() as u64).sum()
+        self.all_heads().map(|head| head.size_bytes() as u64).sum()
+    }
+
+    fn all_heads(&self) -> impl Iterator<Item = &Head> {
+        let frozen = self.frozen.iter().flat_map(|frozen| frozen.heads.values().map(Arc::as_ref));
+        self.heads.values().chain(frozen)
+    }
+
+    /// The tenant's memory: what a flush is writing first, as it is older.
+    pub(crate) fn heads_of(&self, tenant: &TenantId) -> impl Iterator<Item = &Head> {
+        let frozen = self.frozen.as_ref().and_then(|frozen| frozen.heads.get(tenant));
+        frozen.map(Arc::as_ref).into_iter().chain(self.heads.get(tenant))
     }
 
     /// The oldest time that still exists.

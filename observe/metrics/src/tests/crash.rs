@@ -13,7 +13,7 @@ use super::codecs::histogram;
 use super::{Answer, DIR, all_metrics, labels, select, settings, tenant, with_query};
 use crate::histogram::histogram_bytes;
 use crate::points::Point;
-use crate::{MetricStore, Settings};
+use crate::{FlushJob, MergeJob, MetricStore, Settings};
 
 /// What must be in the store after some number of writes.
 #[derive(Clone, Default)]
@@ -137,9 +137,10 @@ fn random_write(rng: &mut Rng, now_ms: i64) -> MetricWrite {
 }
 
 fn live(sim: &SimWorld, store: &mut MetricStore, model: &mut Model, rng: &mut Rng) -> Result<(), String> {
+    let (mut job, mut merge, mut written) = (None, None, None);
     for step in 0..40 {
         let now_ms = sim.world().clock.now_ms();
-        let done = match rng.below(24) {
+        let done = match rng.below(28) {
             0..=11 => append(store, model, &random_write(rng, now_ms))?,
             12..=16 => store.sync().map(|lsn| model.acknowledged = lsn),
             17 | 18 => store.flush(),
@@ -164,6 +165,26 @@ fn live(sim: &SimWorld, store: &mut MetricStore, model: &mut Model, rng: &mut Rn
                 deleted
             }
             22 => store.clean_deletions(),
+            // The long work in three steps, with anything in between, even another flush.
+            23 => store.begin_flush().map(|begun| job = begun),
+            24 => store
+                .begin_merge()
+                .and_then(|begun| begun.map(|merge| merge.run()).transpose())
+                .map(|done| written = done),
+            25 | 26 => {
+                let run = match (merge.take(), job.take()) {
+                    (Some(merge), kept) => {
+                        job = kept;
+                        Some(MergeJob::run(merge))
+                    }
+                    (None, Some(flush)) => Some(FlushJob::run(flush)),
+                    (None, None) => None,
+                };
+                match (written.take(), run) {
+                    (Some(done), _) => store.install(done),
+                    (None, run) => run.transpose().map(|done| written = done),
+                }
+            }
             _ => {
                 sim.clock.advance_ms(1 + rng.below(40_000) as u32);
                 Ok(())
@@ -276,7 +297,7 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
 #[test]
 fn acknowledged_data_survives_every_crash() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
+    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(400), |seed| seed..seed + 1);
     for seed in seeds {
         if let Err(why) = run(seed, false) {
             panic!("APM_SEED={seed}: {why}");

@@ -429,3 +429,77 @@ fn samples_take_little_room_on_disk() {
         assert!(each <= limit, "{what}: {each:.3} bytes a sample, at most {limit}");
     }
 }
+
+#[test]
+fn no_flipped_bit_of_a_segment_changes_an_answer_unnoticed() {
+    let sim = SimWorld::new(1);
+    let (mut store, _) = open(&sim, settings());
+    let now = sim.clock.now_ms();
+    let (up, cpu) = (labels("up", "a"), labels("cpu", "a"));
+    let mut both = write(&[(&up, now, 1.25), (&up, now + 1, 2.5), (&cpu, now, 3.0), (&cpu, now + 1, -0.0)]);
+    both.histograms.push((0, now + 2, super::codecs::histogram(&mut base_world::Rng::new(4))));
+    store.append(&tenant(), &both).expect("append");
+    store.flush().expect("flush");
+    let truth = select_all(&store);
+    assert_eq!(truth.values().map(std::collections::BTreeMap::len).sum::<usize>(), 5);
+    drop(store);
+    let file = sim.disk.files().into_iter().find(|(path, _)| path.extension().is_some_and(|e| e == "metrics"));
+    let (path, len) = file.expect("a segment");
+    let (manifest, copy) = (path.with_file_name("MANIFEST"), path.with_file_name("MANIFEST.copy"));
+    let world = sim.world();
+    let keep = |path| (world.disk.read(path, 1 << 20).expect("read"), path);
+    let kept = [keep(path.as_path()), keep(manifest.as_path()), keep(copy.as_path())];
+    let mut noticed = 0;
+    for byte in 0..len {
+        assert!(sim.disk.flip_bit(&path, byte, (byte % 8) as u8));
+        let (store, report) = open(&sim, settings());
+        let (answer, annotations) = select(&store, &all_metrics(), RangeMs::ALL).expect("select");
+        for (series, points) in &answer {
+            let wrong = points.iter().find(|(time, point)| truth[series].get(time) != Some(point));
+            assert_eq!(wrong, None, "byte {byte} of {series}");
+        }
+        let said = !report.damage.is_empty() || !annotations.is_empty();
+        assert!(said || answer == truth, "byte {byte} took data silently");
+        noticed += u64::from(said);
+        drop(store);
+        // As it was: the file may be in quarantine and out of the manifest now.
+        for (bytes, path) in &kept {
+            base_world::replace_file(&*world.disk, path, bytes).expect("restore");
+        }
+    }
+    assert!(noticed > len * 9 / 10, "{noticed} of {len} were noticed by an open and a query");
+}
+
+#[test]
+fn jobs_run_beside_the_store_and_void_work_is_thrown_away() {
+    let sim = SimWorld::new(1);
+    let (mut store, _) = open(&sim, settings());
+    let now = sim.clock.now_ms();
+    let up = labels("up", "a");
+    let times = |store: &MetricStore| {
+        let all = select_all(store);
+        all.get(&up).map(|points| points.keys().map(|time| time - now).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    for i in 0..3 {
+        take(&mut store, &[(&up, now + i, 1.0)]).expect("taken");
+        store.flush().expect("flush");
+    }
+    take(&mut store, &[(&up, now + 3, 1.0)]).expect("taken");
+    let flush = store.begin_flush().expect("begin").expect("there is something to flush");
+    take(&mut store, &[(&up, now + 4, 1.0)]).expect("appends go on");
+    assert_eq!(take(&mut store, &[(&up, now + 3, 2.0)]), Err(RejectReason::DuplicateTimestamp), "in the frozen part");
+    assert_eq!(times(&store), [0, 1, 2, 3, 4]);
+    let flushed = std::thread::spawn(move || flush.run()).join().expect("no panic").expect("written");
+    let merge = store.begin_merge().expect("begin").expect("three small segments");
+    store.install(flushed).expect("install");
+    assert_eq!((times(&store), store.segment_count()), (vec![0, 1, 2, 3, 4], 4));
+    // Deleted while the merge was under way: its segment would bring the point back.
+    store.delete_series(&tenant(), &[all_metrics()], RangeMs::new(now + 1, now + 1)).expect("delete");
+    store.install(merge.run().expect("written")).expect("thrown away");
+    assert_eq!(times(&store), [0, 2, 3, 4]);
+    let again = store.begin_merge().expect("begin").expect("still to merge").run().expect("written");
+    store.install(again).expect("install");
+    assert_eq!(times(&store), [0, 2, 3, 4]);
+    let files = sim.disk.files().iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "metrics")).count();
+    assert_eq!(files, store.segment_count(), "void work leaves no file");
+}
