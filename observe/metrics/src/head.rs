@@ -2,20 +2,15 @@
 //! in the log. Knows nothing of files: what segments hold it is told.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use base_signal::{Exemplar, Labels, LabelsRef, Metadata};
 
-use crate::chunk::{Chunk, decode_chunk};
 use crate::index::{SeriesIndex, hash_labels};
-use crate::points::{Point, Points};
+use crate::points::Point;
+use crate::series::{Series, Snapshot};
 
-/// Samples of a chunk before it is closed. Twice Prometheus's 120: out-of-order inserts still decode little.
-const CHUNK_SAMPLES: u32 = 240;
 /// Exemplars a series keeps between two flushes; the oldest go first.
 const EXEMPLARS_MAX: usize = 64;
-/// A series that took nothing between so many flushes is forgotten until it comes back.
-const IDLE_FLUSHES_MAX: u8 = 2;
 const EXTRA_BYTES: usize = 160;
 
 /// What became of one point.
@@ -28,51 +23,6 @@ pub(crate) enum Verdict {
     Duplicate,
     /// Older than the window behind the series' newest point.
     OutOfOrder,
-}
-
-#[derive(Default)]
-pub(crate) struct Series {
-    chunk: Chunk,
-    closed: Vec<Closed>,
-    extra: Option<Box<Extra>>,
-    last_ms: Option<i64>,
-    /// The newest point if it is a float.
-    last_bits: Option<u64>,
-    /// Points up to here may be in segments.
-    flushed_max_ms: i64,
-    /// The log holds this series' definition after the last flush.
-    pub(crate) defined: bool,
-    idle_flushes: u8,
-}
-
-/// What few series have.
-#[derive(Default)]
-struct Extra {
-    /// Ascending in time, as are histograms.
-    out_of_order: Vec<(i64, u64)>,
-    histograms: Vec<(i64, Arc<[u8]>)>,
-    exemplars: Vec<Exemplar>,
-    created_ms: Option<i64>,
-    created_is_new: bool,
-}
-
-#[derive(Clone)]
-struct Closed {
-    time_min: i64,
-    time_max: i64,
-    count: u32,
-    bytes: Arc<[u8]>,
-}
-
-/// A series' points at one moment, not yet decoded.
-#[derive(Default)]
-pub(crate) struct Snapshot {
-    closed: Vec<Closed>,
-    open: Vec<u8>,
-    open_count: u32,
-    out_of_order: Vec<(i64, u64)>,
-    histograms: Vec<(i64, Arc<[u8]>)>,
-    pub(crate) created_ms: Option<i64>,
 }
 
 #[derive(Default)]
@@ -121,7 +71,7 @@ impl Head {
             return id;
         }
         let flushed_max_ms = self.segments_max_ms.unwrap_or(i64::MIN);
-        self.series.push(Series { flushed_max_ms, ..Series::default() });
+        self.series.push(Series::new(flushed_max_ms));
         self.index.insert(labels, hash)
     }
 
@@ -211,16 +161,7 @@ impl Head {
     }
 
     pub(crate) fn snapshot(&self, id: u32) -> Snapshot {
-        let Some(series) = self.series.get(id as usize) else { return Snapshot::default() };
-        let extra = series.extra.as_deref();
-        Snapshot {
-            closed: series.closed.clone(),
-            open: series.chunk.bytes().to_vec(),
-            open_count: series.chunk.count,
-            out_of_order: extra.map(|extra| extra.out_of_order.clone()).unwrap_or_default(),
-            histograms: extra.map(|extra| extra.histograms.clone()).unwrap_or_default(),
-            created_ms: extra.and_then(|extra| extra.created_ms),
-        }
+        self.series.get(id as usize).map(Series::snapshot).unwrap_or_default()
     }
 
     pub(crate) fn exemplars(&self, id: u32) -> &[Exemplar] {
@@ -252,23 +193,12 @@ impl Head {
         self.data_bytes = metadata_bytes(&self.metadata);
         self.segments_max_ms = old.segments_max_ms;
         for (id, series) in (0u32..).zip(&old.series) {
-            let idle = if series.has_points() { 0 } else { series.idle_flushes + 1 };
             self.segments_max_ms = self.segments_max_ms.max(series.time_range().map(|(_, last)| last));
-            if idle > IDLE_FLUSHES_MAX {
-                continue;
+            if let Some(carried) = series.carry_over() {
+                let labels = old.index.labels(id);
+                self.index.insert(labels.as_ref(), hash_labels(labels.as_bytes()));
+                self.series.push(carried);
             }
-            let flushed = series.last_ms.filter(|_| series.has_points());
-            let created_ms = series.extra.as_deref().and_then(|extra| extra.created_ms);
-            let labels = old.index.labels(id);
-            self.index.insert(labels.as_ref(), hash_labels(labels.as_bytes()));
-            self.series.push(Series {
-                last_ms: series.last_ms,
-                last_bits: series.last_bits,
-                flushed_max_ms: series.flushed_max_ms.max(flushed.unwrap_or(i64::MIN)),
-                idle_flushes: idle,
-                extra: created_ms.map(|at| Box::new(Extra { created_ms: Some(at), ..Extra::default() })),
-                ..Series::default()
-            });
         }
         old
     }
@@ -294,116 +224,6 @@ impl Head {
 
 fn metadata_bytes(metadata: &BTreeMap<String, Metadata>) -> usize {
     metadata.iter().map(|(name, metadata)| name.len() + metadata.help.len() + EXTRA_BYTES).sum()
-}
-
-impl Series {
-    fn has_news(&self) -> bool {
-        let extra = self.extra.as_deref();
-        self.has_points() || extra.is_some_and(|extra| !extra.exemplars.is_empty() || extra.created_is_new)
-    }
-
-    fn has_points(&self) -> bool {
-        let extra = self.extra.as_deref();
-        let more = extra.is_some_and(|extra| !extra.out_of_order.is_empty() || !extra.histograms.is_empty());
-        self.chunk.count > 0 || !self.closed.is_empty() || more
-    }
-
-    fn time_range(&self) -> Option<(i64, i64)> {
-        let chunks = self.closed.iter().map(|closed| (closed.time_min, closed.time_max));
-        let open = (self.chunk.count > 0).then_some((self.chunk.time_min, self.chunk.time_max));
-        let extra = self.extra.as_deref();
-        let ends = |first: Option<i64>, last: Option<i64>| first.zip(last);
-        let floats = extra.map(|extra| &extra.out_of_order);
-        let floats = floats.and_then(|list| ends(list.first().map(|p| p.0), list.last().map(|p| p.0)));
-        let histograms = extra.map(|extra| &extra.histograms);
-        let histograms = histograms.and_then(|list| ends(list.first().map(|p| p.0), list.last().map(|p| p.0)));
-        chunks.chain(open).chain(floats).chain(histograms).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
-    }
-
-    /// The point of exactly this time, if it is in memory.
-    fn at(&self, time_ms: i64) -> Option<Point> {
-        if let Some(extra) = self.extra.as_deref() {
-            if let Ok(i) = extra.out_of_order.binary_search_by_key(&time_ms, |(time, _)| *time) {
-                return extra.out_of_order.get(i).map(|(_, bits)| Point::Float(*bits));
-            }
-            if let Ok(i) = extra.histograms.binary_search_by_key(&time_ms, |(time, _)| *time) {
-                return extra.histograms.get(i).map(|(_, bytes)| Point::Histogram(Arc::clone(bytes)));
-            }
-        }
-        let mut found = None;
-        let mut look = |time: i64, bits: u64| {
-            if time == time_ms {
-                found = Some(Point::Float(bits));
-            }
-        };
-        for closed in self.closed.iter().filter(|c| (c.time_min..=c.time_max).contains(&time_ms)) {
-            decode_chunk(&closed.bytes, closed.count, &mut look);
-        }
-        if self.chunk.count > 0 && (self.chunk.time_min..=self.chunk.time_max).contains(&time_ms) {
-            decode_chunk(self.chunk.bytes(), self.chunk.count, &mut look);
-        }
-        found
-    }
-
-    /// Returns the bytes that memory grew by.
-    fn insert(&mut self, time_ms: i64, point: Point, newer: bool) -> usize {
-        let grown = match point {
-            Point::Float(bits) if newer => self.push(time_ms, bits),
-            Point::Float(bits) => {
-                let list = &mut self.extra.get_or_insert_default().out_of_order;
-                let at = list.partition_point(|(time, _)| *time < time_ms);
-                list.insert(at, (time_ms, bits));
-                24
-            }
-            Point::Histogram(ref bytes) => {
-                let list = &mut self.extra.get_or_insert_default().histograms;
-                let at = list.partition_point(|(time, _)| *time < time_ms);
-                list.insert(at, (time_ms, Arc::clone(bytes)));
-                bytes.len() + 64
-            }
-        };
-        if newer {
-            self.last_ms = Some(time_ms);
-            self.last_bits = if let Point::Float(bits) = point { Some(bits) } else { None };
-        }
-        grown
-    }
-
-    fn push(&mut self, time_ms: i64, bits: u64) -> usize {
-        let before = self.chunk.capacity_bytes();
-        self.chunk.push(time_ms, bits);
-        let mut grown = self.chunk.capacity_bytes() - before;
-        if self.chunk.count >= CHUNK_SAMPLES {
-            let full = std::mem::take(&mut self.chunk);
-            let (time_min, time_max, count) = (full.time_min, full.time_max, full.count);
-            self.closed.push(Closed { time_min, time_max, count, bytes: Arc::from(full.bytes()) });
-            // The room the open chunk had is given back; what is in use stays counted.
-            grown += size_of::<Closed>();
-        }
-        grown
-    }
-}
-
-impl Snapshot {
-    /// Heap bytes once decoded, for budgets.
-    pub(crate) fn decoded_bytes(&self) -> u64 {
-        let closed: u64 = self.closed.iter().map(|closed| u64::from(closed.count)).sum();
-        let floats = closed + u64::from(self.open_count) + self.out_of_order.len() as u64;
-        floats * 16 + self.histograms.len() as u64 * 416
-    }
-
-    pub(crate) fn into_points(self) -> Points {
-        let mut in_order = Points::default();
-        let mut push = |time: i64, bits: u64| in_order.push(time, Point::Float(bits));
-        for closed in &self.closed {
-            decode_chunk(&closed.bytes, closed.count, &mut push);
-        }
-        decode_chunk(&self.open, self.open_count, &mut push);
-        let (mut late, mut histograms) = (Points::default(), Points::default());
-        self.out_of_order.into_iter().for_each(|(time, bits)| late.push(time, Point::Float(bits)));
-        self.histograms.into_iter().for_each(|(time, bytes)| histograms.push(time, Point::Histogram(bytes)));
-        Points::merge(vec![in_order, late, histograms])
-    }
 }
 
 /// The same to the last bit.

@@ -20,6 +20,7 @@ mod record;
 mod segment;
 mod segment_index;
 mod segment_write;
+mod series;
 mod settings;
 mod store;
 #[cfg(test)]

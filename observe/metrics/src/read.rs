@@ -12,12 +12,13 @@ use observe_source::{
 };
 use roaring::RoaringBitmap;
 
-use crate::head::{Snapshot, same_exemplar};
+use crate::head::same_exemplar;
 use crate::histogram::take_histogram;
 use crate::index::SeriesIndex;
 use crate::points::Points;
 use crate::segment::{Cursor, Segment};
 use crate::segment_index::{Row, SegmentIndex};
+use crate::series::Snapshot;
 use crate::store::{MetricStore, source_error};
 use crate::tombstone::{self, Tombstone};
 

@@ -4,6 +4,7 @@
 //! that a failing run is replayed by its seed alone. Knows nothing of what is stored.
 
 mod disk;
+mod file;
 mod state;
 
 use std::sync::Arc;

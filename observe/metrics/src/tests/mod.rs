@@ -3,6 +3,7 @@
 
 mod codecs;
 mod crash;
+mod files;
 mod store;
 
 use std::collections::BTreeMap;
