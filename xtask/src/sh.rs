@@ -8,9 +8,11 @@ use std::time::Instant;
 /// What a command of ours ends with; the text says what is wrong and what to do.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
-/// The top folder of the repository this tool was built from.
+/// The top folder of the repository this tool was started in. Asked while running, because two clones may share one target folder and so one binary.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+    let own =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    own.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// The cargo that started us, or the one on the PATH.

@@ -1,8 +1,9 @@
 // Opens pages in a real Chromium and tells what a person, and a screen reader, would find there. It judges nothing: the journey does.
 //
 // usage: node walk.cjs '{"url", "chromium", "folder", "paths": ["/ui/…"], "width"?, "height"?, "dark"?}'
-// Prints JSON: for each path, and for each link of the page's navigation, {path, title, text, errors, serious, hooks, links, transferred_bytes}.
-// A path may be {path, waitFor: CSS selector}. `hooks` are the elements with data-testid and their data-* attributes.
+// Prints JSON: for each path, and for each link of the page's navigation, {path, title, text, errors, serious, hooks, fields, links, transferred_bytes}.
+// A path may be {path, waitFor: CSS selector}. `hooks` are the elements with data-testid and their data-* attributes, `fields` the numbers
+// with the row they stand in, as app/web/README.md lists them.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
@@ -24,6 +25,8 @@ async function visit(context, step) {
   });
   page.on('response', async (response) => {
     if (response.status() >= 400) errors.push(`status ${response.status()}: ${response.url()}`);
+    // The page's own files; what the APIs answer depends on the data.
+    if (!new URL(response.url()).pathname.startsWith('/ui/')) return;
     const sizes = await response.request().sizes().catch(() => undefined);
     transferred += sizes ? sizes.responseBodySize : 0;
   });
@@ -37,6 +40,10 @@ async function visit(context, step) {
     text: document.body.innerText,
     path: location.pathname + location.search,
     links: [...document.querySelectorAll('nav a[href]')].map((link) => link.getAttribute('href')),
+    fields: [...document.querySelectorAll('[data-field][data-value]')].map((element) => {
+      const row = element.closest('[data-service],[data-series],[data-trace-id],[data-operation],[data-signal]');
+      return { row: row ? { ...row.dataset } : {}, field: element.dataset.field, value: element.dataset.value };
+    }),
     hooks: [...document.querySelectorAll('[data-testid]')].map((element) => ({ ...element.dataset, text: (element.textContent || '').trim().slice(0, 300) })),
   }));
   // Evaluated by the debugger, so the page's own content security policy stays in force.

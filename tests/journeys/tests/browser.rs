@@ -9,28 +9,46 @@ use tests_journeys::{Engine, otlp, tools, wait};
 const SECOND_NS: u64 = 1_000_000_000;
 /// The first page must be there at once on a slow line.
 const FIRST_LOAD_BYTES_MAX: u64 = 150_000;
+const LINES: u64 = 200;
 
 #[test]
 fn the_page_shows_what_the_apis_say() {
     let engine = Engine::start("browser");
     let trace_id = fill(&engine);
-    let trace_page = json!({"path": format!("/ui/traces/{trace_id}"), "waitFor": "[data-testid]"});
-    let pages = walk(&engine, "light", &json!({"paths": ["/ui/", trace_page]}));
+    let trace_path = format!("/ui/traces/{trace_id}");
+    let step = |path: &str, hook: &str| json!({"path": path, "waitFor": format!("[data-testid={hook}]")});
+    let services = json!({"path": "/ui/services", "waitFor": "[data-testid=services-table] tr[data-service=shop]"});
+    let logs = "/ui/logs?limit=1000&q=%7Bservice_name%3D%22shop%22%7D";
+    let metrics = "/ui/metrics?q=queue_depth%7Bjob%3D%22shop%22%7D";
+    let paths = [services, step(&trace_path, "waterfall"), step(logs, "log-list"), step(metrics, "metrics-chart")];
+    let pages = walk(&engine, "light", &json!({"paths": paths}));
+    harmless(&pages);
 
-    let first = &pages[0];
-    assert!(text(first).contains("shop"), "the first page names the service: {}", text(first));
-    let bytes = first["transferred_bytes"].as_u64().unwrap_or(u64::MAX);
+    let bytes = pages[0]["transferred_bytes"].as_u64().unwrap_or(u64::MAX);
     assert!(
         bytes <= FIRST_LOAD_BYTES_MAX,
         "the first page brings {bytes} bytes over the wire, at most {FIRST_LOAD_BYTES_MAX}"
     );
-    assert!(pages.len() >= 4, "the navigation leads to traces, logs and metrics: {:?}", asked(&pages));
-    let trace = pages.iter().find(|page| page["asked"].as_str().is_some_and(|path| path.ends_with(&trace_id)));
-    let trace = text(trace.expect("the trace's page was visited"));
+    let rate = field(&pages[0], "service", "shop", "rate");
+    assert!(rate.is_some_and(|rate| rate > 0.0), "the service has a rate: {}", pages[0]["fields"]);
+
+    let trace = engine.jaeger(&format!("traces/{trace_id}"), &[]);
+    let spans = trace[0]["spans"].as_array().map_or(0, Vec::len);
+    assert_eq!(
+        (spans, hook(&pages[1], "trace-spans")),
+        (2, Some(2.0)),
+        "the trace has two spans, by the API and on the page"
+    );
+    assert_eq!(hook(&pages[1], "trace-duration"), Some(0.09), "{}", pages[1]["hooks"]);
+    assert_eq!(hook(&pages[1], "trace-errors"), Some(1.0), "{}", pages[1]["hooks"]);
     for span in ["/checkout", "charge card"] {
-        assert!(trace.contains(span), "the trace's page names its span {span}: {trace}");
+        assert!(text(&pages[1]).contains(span), "the trace's page names its span {span}: {}", text(&pages[1]));
     }
-    harmless(&pages);
+    assert_eq!(hook(&pages[2], "log-list"), Some(LINES as f64), "every line is in the list");
+    let last = pages[3]["fields"].as_array().into_iter().flatten().find(|field| field["field"] == "last");
+    let last = last.and_then(|field| field["value"].as_str()?.parse::<f64>().ok());
+    assert_eq!(last, engine.number("queue_depth{job=\"shop\"}"), "{}", pages[3]["fields"]);
+    assert_eq!(last, Some(42.5));
 }
 
 #[test]
@@ -57,12 +75,13 @@ fn fill(engine: &Engine) -> String {
         spans.push(child);
     }
     engine.send_otlp("traces", &otlp::spans("shop", &spans)).ok();
-    let lines: Vec<(u64, String)> = (0..200)
+    let lines: Vec<(u64, String)> = (0..LINES)
         .map(|number| (now - number * SECOND_NS / 4, format!("level=info msg=\"order {number} placed\"")))
         .collect();
     let lines: Vec<(u64, &str)> = lines.iter().map(|(time, line)| (*time, line.as_str())).collect();
     engine.send_otlp("logs", &otlp::logs("shop", &lines)).ok();
-    let points: Vec<(u64, f64)> = (0..60).rev().map(|ago| (now - ago * SECOND_NS, (ago % 7) as f64)).collect();
+    // The last one is 42.5.
+    let points: Vec<(u64, f64)> = (0..60).rev().map(|ago| (now - ago * SECOND_NS, 42.5 + (ago % 7) as f64)).collect();
     engine.send_otlp("metrics", &otlp::gauge("shop", "queue_depth", &points)).ok();
     wait::until("the service to be known", 30, || {
         let services = engine.jaeger("services", &[]);
@@ -102,6 +121,14 @@ fn text(page: &Value) -> &str {
     page["text"].as_str().unwrap_or_default()
 }
 
-fn asked(pages: &[Value]) -> Vec<&Value> {
-    pages.iter().map(|page| &page["asked"]).collect()
+/// The number an element with this `data-testid` carries.
+fn hook(page: &Value, name: &str) -> Option<f64> {
+    let hooks = page["hooks"].as_array()?;
+    hooks.iter().find(|hook| hook["testid"] == name)?["value"].as_str()?.parse().ok()
+}
+
+/// The number of a field in the row whose `data-KEY` is so.
+fn field(page: &Value, key: &str, row: &str, name: &str) -> Option<f64> {
+    let fields = page["fields"].as_array()?;
+    fields.iter().find(|field| field["row"][key] == row && field["field"] == name)?["value"].as_str()?.parse().ok()
 }
