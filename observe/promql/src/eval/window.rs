@@ -148,7 +148,12 @@ impl Evaluator<'_> {
         let Evaluated::Series(series) = self.eval(&subquery.expr, &inner)? else {
             return execution("a subquery wants an instant vector");
         };
-        Ok(series.into_iter().map(|one| (one.labels.clone(), samples(&one, &inner))).collect())
+        let mut out = Vec::with_capacity(series.len());
+        for one in series {
+            let charge = self.reserve(inner.count * 2)?;
+            out.push((one.labels.clone(), Samples { _charge: Some(charge), ..samples(&one, &inner) }));
+        }
+        Ok(out)
     }
 }
 
