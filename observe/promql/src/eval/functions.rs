@@ -59,7 +59,9 @@ impl Evaluator<'_> {
             "label_join" => Ok(Evaluated::Series(self.label_join(call, steps)?)),
             "histogram_quantile" => Ok(Evaluated::Series(self.histogram_quantile(call, steps)?)),
             "histogram_fraction" => Ok(Evaluated::Series(self.histogram_fraction(call, steps)?)),
-            "histogram_count" | "histogram_sum" | "histogram_avg" => self.histogram_part(call, steps),
+            "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev" | "histogram_stdvar" => {
+                self.histogram_part(call, steps)
+            }
             other => execution(format!("function {} is not supported yet", quote(other))),
         }
     }

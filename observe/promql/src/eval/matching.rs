@@ -2,10 +2,13 @@
 //! step to step is only which of them have a sample.
 
 use ahash::{HashMap, HashSet};
-use base_signal::Labels;
+use std::sync::Arc;
 
-use super::binary::{drops_name, floats};
+use base_signal::{CounterReset, Labels, NativeHistogram};
+
+use super::binary::{drops_name, floats, histogram_with_float};
 use super::column::{Series, Steps, merge_same_labels};
+use super::native::{self, Native};
 use super::{Evaluator, Result, execution, names, no_histograms};
 use crate::syntax::{Binary, BinaryOp, Cardinality, Matching, Span, quote};
 
@@ -268,6 +271,27 @@ impl Join<'_> {
         let histogram = |series: Option<&Series>| series.is_some_and(|s| s.histogram(step).is_some());
         let (left_histogram, right_histogram) = (histogram(left_series), histogram(right_series));
         let op = self.binary.op;
+        if let (Some(left), Some(right), BinaryOp::Equal | BinaryOp::NotEqual) =
+            (left_series.and_then(|s| s.histogram(step)), right_series.and_then(|s| s.histogram(step)), op)
+        {
+            let holds = Native::new(left).equals(&Native::new(right)) == (op == BinaryOp::Equal);
+            if let Some(slot) = self.out.get_mut(place) {
+                if self.binary.return_bool {
+                    slot.values[step] = f64::from(u8::from(holds));
+                } else if holds {
+                    slot.set_histogram(step, left.clone());
+                }
+            }
+            return Ok(true);
+        }
+        if let (Some(left), Some(right)) = (left_series, right_series)
+            && let Some(result) = self.histograms(evaluator, (left, right), step)?
+        {
+            if let Some(slot) = self.out.get_mut(place) {
+                slot.set_histogram(step, result);
+            }
+            return Ok(true);
+        }
         if left_histogram || right_histogram {
             let float_only = match (left_histogram, right_histogram) {
                 (true, true) => !matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Equal | BinaryOp::NotEqual),
@@ -299,6 +323,41 @@ impl Join<'_> {
             *slot = value;
         }
         Ok(true)
+    }
+}
+
+impl Join<'_> {
+    /// Arithmetic that histograms are good for; `None` for all else.
+    fn histograms(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        (left, right): (&Series, &Series),
+        step: usize,
+    ) -> Result<Option<Arc<NativeHistogram>>> {
+        let op = self.binary.op;
+        let numbers = (left.float(step), right.float(step));
+        Ok(match (left.histogram(step), right.histogram(step), numbers) {
+            (Some(left), None, (_, Some(number))) if matches!(op, BinaryOp::Mul | BinaryOp::Div) => {
+                histogram_with_float(op, left, number)
+            }
+            (None, Some(right), (Some(number), _)) if op == BinaryOp::Mul => histogram_with_float(op, right, number),
+            (Some(left), Some(right), _) if matches!(op, BinaryOp::Add | BinaryOp::Sub) => {
+                let (mut result, other) = (Native::new(left), Native::new(right));
+                let done = if op == BinaryOp::Add { result.add(&other) } else { result.subtract(&other) };
+                if done.is_err() {
+                    return no_histograms(&format!("operator {} with buckets that differ", quote(op.as_str())));
+                }
+                if native::hints_collide([left.as_ref(), right.as_ref()].into_iter()) {
+                    let what = if op == BinaryOp::Add { "addition" } else { "subtraction" };
+                    evaluator.warn(self.span, format!("conflicting counter resets during histogram {what}"));
+                }
+                if op == BinaryOp::Sub {
+                    result.hint = CounterReset::Gauge;
+                }
+                Some(result.finish())
+            }
+            _ => None,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod functions;
 mod matching;
 mod math;
 mod names;
+mod native;
 mod over_time;
 mod rate;
 mod relabel;
@@ -27,7 +28,7 @@ use observe_source::{Annotations, Budget, Level, MetricSource, Reservation};
 use crate::answer::{Query, QueryError};
 use crate::engine::Engine;
 use crate::plan;
-use crate::syntax::{Call, Expr, ExprKind, Span, line_column};
+use crate::syntax::{BinaryOp, Call, Expr, ExprKind, Span, line_column};
 
 pub(crate) use column::{Series, Steps};
 use column::{merge_same_labels, missing};
@@ -101,11 +102,12 @@ impl<'a> Evaluator<'a> {
                 Ok(Evaluated::Scalar(values))
             }
             Evaluated::Series(series) if negative => {
-                if series.iter().any(|one| one.histograms.is_some()) {
-                    return no_histograms("unary minus");
-                }
-                let negated = series.into_iter().map(|one| {
+                let negated = series.into_iter().map(|mut one| {
                     let labels = names::without_name(&one.labels);
+                    for slot in one.histograms.iter_mut().flatten() {
+                        let negate = |histogram: &_| binary::histogram_with_float(BinaryOp::Mul, histogram, -1.0);
+                        *slot = slot.as_deref().and_then(negate);
+                    }
                     Series { labels, ..one }.map(|value| -value)
                 });
                 Ok(Evaluated::Series(merge_same_labels(negated.collect())?))

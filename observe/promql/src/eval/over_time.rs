@@ -1,12 +1,15 @@
 //! The `*_over_time` functions: one number out of the samples of a window.
 
+use std::sync::Arc;
+
 use super::math::{Kahan, Mean, quantile};
-use super::window::{Outcome, RangeFunction, Window};
+use super::native;
+use super::window::{Outcome, RangeFunction, Remark, Window};
 
 pub(super) fn find(name: &str) -> Option<RangeFunction> {
     let (compute, floats_only): (fn(&Window<'_>) -> Outcome, bool) = match name {
-        "sum_over_time" => (|w| summed(w, sum), false),
-        "avg_over_time" => (|w| summed(w, mean), false),
+        "sum_over_time" => (|w| summed(w, sum, false), false),
+        "avg_over_time" => (|w| summed(w, mean, true), false),
         "count_over_time" => (|w| Outcome::Float((w.values.len() + w.histograms.len()) as f64), false),
         "present_over_time" | "absent_over_time" => (|_| Outcome::Float(1.0), false),
         "last_over_time" => (last, false),
@@ -31,12 +34,17 @@ fn floats(window: &Window<'_>, compute: impl Fn(&[f64]) -> f64) -> Outcome {
     if window.values.is_empty() { Outcome::Nothing } else { Outcome::Float(compute(window.values)) }
 }
 
-fn summed(window: &Window<'_>, compute: fn(&[f64]) -> f64) -> Outcome {
-    match (window.values.is_empty(), window.histograms.is_empty()) {
-        (false, false) => Outcome::Mixed,
-        (true, false) => Outcome::NoHistograms,
-        _ => floats(window, compute),
+fn summed(window: &Window<'_>, compute: fn(&[f64]) -> f64, is_mean: bool) -> Outcome {
+    let histograms = || window.histograms.iter().map(Arc::as_ref);
+    if window.values.is_empty() {
+        return match Outcome::combined(native::sum(histograms(), is_mean)) {
+            Outcome::Histogram(histogram) if native::hints_collide(histograms()) => {
+                Outcome::Remarked(Some(histogram), Remark::HintsCollide)
+            }
+            outcome => outcome,
+        };
     }
+    if window.histograms.is_empty() { floats(window, compute) } else { Outcome::Mixed }
 }
 
 fn sum(values: &[f64]) -> f64 {

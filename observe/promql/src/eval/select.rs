@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base_signal::{Labels, NativeHistogram, RangeMs, is_stale_nan};
-use observe_source::{MetricBatch, SelectHints, SelectMetrics};
+use observe_source::{MetricBatch, Reservation, SelectHints, SelectMetrics};
 
 use super::column::{Series, Steps, missing};
 use super::{Evaluator, Result, execution};
@@ -27,6 +27,8 @@ pub(super) struct Samples {
     pub(super) values: Vec<f64>,
     pub(super) histogram_times_ms: Vec<i64>,
     pub(super) histograms: Vec<Arc<NativeHistogram>>,
+    /// For samples that outlive the batch they came from.
+    pub(super) _charge: Option<Reservation>,
 }
 
 /// The rows of one series in a batch.

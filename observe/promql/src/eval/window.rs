@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use base_signal::{Labels, NativeHistogram};
+use base_signal::{CounterReset, Labels, NativeHistogram};
 
 use super::column::{Series, Steps, is_missing, refuse_same_labels};
+use super::native::Unfit;
 use super::select::Samples;
 use super::{Evaluated, Evaluator, Result, execution, names, no_histograms, over_time, rate};
 use crate::plan;
@@ -37,8 +38,30 @@ pub(super) enum Outcome {
     Histogram(Arc<NativeHistogram>),
     /// Floats and histograms that cannot be combined.
     Mixed,
+    /// A histogram, or none, and what is said about the metric of this name.
+    Remarked(Option<Arc<NativeHistogram>>, Remark),
     /// Not computed yet; the query is refused.
     NoHistograms,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Remark {
+    NotCounter,
+    NotGauge,
+    MixedSchemas,
+    HintsCollide,
+}
+
+impl Outcome {
+    /// Of histograms that were combined, or could not be.
+    pub(super) fn combined(result: std::result::Result<Option<Arc<NativeHistogram>>, Unfit>) -> Self {
+        match result {
+            Ok(Some(histogram)) => Outcome::Histogram(histogram),
+            Ok(None) => Outcome::Nothing,
+            Err(Unfit::Mixed) => Outcome::Remarked(None, Remark::MixedSchemas),
+            Err(Unfit::Unsupported) => Outcome::NoHistograms,
+        }
+    }
 }
 
 pub(super) struct RangeFunction {
@@ -125,7 +148,12 @@ impl Evaluator<'_> {
         let Evaluated::Series(series) = self.eval(&subquery.expr, &inner)? else {
             return execution("a subquery wants an instant vector");
         };
-        Ok(series.into_iter().map(|one| (one.labels.clone(), samples(&one, &inner))).collect())
+        let mut out = Vec::with_capacity(series.len());
+        for one in series {
+            let charge = self.reserve(inner.count * 2)?;
+            out.push((one.labels.clone(), Samples { _charge: Some(charge), ..samples(&one, &inner) }));
+        }
+        Ok(out)
     }
 }
 
@@ -145,13 +173,23 @@ fn samples(series: &Series, steps: &Steps) -> Samples {
     for (step, value) in series.values.iter().enumerate() {
         if let Some(histogram) = series.histogram(step) {
             samples.histogram_times_ms.push(steps.time_ms(step));
-            samples.histograms.push(histogram.clone());
+            samples.histograms.push(without_hint(histogram));
         } else if !is_missing(*value) {
             samples.times_ms.push(steps.time_ms(step));
             samples.values.push(*value);
         }
     }
     samples
+}
+
+/// A subquery may skip samples or return them twice, so what they say of the sample before them no longer holds.
+fn without_hint(histogram: &Arc<NativeHistogram>) -> Arc<NativeHistogram> {
+    match histogram.counter_reset {
+        CounterReset::Unknown | CounterReset::Gauge => histogram.clone(),
+        CounterReset::Reset | CounterReset::NoReset => {
+            Arc::new(NativeHistogram { counter_reset: CounterReset::Unknown, ..(**histogram).clone() })
+        }
+    }
 }
 
 /// One call of a range function on its way over the series.
@@ -211,6 +249,22 @@ impl Run {
                     let text = format!("encountered a mix of histograms and floats for metric name {}", metric());
                     evaluator.warn(self.arg_span, text);
                 }
+                Outcome::Remarked(histogram, remark) => {
+                    if let Some(histogram) = histogram {
+                        series.set_histogram(step, histogram);
+                    }
+                    let text = match remark {
+                        Remark::NotCounter => format!("this native histogram metric is not a counter: {}", metric()),
+                        Remark::NotGauge => format!("this native histogram metric is not a gauge: {}", metric()),
+                        Remark::MixedSchemas => format!(
+                            "vector contains a mix of histograms with exponential and custom buckets schemas for \
+                             metric name {}",
+                            metric()
+                        ),
+                        Remark::HintsCollide => "conflicting counter resets during histogram aggregation".to_owned(),
+                    };
+                    evaluator.warn(self.arg_span, text);
+                }
                 Outcome::NoHistograms => return no_histograms(self.name),
             }
             if self.function.floats_only && !window.values.is_empty() && !window.histograms.is_empty() {
@@ -226,7 +280,8 @@ impl Run {
         }
         let name = names::metric_name(labels);
         let counts = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
-        if matches!(self.name, "rate" | "increase") && !name.is_empty() && !counts {
+        let has_floats = series.values.iter().any(|value| !is_missing(*value));
+        if matches!(self.name, "rate" | "increase") && has_floats && !name.is_empty() && !counts {
             let text = format!(
                 "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
                 quote(name)

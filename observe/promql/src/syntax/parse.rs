@@ -4,7 +4,7 @@
 //! Errors are worded as Prometheus' generated parser words them: what was found, in which construct, what was expected.
 
 use super::ast::{
-    Aggregate, AggregateOp, Binary, BinaryOp, Call, Cardinality, Expr, ExprKind, Matching, UNARY_PRECEDENCE,
+    Aggregate, AggregateOp, Binary, BinaryOp, Call, Cardinality, Expr, ExprKind, Matching, UNARY_PRECEDENCE, ValueType,
 };
 use super::error::{ParseError, Span};
 use super::function::find_function;
@@ -160,10 +160,15 @@ impl<'q> Parser<'q> {
             // A chain leans left, so its tree is as deep as it is long.
             self.go_deeper(1)?;
             let op_span = self.advance()?.span;
-            let (return_bool, matching) = self.binary_modifiers()?;
+            let (return_bool, mut matching) = self.binary_modifiers()?;
             // Power leans right.
             let right_min = if op == BinaryOp::Pow { op.precedence() } else { op.precedence() + 1 };
             let right = self.expr(right_min)?;
+            let vectors = [&left, &right].iter().all(|side| side.value_type() == ValueType::Vector);
+            if !vectors && matching.labels.is_empty() && matching.fill_left.is_none() && matching.fill_right.is_none() {
+                // Beside a scalar `on ()` says nothing.
+                matching = Matching::default();
+            }
             let span = left.span.to(right.span);
             let binary = Binary { op, op_span, left, right, return_bool, matching };
             left = Expr { kind: ExprKind::Binary(Box::new(binary)), span };
