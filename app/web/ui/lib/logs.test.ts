@@ -28,6 +28,9 @@ test('streams become one list, newest first, to the nanosecond; polling twice ad
   const entries = flatten(streams);
   expect(entries.map((e) => e.line)).toEqual(['three', 'three', 'two', 'one']);
   expect(merge(entries, entries, 100)).toBe(entries);
+  const twins = flatten([{ stream: {}, values: [['1', 'same'], ['1', 'same']] }]);
+  expect(new Set(twins.map((e) => e.key)).size).toBe(2);
+  expect(merge(twins, flatten([{ stream: {}, values: [['1', 'same'], ['1', 'same']] }]), 100)).toBe(twins);
   const late: Entry = { ...(entries[3] as Entry), ns: '1700000000000000000', line: 'zero', key: 'zero' };
   expect(merge(entries, [late, entries[0] as Entry], 100).map((e) => e.line)).toEqual(['three', 'three', 'two', 'one', 'zero']);
   expect(merge(entries, [late], 3).map((e) => e.line)).toEqual(['three', 'three', 'two']);

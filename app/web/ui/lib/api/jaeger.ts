@@ -28,7 +28,7 @@ export async function operations(service: string, signal?: AbortSignal): Promise
 }
 export async function search(q: TraceQuery, w: Window, signal?: AbortSignal): Promise<RawTrace[]> {
   const answer = await ask<{ data: RawTrace[] | null }>('/api/traces', { ...q, start: micros(w.start), end: micros(w.end) }, signal);
-  return answer.data ?? [];
+  return [...new Map((answer.data ?? []).map((t) => [t.traceID, t])).values()];
 }
 /** Jaeger searches one service at a time; without one, ask for each and put the answers together. */
 export async function searchAll(names: string[], q: Omit<TraceQuery, 'service'>, w: Window, signal?: AbortSignal): Promise<RawTrace[]> {

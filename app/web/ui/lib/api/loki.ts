@@ -8,7 +8,7 @@ export interface Entry {
   line: string;
   /** Stream labels and structured metadata together, as Loki merges them. */
   labels: Labels;
-  /** Same time, labels and line: the same entry. */
+  /** Same time, labels and line, and the same number among such: the same entry. Two equal lines in one nanosecond are two entries. */
   key: string;
 }
 interface Streams { data: { resultType: string; result: { stream: Labels; values: [string, string, unknown?][] }[] } }
@@ -23,9 +23,15 @@ export async function queryRange(q: LogQuery, signal?: AbortSignal): Promise<Ent
 }
 export function flatten(streams: Streams['data']['result']): Entry[] {
   const out: Entry[] = [];
+  const times = new Map<string, number>();
   for (const { stream, values } of streams) {
     const id = Object.entries(stream).sort().join();
-    for (const [ns, line] of values) out.push({ ns, ms: Number(ns.slice(0, -6)), line, labels: stream, key: `${ns}\n${line}\n${id}` });
+    for (const [ns, line] of values) {
+      const key = `${ns}\n${line}\n${id}`;
+      const nth = times.get(key) ?? 0;
+      times.set(key, nth + 1);
+      out.push({ ns, ms: Number(ns.slice(0, -6)), line, labels: stream, key: nth ? `${key}\n${nth}` : key });
+    }
   }
   return out.sort(newestFirst);
 }
