@@ -18,7 +18,9 @@ use crate::log_segment::{BlockMeta, LogSegment};
 use crate::merge::{Loaded, Merge, Ranked};
 use crate::store::{EventStore, source_error};
 
-const BATCH_ROWS: usize = 1024;
+/// A reader with a limit stops early, so the first batches are small.
+const FIRST_ROWS: usize = 64;
+const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: usize = 512 << 10;
 /// In a segment's table: not asked for.
 const UNWANTED: u32 = u32::MAX;
@@ -241,6 +243,8 @@ struct Reader {
     budget: Budget,
     cancel: Cancel,
     annotations: Annotations,
+    /// Rows of the next batch.
+    rows: usize,
     _held: Reservation,
 }
 
@@ -249,7 +253,9 @@ impl LogBatches for Reader {
         self.cancel.check()?;
         let mut batch = LogBatch::default();
         let mut local: AHashMap<u32, u32> = AHashMap::new();
-        while batch.len() < BATCH_ROWS && batch.text.len() < BATCH_BYTES {
+        let rows = self.rows;
+        self.rows = (rows * 2).min(BATCH_ROWS);
+        while batch.len() < rows && batch.text.len() < BATCH_BYTES {
             let Reader { merge, ahead, wanted, budget, annotations, cancel, .. } = self;
             let load = |part| {
                 cancel.check()?;
@@ -346,7 +352,17 @@ impl LogSource for EventStore {
         drop(numbers);
         let (budget, cancel) = (request.budget.clone(), request.cancel.clone());
         let (merge, annotations) = (Merge::new(parts), Annotations::default());
-        Ok(Box::new(Reader { merge, ahead: None, wanted, streams, budget, cancel, annotations, _held: held }))
+        Ok(Box::new(Reader {
+            merge,
+            ahead: None,
+            wanted,
+            streams,
+            budget,
+            cancel,
+            annotations,
+            rows: FIRST_ROWS,
+            _held: held,
+        }))
     }
 
     fn streams(

@@ -18,7 +18,9 @@ use crate::span_columns::SpanColumns;
 use crate::span_segment::{GroupMeta, SpanSegment};
 use crate::store::{EventStore, source_error};
 
-const BATCH_SPANS: usize = 512;
+/// A reader with a limit stops early, so the first batches are small.
+const FIRST_SPANS: usize = 32;
+const BATCH_SPANS: usize = 1024;
 /// What a span costs to be remembered, so that it comes once.
 const KNOWN_BYTES: u64 = 48;
 /// A span unpacked is about so many times its bytes.
@@ -197,6 +199,8 @@ struct Reader {
     wanted: Wanted,
     known: AHashSet<(TraceId, SpanId, u8)>,
     held: Vec<observe_source::Reservation>,
+    /// Spans of the next batch.
+    rows: usize,
     budget: Budget,
     cancel: Cancel,
 }
@@ -204,9 +208,11 @@ struct Reader {
 impl SpanBatches for Reader {
     fn next(&mut self) -> Result<Option<SpanBatch>, SourceError> {
         self.cancel.check()?;
-        self.held.push(self.budget.reserve(BATCH_SPANS as u64 * KNOWN_BYTES)?);
+        let rows = self.rows;
+        self.rows = (rows * 2).min(BATCH_SPANS);
+        self.held.push(self.budget.reserve(rows as u64 * KNOWN_BYTES)?);
         let mut spans = Vec::new();
-        while spans.len() < BATCH_SPANS {
+        while spans.len() < rows {
             let Reader { merge, wanted, budget, cancel, .. } = self;
             let mut load = |part| {
                 cancel.check()?;
@@ -305,7 +311,15 @@ impl SpanSource for EventStore {
         }
         let (budget, cancel) = (request.budget.clone(), request.cancel.clone());
         let known = AHashSet::new();
-        Ok(Box::new(Reader { merge: Merge::new(parts), wanted, known, held: Vec::new(), budget, cancel }))
+        Ok(Box::new(Reader {
+            merge: Merge::new(parts),
+            wanted,
+            known,
+            held: Vec::new(),
+            rows: FIRST_SPANS,
+            budget,
+            cancel,
+        }))
     }
 
     fn services(&self, tenant: &TenantId, range: RangeNs) -> Result<Vec<String>, SourceError> {

@@ -63,7 +63,8 @@ fn entry(labels: &Labels, time_ns: i64, line: &str, metadata: &[(&str, &str)]) -
 fn log_write(lines: &[Seen]) -> LogWrite {
     let mut write = LogWrite::default();
     for seen in lines {
-        let stream = match write.streams.iter().position(|known| known == seen.labels.as_ref()) {
+        let known = write.streams.iter().position(|known| known == seen.labels.as_ref());
+        let stream = match known {
             Some(known) => known as u32,
             None => write.streams.push_set(seen.labels.as_ref()),
         };
@@ -116,7 +117,7 @@ impl Ask<'_> {
 }
 
 fn id(n: u64) -> TraceId {
-    TraceId((u128::from(n) * 0x9e37_79b9_7f4a_7c15).to_be_bytes())
+    TraceId(((u128::from(n) + 1) * 0x9e37_79b9_7f4a_7c15).to_be_bytes())
 }
 
 fn resource(service: &str) -> Arc<Resource> {
