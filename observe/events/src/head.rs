@@ -122,7 +122,7 @@ impl SpanHead {
     fn push(&mut self, span: Arc<Span>) {
         self.bytes += span_size(&span) + SPAN_INDEX_BYTES;
         self.traces.entry(span.trace_id).or_default().push(self.rows);
-        if self.rows as usize % ROWS_MAX == 0 {
+        if (self.rows as usize).is_multiple_of(ROWS_MAX) {
             let spans = Arc::new(Vec::with_capacity(ROWS_MAX));
             self.chunks.push(SpanChunk { spans, start_min: i64::MAX, start_max: i64::MIN });
         }
