@@ -9,7 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use base_signal::{Labels, Matcher, RangeMs, RangeNs, TenantId};
+use base_signal::{Labels, MatchOp, Matcher, RangeMs, RangeNs, TenantId};
 use observe_promql::{Engine, PointValue, Query, QueryError, Value, VectorPoint};
 use observe_source::{Budget, Cancel, LabelQuery};
 use serde_json::json;
@@ -113,9 +113,7 @@ async fn services(State(api): State<Api>, headers: HeaderMap, request: Request) 
     let (tenant, range) = begin(&api, &headers, request).await?;
     let queries = api.queries.clone();
     let found = queries
-        .run(None, move |budget, cancel| {
-            services_now(&Ask { api: &api, tenant: &tenant, budget, cancel, range })
-        })
+        .run(None, move |budget, cancel| services_now(&Ask { api: &api, tenant: &tenant, budget, cancel, range }))
         .await
         .map_err(|refused| Failure(StatusCode::SERVICE_UNAVAILABLE, refused.to_string()))??;
     Ok(axum::Json(json!({"services": found})).into_response())
@@ -134,16 +132,15 @@ fn services_now(ask: &Ask<'_>) -> Result<Vec<serde_json::Value>, QueryError> {
     let before = ask.by("service", &calls(errors, " offset 1h"))?;
     let before_all = ask.by("service", &calls("", " offset 1h"))?;
     let quantile = |q: f64| {
-        let text = format!("histogram_quantile({q}, sum by (service, le) (rate(traces_spanmetrics_latency_bucket{{{INBOUND}}}{window})))");
+        let text = format!(
+            "histogram_quantile({q}, sum by (service, le) (rate(traces_spanmetrics_latency_bucket{{{INBOUND}}}{window})))"
+        );
         ask.by("service", &text)
     };
     let (p50, p95, p99) = (quantile(0.5)?, quantile(0.95)?, quantile(0.99)?);
-    let sparks = ask.sparklines(&format!("sum by (service) (rate(traces_spanmetrics_calls_total{{{INBOUND}}}[1m]))"))?;
-    let versions: BTreeMap<String, String> = ask
-        .numbers("max by (service_name, service_version) (timestamp(target_info))")?
-        .into_iter()
-        .filter_map(|(labels, _)| Some((labels.get("service_name")?.to_owned(), labels.get("service_version")?.to_owned())))
-        .collect();
+    let sparks =
+        ask.sparklines(&format!("sum by (service) (rate(traces_spanmetrics_calls_total{{{INBOUND}}}[1m]))"))?;
+    let versions = versions(ask)?;
     let seen = Seen::look(ask)?;
     let mut names: BTreeSet<&String> = seen.all();
     names.extend(any_rates.keys());
@@ -180,6 +177,20 @@ fn services_now(ask: &Ask<'_>) -> Result<Vec<serde_json::Value>, QueryError> {
         .collect())
 }
 
+/// The newest version that each service said of itself. `job` is `namespace/name`, or the name alone.
+fn versions(ask: &Ask<'_>) -> Result<BTreeMap<String, String>, QueryError> {
+    let mut newest: BTreeMap<String, (f64, String)> = BTreeMap::new();
+    for (labels, seen_at) in ask.numbers("max by (job, service_version) (timestamp(target_info))")? {
+        let (Some(job), Some(version)) = (labels.get("job"), labels.get("service_version")) else { continue };
+        let name = job.rsplit('/').next().unwrap_or(job).to_owned();
+        let known = newest.entry(name).or_default();
+        if seen_at >= known.0 {
+            *known = (seen_at, version.to_owned());
+        }
+    }
+    Ok(newest.into_iter().map(|(name, (_, version))| (name, version)).collect())
+}
+
 fn finite(value: Option<&f64>) -> Option<f64> {
     value.copied().filter(|v| v.is_finite())
 }
@@ -198,7 +209,8 @@ impl Seen {
         let traces = ask.api.spans.services(ask.tenant, range_ns).map_err(QueryError::Source)?;
         let streams = ask.api.logs.streams(ask.tenant, &[], range_ns, ask.budget).map_err(QueryError::Source)?;
         let logs = streams.iter().filter_map(|labels| labels.get("service_name").map(str::to_owned)).collect();
-        let matchers = [vec![Matcher::equal("__name__", "target_info")]];
+        // Metrics that came by OTLP carry it; span metrics, which are ours, do not.
+        let matchers = [Matcher::new("service_name", MatchOp::NotEqual, "").into_iter().collect()];
         let query = LabelQuery {
             tenant: ask.tenant,
             matchers: &matchers,
@@ -281,10 +293,14 @@ fn operations_of(ask: &Ask<'_>, service: &str) -> Result<Vec<serde_json::Value>,
         Ok(ask.numbers(text)?.into_iter().map(|(labels, value)| (key(&labels), value)).collect())
     };
     let calls = |extra: &str| {
-        format!("sum by (span_name, span_kind) (rate(traces_spanmetrics_calls_total{{service={service}{extra}}}{window}))")
+        format!(
+            "sum by (span_name, span_kind) (rate(traces_spanmetrics_calls_total{{service={service}{extra}}}{window}))"
+        )
     };
     let quantile = |q: f64| {
-        ask_by(&format!("histogram_quantile({q}, sum by (span_name, span_kind, le) (rate(traces_spanmetrics_latency_bucket{{service={service}}}{window})))"))
+        ask_by(&format!(
+            "histogram_quantile({q}, sum by (span_name, span_kind, le) (rate(traces_spanmetrics_latency_bucket{{service={service}}}{window})))"
+        ))
     };
     let rates = ask_by(&calls(""))?;
     let errors = ask_by(&calls(",status_code=\"STATUS_CODE_ERROR\""))?;

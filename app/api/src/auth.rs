@@ -27,9 +27,13 @@ pub struct Tokens(Vec<(Role, String)>);
 /// Why a token text could not be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    #[error("line {line} of the token file names an unknown role; write `viewer`, `ingest`, `deployer` or `admin`, a space, and the token")]
+    #[error(
+        "line {line} of the token file names an unknown role; write `viewer`, `ingest`, `deployer` or `admin`, a space, and the token"
+    )]
     Role { line: usize },
-    #[error("line {line} of the token file has a token of under 16 characters; `openssl rand -hex 32` makes a good one")]
+    #[error(
+        "line {line} of the token file has a token of under 16 characters; `openssl rand -hex 32` makes a good one"
+    )]
     Short { line: usize },
 }
 
@@ -113,7 +117,8 @@ fn check(tokens: &Tokens, headers: &HeaderMap, uri: &Uri, is_get: bool) -> Resul
         return check_local(headers, uri);
     }
     let Some(needed) = needed(uri, is_get) else { return Ok(()) };
-    let given = credential(headers).ok_or((StatusCode::UNAUTHORIZED, "a token is wanted: `Authorization: Bearer …`"))?;
+    let given =
+        credential(headers).ok_or((StatusCode::UNAUTHORIZED, "a token is wanted: `Authorization: Bearer …`"))?;
     match tokens.role_of(&given) {
         None => Err((StatusCode::UNAUTHORIZED, "this token is not known here")),
         Some(Role::Admin) => Ok(()),
@@ -166,7 +171,8 @@ fn credential(headers: &HeaderMap) -> Option<String> {
 mod tests {
     use super::*;
 
-    const FILE: &str = "# ours\nviewer viewer-token-0123456789\ningest ingest-token-0123456789\nadmin-token-0123456789\n";
+    const FILE: &str =
+        "# ours\nviewer viewer-token-0123456789\ningest ingest-token-0123456789\nadmin-token-0123456789\n";
 
     fn status(tokens: &Tokens, headers: &[(&str, &str)], method: &str, path: &str) -> u16 {
         let mut map = HeaderMap::new();

@@ -58,7 +58,9 @@ pub(crate) struct Unpacked {
 pub(crate) enum BodyError {
     #[error("the body has more than {limit_bytes} bytes, the limit of one request; send smaller batches")]
     TooLarge { limit_bytes: usize },
-    #[error("all bodies in flight together would pass {limit_bytes} bytes; nothing was taken, send it again in a moment")]
+    #[error(
+        "all bodies in flight together would pass {limit_bytes} bytes; nothing was taken, send it again in a moment"
+    )]
     Busy { limit_bytes: usize },
     #[error("the body did not arrive in time")]
     Slow,
@@ -126,7 +128,8 @@ impl Bodies {
         let mut permits = Vec::new();
         let mut covered = 0;
         loop {
-            let frame = tokio::time::timeout(self.limits.idle_timeout, body.frame()).await.map_err(|_| BodyError::Slow)?;
+            let frame =
+                tokio::time::timeout(self.limits.idle_timeout, body.frame()).await.map_err(|_| BodyError::Slow)?;
             let Some(frame) = frame else { break };
             let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
             let Ok(data) = frame.into_data() else { continue };

@@ -109,7 +109,10 @@ async fn search(State(api): State<Api>, headers: HeaderMap, request: Request) ->
     }
     let filters = filters(&params)?;
     let micros = |name: &str| -> Result<Option<i64>, Failure> {
-        let read = |text: &str| text.parse::<i64>().map_err(|_| bad(format!("cannot parse {name}: `{text}` is not a number of microseconds")));
+        let read = |text: &str| {
+            text.parse::<i64>()
+                .map_err(|_| bad(format!("cannot parse {name}: `{text}` is not a number of microseconds")))
+        };
         Ok(params.get(name).map(read).transpose()?.map(|us| us.saturating_mul(1000)))
     };
     let range = RangeNs::new(micros("start")?.unwrap_or(i64::MIN), micros("end")?.unwrap_or(i64::MAX));
@@ -118,7 +121,8 @@ async fn search(State(api): State<Api>, headers: HeaderMap, request: Request) ->
         .queries
         .clone()
         .run(None, move |budget, cancel| {
-            let ids = if asked.is_empty() { matching(&api, &tenant, range, &filters, limit, budget, cancel)? } else { asked };
+            let ids =
+                if asked.is_empty() { matching(&api, &tenant, range, &filters, limit, budget, cancel)? } else { asked };
             whole(&api, &tenant, &ids, budget, cancel)
         })
         .await??;
@@ -131,7 +135,10 @@ fn filters(params: &Params) -> Result<Vec<SpanFilter>, Failure> {
     filters.extend(params.get("service").map(|name| SpanFilter::Service(name.to_owned())));
     filters.extend(params.get("operation").filter(|name| *name != "all").map(|name| SpanFilter::Name(name.to_owned())));
     let duration = |name: &str| -> Result<Option<u64>, Failure> {
-        let read = |text: &str| go_duration_ns(text).ok_or_else(|| bad(format!("cannot parse {name}: `{text}` is not a duration such as 1.5s or 200ms")));
+        let read = |text: &str| {
+            go_duration_ns(text)
+                .ok_or_else(|| bad(format!("cannot parse {name}: `{text}` is not a duration such as 1.5s or 200ms")))
+        };
         params.get(name).map(read).transpose()
     };
     let (min, max) = (duration("minDuration")?, duration("maxDuration")?);
@@ -140,12 +147,15 @@ fn filters(params: &Params) -> Result<Vec<SpanFilter>, Failure> {
     }
     let mut tags: BTreeMap<String, String> = BTreeMap::new();
     for text in params.all("tags").filter(|text| !text.is_empty()) {
-        let read: BTreeMap<String, String> = serde_json::from_str(text)
-            .map_err(|_| bad(format!("malformed 'tags' parameter, cannot parse `{text}`: an object of strings is wanted")))?;
+        let read: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| {
+            bad(format!("malformed 'tags' parameter, cannot parse `{text}`: an object of strings is wanted"))
+        })?;
         tags.extend(read);
     }
     for text in params.all("tag") {
-        let (name, value) = text.split_once(':').ok_or_else(|| bad(format!("malformed 'tag' parameter, expecting key:value, received: {text}")))?;
+        let (name, value) = text
+            .split_once(':')
+            .ok_or_else(|| bad(format!("malformed 'tag' parameter, expecting key:value, received: {text}")))?;
         tags.insert(name.to_owned(), value.to_owned());
     }
     filters.extend(tags.into_iter().map(|(name, value)| tag_filter(name, value)));
@@ -196,7 +206,8 @@ fn matching(
     budget: &Budget,
     cancel: &Cancel,
 ) -> Result<Vec<TraceId>, SourceError> {
-    let mut batches = api.spans.select_spans(&SelectSpans { tenant, range, filters, trace_ids: None, budget, cancel })?;
+    let mut batches =
+        api.spans.select_spans(&SelectSpans { tenant, range, filters, trace_ids: None, budget, cancel })?;
     let mut ids = Vec::new();
     while let Some(batch) = batches.next()? {
         for i in 0..batch.len() {
@@ -220,8 +231,7 @@ fn whole(
     budget: &Budget,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<Arc<Span>>>, SourceError> {
-    let request =
-        SelectSpans { tenant, range: RangeNs::ALL, filters: &[], trace_ids: Some(ids), budget, cancel };
+    let request = SelectSpans { tenant, range: RangeNs::ALL, filters: &[], trace_ids: Some(ids), budget, cancel };
     let mut batches = api.spans.select_spans(&request)?;
     let mut traces: Vec<Vec<Arc<Span>>> = vec![Vec::new(); ids.len()];
     let place: BTreeMap<TraceId, usize> = ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
@@ -249,11 +259,8 @@ fn shown(spans: &[Arc<Span>]) -> Result<serde_json::Value, Failure> {
 async fn trace(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
     let tenant = api.tenant(&headers).map_err(bad)?;
     let id: TraceId = id.parse().map_err(|error| bad(format!("{error}")))?;
-    let found = api
-        .queries
-        .clone()
-        .run(None, move |budget, cancel| whole(&api, &tenant, &[id], budget, cancel))
-        .await??;
+    let found =
+        api.queries.clone().run(None, move |budget, cancel| whole(&api, &tenant, &[id], budget, cancel)).await??;
     match found.first() {
         Some(spans) => Ok(success(vec![shown(spans)?])),
         None => Err(Failure(StatusCode::NOT_FOUND, "trace not found".into())),

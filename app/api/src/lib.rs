@@ -113,9 +113,11 @@ impl Api {
         match given {
             None if self.tenancy => Err("no org id: the header X-Scope-OrgID is missing".into()),
             None => Ok(TenantId::default()),
-            Some(value) => value.to_str().ok().and_then(TenantId::new).ok_or_else(|| {
-                "the header X-Scope-OrgID must have 1 to 150 letters, digits or any of !-_.*'()".into()
-            }),
+            Some(value) => {
+                value.to_str().ok().and_then(TenantId::new).ok_or_else(|| {
+                    "the header X-Scope-OrgID must have 1 to 150 letters, digits or any of !-_.*'()".into()
+                })
+            }
         }
     }
 }

@@ -117,7 +117,9 @@ async fn query_range(State(api): State<Api>, headers: HeaderMap, request: Reques
         return Err(bad("zero or negative query resolution step widths are not accepted. Try a positive integer"));
     }
     if (end_ns - start_ns) / 1_000_000 / step_ms > 11_000 {
-        return Err(bad("exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter"));
+        return Err(bad(
+            "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter",
+        ));
     }
     let (direction, limit) = (direction(&params)?, limit(&params)?);
     let answer = api
@@ -179,7 +181,11 @@ fn respond(answer: &Answer, categorize: bool) -> Response {
                             pairs(&entry.structured_metadata, out);
                         }
                         if !entry.parsed.is_empty() {
-                            out.push_str(if entry.structured_metadata.is_empty() { "\"parsed\":" } else { ",\"parsed\":" });
+                            out.push_str(if entry.structured_metadata.is_empty() {
+                                "\"parsed\":"
+                            } else {
+                                ",\"parsed\":"
+                            });
                             pairs(&entry.parsed, out);
                         }
                         out.push('}');
@@ -234,7 +240,8 @@ async fn streams(api: &Api, tenant: TenantId, params: &Params, names: &'static s
         ExprKind::Log(log) if log.stages.is_empty() => Ok(log.selector.matchers),
         _ => Err(bad(format!("only label matchers are supported, such as {{job=\"app\"}}, not {text}"))),
     };
-    let sets: Vec<Vec<Matcher>> = params.all(names).filter(|text| !text.is_empty()).map(read).collect::<Result<_, _>>()?;
+    let sets: Vec<Vec<Matcher>> =
+        params.all(names).filter(|text| !text.is_empty()).map(read).collect::<Result<_, _>>()?;
     let logs = api.logs.clone();
     let range = RangeNs::new(start_ns, end_ns);
     Ok(api.queries.run(None, move |budget, _| logs.streams(&tenant, &sets, range, budget)).await??)
@@ -274,5 +281,6 @@ async fn series(State(api): State<Api>, headers: HeaderMap, request: Request) ->
 /// The version is the Loki whose API this is.
 async fn buildinfo() -> Response {
     let revision = concat!("apm-", env!("CARGO_PKG_VERSION"));
-    axum::Json(serde_json::json!({"version": "3.7.8", "revision": revision, "branch": "", "goVersion": ""})).into_response()
+    axum::Json(serde_json::json!({"version": "3.7.8", "revision": revision, "branch": "", "goVersion": ""}))
+        .into_response()
 }

@@ -53,11 +53,13 @@ pub(crate) async fn take(
             (decoded.rejects, api.sink.spans(tenant, decoded.write).await)
         }
         Signal::Logs => {
-            let decoded = otlp::decode_logs(bytes, encoding, now_ns, &LogOptions { limits, ..LogOptions::default() }).map_err(decode)?;
+            let decoded = otlp::decode_logs(bytes, encoding, now_ns, &LogOptions { limits, ..LogOptions::default() })
+                .map_err(decode)?;
             (decoded.rejects, api.sink.logs(tenant, decoded.write).await)
         }
         Signal::Metrics => {
-            let decoded = otlp::decode_metrics(bytes, encoding, &MetricOptions { limits, ..MetricOptions::default() }).map_err(decode)?;
+            let decoded = otlp::decode_metrics(bytes, encoding, &MetricOptions { limits, ..MetricOptions::default() })
+                .map_err(decode)?;
             (decoded.rejects, api.sink.metrics(tenant, decoded.write).await)
         }
     };

@@ -75,7 +75,8 @@ impl Params {
 
     /// `match[]`, each a series selector.
     pub(crate) fn matchers(&self) -> Result<Vec<Vec<Matcher>>, String> {
-        let read = |text| observe_promql::parse_selector(text).map_err(|e| format!("invalid parameter \"match[]\": {e}"));
+        let read =
+            |text| observe_promql::parse_selector(text).map_err(|e| format!("invalid parameter \"match[]\": {e}"));
         self.all("match[]").map(read).collect()
     }
 }
@@ -122,9 +123,15 @@ mod tests {
     #[test]
     fn times_and_durations() {
         let params = Params(
-            [("a", "1435781430.781"), ("b", "2015-07-01T20:10:30.781Z"), ("c", "1435781430781000001"), ("d", "soon"), ("e", "90")]
-                .map(|(n, v)| (n.into(), v.into()))
-                .to_vec(),
+            [
+                ("a", "1435781430.781"),
+                ("b", "2015-07-01T20:10:30.781Z"),
+                ("c", "1435781430781000001"),
+                ("d", "soon"),
+                ("e", "90"),
+            ]
+            .map(|(n, v)| (n.into(), v.into()))
+            .to_vec(),
         );
         assert_eq!(params.time_ms("a"), Ok(Some(1_435_781_430_781)));
         assert_eq!(params.time_ms("b"), Ok(Some(1_435_781_430_781)));

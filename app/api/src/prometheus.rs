@@ -15,10 +15,10 @@ use base_signal::{Matcher, TenantId};
 use observe_promql::{Answer, Engine, PointValue, Query, QueryError, Value};
 use observe_source::{Annotations, Budget, Cancel, LabelQuery, Level, SourceError};
 
+use crate::Api;
 use crate::json::{put_histogram_point, put_labels, put_list, put_point, put_string, put_time_ms, put_value};
 use crate::params::Params;
 use crate::query::Refused;
-use crate::Api;
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
@@ -143,7 +143,8 @@ async fn query_range(State(api): State<Api>, headers: HeaderMap, request: Reques
     let wanted = |name: &'static str| format!("invalid parameter \"{name}\": it is missing");
     let start_ms = params.time_ms("start").and_then(|t| t.ok_or_else(|| wanted("start"))).map_err(Failure::bad_data)?;
     let end_ms = params.time_ms("end").and_then(|t| t.ok_or_else(|| wanted("end"))).map_err(Failure::bad_data)?;
-    let step_ms = params.duration_ms("step").and_then(|t| t.ok_or_else(|| wanted("step"))).map_err(Failure::bad_data)?;
+    let step_ms =
+        params.duration_ms("step").and_then(|t| t.ok_or_else(|| wanted("step"))).map_err(Failure::bad_data)?;
     if end_ms < start_ms {
         return Err(Failure::bad_data("invalid parameter \"end\": end timestamp must not be before start time"));
     }
@@ -364,14 +365,14 @@ async fn buildinfo() -> Response {
     success(&data.to_string(), &Annotations::default())
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::unescape_name;
 
     #[test]
     fn escaped_names() {
-        let table = [("job", "job"), ("U__my_2e_label", "my.label"), ("U__a__b", "a_b"), ("U__broken_2", "U__broken_2")];
+        let table =
+            [("job", "job"), ("U__my_2e_label", "my.label"), ("U__a__b", "a_b"), ("U__broken_2", "U__broken_2")];
         for (given, expected) in table {
             assert_eq!(unescape_name(given), expected);
         }

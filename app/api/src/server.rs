@@ -124,7 +124,11 @@ impl Gate {
                 match inner.get() {
                     Some(router) => router.clone().oneshot(request).await.into_response(),
                     None if request.uri().path() == "/-/healthy" => "apm is Healthy.\n".into_response(),
-                    None => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "apm is not ready: it replays its log\n")
+                    None => (
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        [(RETRY_AFTER, "1")],
+                        "apm is not ready: it replays its log\n",
+                    )
                         .into_response(),
                 }
             }

@@ -103,7 +103,12 @@ impl SpanSource for Memory {
     fn services(&self, tenant: &TenantId, range: RangeNs) -> Result<Vec<String>, SourceError> {
         self.spans.lock().services(tenant, range)
     }
-    fn operations(&self, tenant: &TenantId, service: &str, range: RangeNs) -> Result<Vec<(String, SpanKind)>, SourceError> {
+    fn operations(
+        &self,
+        tenant: &TenantId,
+        service: &str,
+        range: RangeNs,
+    ) -> Result<Vec<(String, SpanKind)>, SourceError> {
         self.spans.lock().operations(tenant, service, range)
     }
 }

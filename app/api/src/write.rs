@@ -53,7 +53,9 @@ async fn push(State(api): State<Api>, headers: HeaderMap, body: Body) -> Respons
             "application/json" => true,
             "application/x-protobuf" | "" => false,
             other => {
-                let why = format!("Content-Type `{other}` is not known here; send application/json or application/x-protobuf");
+                let why = format!(
+                    "Content-Type `{other}` is not known here; send application/json or application/x-protobuf"
+                );
                 return Err(Failure::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
             }
         };

@@ -1,3 +1,29 @@
-//! The `apm` binary.
+//! The `apm` binary: hands the words of the command line to the command they name.
 
-fn main() {}
+mod args;
+mod config;
+mod demo;
+mod output;
+mod run;
+mod up;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    let args = args::Args::parse();
+    // A service of the demo sets up its own telemetry, which is the program's log too.
+    if !matches!(args.command, args::Command::DemoService(_)) {
+        output::start_log(&args.global);
+    }
+    // One provider in the whole program: with none chosen rustls panics at the first connection.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let ended = match args.command {
+        args::Command::Up(up) => up::up(&args.global, &up),
+        args::Command::Run(run) => run::run(&args.global, &run),
+        args::Command::DemoService(words) => demo::service(&words.words),
+    };
+    output::exit_code(&args.global, ended)
+}

@@ -1,1 +1,21 @@
-//! Wires everything together.
+//! Wires everything together: settings, stores and their threads, listeners, scraping, the engine's own telemetry.
+//!
+//! This is where single-threaded stores meet threads and tokio. It holds no format, no language and no route: if something
+//! here grows a rule about telemetry, it belongs in `observe`.
+
+mod engine;
+mod listen;
+mod memory;
+mod own;
+mod registry;
+mod scrape;
+mod seen;
+mod settings;
+mod sink;
+mod start;
+mod writer;
+
+pub use registry::{EngineEntry, engines};
+pub use scrape::ScrapePlan;
+pub use settings::{ObserveSettings, ServerSettings, Settings};
+pub use start::{Options, Running, start};

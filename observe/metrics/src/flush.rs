@@ -37,6 +37,12 @@ impl MetricStore {
         Ok(())
     }
 
+    /// Whether memory or log are near their share, so that a flush should begin before an append must wait for one.
+    pub fn flush_due(&self) -> bool {
+        let near = |used: u64, max: u64| used > max / 4 * 3;
+        near(self.head_bytes(), self.settings.head_bytes_max()) || near(self.wal.size_bytes(), self.settings.wal_bytes_max)
+    }
+
     /// Sets aside what is in memory, as the work of a job; `None` when there is nothing to write. One that was begun and
     /// not installed is given again.
     pub fn begin_flush(&mut self) -> Result<Option<FlushJob>> {

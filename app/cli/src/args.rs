@@ -1,0 +1,116 @@
+//! The command line as data. Help texts are read aloud before they are changed: they say what a person gets.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// See your services' metrics, logs and traces with one command, and operate them with the same.
+#[derive(Debug, Parser)]
+#[command(name = "apm", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Start with `apm up --demo`, or with `apm up` and, beside it, `apm run -- python app.py`.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Global {
+    /// The project's file; `apm.yaml` in this folder when it is there
+    #[arg(long, global = true, value_name = "FILE", env = "APM_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The environment, such as `prod`; becomes deployment.environment.name
+    #[arg(long, global = true, value_name = "NAME", env = "APM_ENV")]
+    pub(crate) env: Option<String>,
+    /// The engine to talk to; by default the project's own, then http://127.0.0.1:4300
+    #[arg(long, global = true, value_name = "URL", env = "APM_URL")]
+    pub(crate) url: Option<String>,
+    /// Only warnings and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Without colours; NO_COLOR is heeded as well
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the engine: metrics, logs, traces and the page, in this one process
+    Up(UpArgs),
+    /// Run a program with telemetry, without touching its code, and restart it when its files change
+    Run(RunArgs),
+    /// One service of the demo; `apm up --demo` starts them
+    #[command(name = "__demo", hide = true)]
+    DemoService(DemoArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UpArgs {
+    /// Start three small demo services with a little load and now and then a fault, so that there is something to see
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// The data folder [default: one for each project under $XDG_DATA_HOME/apm]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The page and all APIs [default: 127.0.0.1:4300]; port 0 takes any free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// OTLP over gRPC [default: 127.0.0.1:4317], or `off`
+    #[arg(long, value_name = "ADDR|off")]
+    pub(crate) otlp_grpc: Option<String>,
+    /// OTLP over HTTP [default: 127.0.0.1:4318], or `off`
+    #[arg(long, value_name = "ADDR|off")]
+    pub(crate) otlp_http: Option<String>,
+    /// What heads, caches and queries may take together [default: a quarter of the machine's, 512MB to 4GB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// How long data is kept [default: 15d]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) retention: Option<String>,
+    /// How much data is kept; the oldest goes first [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) retention_size: Option<String>,
+    /// A file of `role token` lines (viewer, ingest, deployer, admin); needed to listen beyond loopback
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    /// The service's name [default: found from the project]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// Do not restart when files change
+    #[arg(long)]
+    pub(crate) no_watch: bool,
+    /// Set OpenTelemetry's environment only; start without the agent
+    #[arg(long)]
+    pub(crate) no_agent: bool,
+    /// Where telemetry goes [default: the engine's OTLP/HTTP port]
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DemoArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Args::command().debug_assert();
+    }
+}

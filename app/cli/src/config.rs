@@ -1,0 +1,91 @@
+//! Finding and reading the project's file, and laying environment and flags over it.
+
+use std::path::{Path, PathBuf};
+
+use app_api::Tokens;
+use app_config::Tree;
+use app_serve::{ScrapePlan, Settings};
+use base_explain::Report;
+use base_world::World;
+
+use crate::args::{Global, UpArgs};
+
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// The merged tree of file, environment and flags.
+pub(crate) fn tree(world: &World, global: &Global, up: &UpArgs) -> Result<Tree, Report> {
+    let mut tree = Tree::default();
+    if let Some(path) = file(world, global)? {
+        let text = read(world, &path)?;
+        let lookup = |name: &str| std::env::var(name).ok();
+        tree.add_file(&path.display().to_string(), &text, &lookup).map_err(|error| error.report().clone())?;
+    }
+    // Variables that are not text are nobody's settings.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    tree.add_environment(variables);
+    let flags = [
+        ("--listen", "server.listen", up.listen.clone()),
+        ("--otlp-grpc", "server.otlp_grpc", up.otlp_grpc.clone()),
+        ("--otlp-http", "server.otlp_http", up.otlp_http.clone()),
+        ("--token-file", "server.token_file", up.token_file.as_ref().map(|path| path.display().to_string())),
+        ("--data", "observe.data", up.data.as_ref().map(|path| path.display().to_string())),
+        ("--memory", "observe.memory", up.memory.clone()),
+        ("--retention", "observe.retention", up.retention.clone()),
+        ("--retention-size", "observe.retention_size", up.retention_size.clone()),
+    ];
+    for (flag, path, value) in flags {
+        if let Some(value) = value {
+            tree.add_flag(flag, path, value);
+        }
+    }
+    Ok(tree)
+}
+
+pub(crate) fn settings(tree: &Tree) -> Result<Settings, Report> {
+    Settings::read(tree).map_err(|error| error.report().clone())
+}
+
+/// `--config`, or `apm.yaml` in this folder.
+pub(crate) fn file(world: &World, global: &Global) -> Result<Option<PathBuf>, Report> {
+    if let Some(path) = &global.config {
+        return Ok(Some(path.clone()));
+    }
+    let here = PathBuf::from("apm.yaml");
+    let there = world.disk.exists(&here).map_err(|error| Report::of(&error))?;
+    Ok(there.then_some(here))
+}
+
+fn read(world: &World, path: &Path) -> Result<String, Report> {
+    let bytes = world.disk.read(path, FILE_BYTES_MAX).map_err(|error| Report::of(&error))?;
+    String::from_utf8(bytes).map_err(|_| Report::new(format!("{} is not UTF-8 text", path.display())))
+}
+
+/// The file named by `observe.scrape`, relative to the project's file.
+pub(crate) fn scrape_plan(world: &World, global: &Global, settings: &Settings) -> Result<ScrapePlan, Report> {
+    let Some(named) = &settings.observe.scrape else { return Ok(ScrapePlan::default()) };
+    let base = file(world, global)?.and_then(|path| path.parent().map(Path::to_path_buf)).unwrap_or_default();
+    let path = base.join(named);
+    let text = read(world, &path)?;
+    ScrapePlan::parse(&path, &text).map_err(|error| error.report().clone())
+}
+
+/// Tokens of the token file and, as an admin's, `APM_TOKEN`.
+pub(crate) fn tokens(world: &World, settings: &Settings) -> Result<Tokens, Report> {
+    let mut text = match &settings.server.token_file {
+        Some(path) => read(world, path)?,
+        None => String::new(),
+    };
+    if let Ok(token) = std::env::var("APM_TOKEN")
+        && !token.is_empty()
+    {
+        text.push_str(&format!("\nadmin {token}\n"));
+    }
+    Tokens::parse(&text).map_err(|error| Report::of(&error))
+}
+
+/// A base folder of the XDG specification: the variable, or its default under the home folder.
+pub(crate) fn xdg(variable: &str, under_home: &str) -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set(variable).unwrap_or_else(|| set("HOME").unwrap_or_default().join(under_home))
+}

@@ -1,0 +1,133 @@
+//! `apm up`: the engine until a signal ends it; with `--demo` also the demo's services beside it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use app_serve::{Options, Running};
+use base_explain::Report;
+use base_world::World;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args::{Global, UpArgs};
+use crate::config::{scrape_plan, settings, tokens, tree, xdg};
+use crate::demo::Demo;
+use crate::output::{Failure, paint, say};
+
+pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
+    let world = World::real();
+    let started_ns = world.clock.monotonic_ns();
+    let settings = tree(&world, global, args).and_then(|tree| settings(&tree)).map_err(Failure::Usage)?;
+    let data_dir = settings.observe.data.clone().unwrap_or_else(|| data_dir(args.demo, settings.project.as_deref()));
+    let reload = {
+        let (global_config, settings, world) = (clone(global), settings.clone(), world.clone());
+        Box::new(move || scrape_plan(&world, &global_config, &settings))
+    };
+    let options = Options {
+        tokens: tokens(&world, &settings).map_err(Failure::Usage)?,
+        scrape: scrape_plan(&world, global, &settings).map_err(Failure::Usage)?,
+        settings,
+        data_dir,
+        state_home: xdg("XDG_STATE_HOME", ".local/state"),
+        reload,
+        demo: args.demo,
+    };
+    let broken = |error: std::io::Error| Failure::Broken(Report::of(&error));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .thread_keep_alive(Duration::from_secs(5))
+        .enable_all()
+        .build()
+        .map_err(broken)?;
+    runtime.block_on(async {
+        // Before anything is started, so that no signal is lost.
+        let signals = Signals::new().map_err(broken)?;
+        let retention = options.settings.observe.retention.0;
+        let running = app_serve::start(options).await.map_err(Failure::Broken)?;
+        let ready_ms = (world.clock.monotonic_ns() - started_ns) / 1_000_000;
+        let demo = match args.demo {
+            true => Some(Demo::start(&running.entry).await.map_err(Failure::Broken)?),
+            false => None,
+        };
+        greet(global, &running, ready_ms, retention, demo.is_some());
+        wait(signals, &running, global).await;
+        if let Some(demo) = demo {
+            demo.stop().await;
+        }
+        running.stop().await;
+        Ok(0)
+    })
+}
+
+/// Each project has its own folder, and the demo too; never inside the project.
+fn data_dir(demo: bool, project: Option<&str>) -> PathBuf {
+    let name = if demo { "demo" } else { project.unwrap_or("default") };
+    // A project's name becomes a folder's: whatever could leave this folder is replaced.
+    let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect();
+    xdg("XDG_DATA_HOME", ".local/share").join("apm").join(safe)
+}
+
+fn clone(global: &Global) -> Global {
+    Global { config: global.config.clone(), env: global.env.clone(), url: global.url.clone(), ..*global }
+}
+
+fn greet(global: &Global, running: &Running, ready_ms: u64, retention: Duration, demo: bool) {
+    let entry = &running.entry;
+    let bold = |text: &str| paint(global, "1", text);
+    let dim = |text: &str| paint(global, "2", text);
+    let days = retention.as_secs() / 86_400;
+    let otlp: Vec<String> = [
+        entry.otlp_http.as_ref().map(|url| format!("{url} {}", dim("http"))),
+        entry.otlp_grpc.as_ref().map(|url| format!("{} {}", url.trim_start_matches("http://"), dim("grpc"))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    say(
+        global,
+        &format!("{} {} is ready {}", bold("apm"), env!("CARGO_PKG_VERSION"), dim(&format!("in {ready_ms} ms"))),
+    );
+    say(global, "");
+    say(global, &format!("  {}   {}", dim("page"), paint(global, "1;36", &entry.url)));
+    if !otlp.is_empty() {
+        say(global, &format!("  {}   {}", dim("otlp"), otlp.join("   ")));
+    }
+    say(global, &format!("  {}   {} {}", dim("data"), entry.data_dir.display(), dim(&format!("kept {days} days"))));
+    say(global, "");
+    if demo {
+        say(global, "  The demo runs: three services, a little load, a fault now and then.");
+    } else {
+        say(global, &format!("  Send something:  {}", bold("apm run -- python app.py")));
+    }
+    say(global, &format!("  {}", dim("Ctrl-C ends it.")));
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Returns when the engine shall end; a hangup reads the configuration again.
+async fn wait(mut signals: Signals, running: &Running, global: &Global) {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => match running.reload().await {
+                Ok(()) => say(global, "configuration read again"),
+                Err(why) => crate::output::note(&why),
+            },
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! How much memory there is and how much we use. Linux's files; elsewhere the defaults of a small machine.
+
+use base_world::World;
+
+const MIN: u64 = 512 << 20;
+const MAX: u64 = 4 << 30;
+
+/// A quarter of what the cgroup or the machine has, 512 MB to 4 GB.
+pub(crate) fn default_limit_bytes() -> u64 {
+    let world = World::real();
+    let cgroups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = cgroups.iter().filter_map(|path| read(&world, path)?.trim().parse::<u64>().ok()).min();
+    let machine = read(&world, "/proc/meminfo").and_then(|text| kilobytes(&text, "MemTotal:"));
+    let total = [limit, machine].into_iter().flatten().min().unwrap_or(MIN * 4);
+    (total / 4).clamp(MIN, MAX)
+}
+
+/// Resident bytes of this process, 0 where that cannot be known.
+pub(crate) fn resident_bytes(world: &World) -> u64 {
+    read(world, "/proc/self/status").and_then(|text| kilobytes(&text, "VmRSS:")).unwrap_or(0)
+}
+
+/// Files of /proc say they are empty, so they are read in one piece of the most they can be.
+pub(crate) fn read(world: &World, path: &str) -> Option<String> {
+    let file = world.disk.open(path.as_ref()).ok()?;
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 64 << 10];
+    while bytes.len() < 4 << 20 {
+        let read = file.read_at(bytes.len() as u64, &mut chunk).ok()?;
+        if read == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&chunk[..read]);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()? << 10)
+}

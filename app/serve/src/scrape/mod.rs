@@ -1,0 +1,170 @@
+//! Scraping as a timetable of tasks: one a target, each with its own offset, plus the host and the engine itself.
+//!
+//! What a scrape means (labels, staleness, limits) is `observe/ingest`'s; here are only the timers and the HTTP calls.
+
+mod fetch;
+mod host;
+mod plan;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base_signal::TenantId;
+use base_world::World;
+use observe_ingest::scrape::{
+    Fetch, Fetched, GlobalConfig, PromDuration, ScrapeConfig, ScrapeJob, ScrapeLoop, Target, TargetGroup,
+};
+use observe_ingest::self_metrics::{IngestMetrics, Protocol};
+use observe_source::{Appended, MetricWrite};
+use observe_wire::otlp::Signal;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use plan::ScrapePlan;
+
+use crate::own::Own;
+use crate::settings::ObserveSettings;
+use crate::sink::EngineSink;
+use fetch::HttpFetch;
+
+/// What every scraping task needs.
+#[derive(Clone)]
+pub(crate) struct Scraper {
+    pub(crate) world: World,
+    pub(crate) sink: Arc<EngineSink>,
+    pub(crate) counters: Arc<IngestMetrics>,
+}
+
+impl Scraper {
+    fn store(&self, protocol: Protocol, write: MetricWrite) {
+        let outcome = Appended { accepted: write.samples.len() as u64, ..Appended::default() };
+        match self.sink.metrics_lazily(TenantId::default(), write) {
+            Ok(()) => self.counters.appended(Signal::Metrics, protocol, 0, &outcome),
+            Err(error) => {
+                self.counters.shed(Signal::Metrics);
+                tracing::warn!(%error, "scraped metrics were not stored");
+            }
+        }
+    }
+
+    async fn until(&self, due_ms: i64) {
+        let wait_ms = due_ms.saturating_sub(self.world.clock.now_ms());
+        tokio::time::sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))).await;
+    }
+}
+
+/// A target's task, ended by dropping the sender; then it says that its series ended.
+struct Running {
+    gone: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// File discovery is looked at this often; Prometheus watches and falls back to five minutes.
+const DISCOVERY_PERIOD: Duration = Duration::from_secs(5);
+
+/// Scrapes until `stop`.
+pub(crate) async fn run(
+    scraper: Scraper,
+    own: Arc<Own>,
+    settings: ObserveSettings,
+    mut plans: watch::Receiver<ScrapePlan>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let interval_ms = settings.self_interval.as_millis_i64().max(1000);
+    let own_task = tokio::spawn(scrape_own(scraper.clone(), own, interval_ms));
+    let host_task = settings.host_metrics.then(|| tokio::spawn(host::run(scraper.clone(), interval_ms)));
+    let mut running: HashMap<(String, u64), Running> = HashMap::new();
+    while !*stop.borrow() {
+        let plan = plans.borrow_and_update().clone();
+        let targets = plan.targets(&scraper.world);
+        let wanted: Vec<_> = targets.iter().map(|t| (t.job.config.job_name.clone(), t.target.hash())).collect();
+        running.retain(|key, task| wanted.contains(key) || task.gone.send(true).is_err());
+        for (key, found) in wanted.into_iter().zip(targets) {
+            running.entry(key).or_insert_with(|| {
+                let (gone, heard) = watch::channel(false);
+                let task = scrape(scraper.clone(), found.job, found.target, found.fetch, heard);
+                Running { gone, task: tokio::spawn(task) }
+            });
+        }
+        tokio::select! {
+            _ = stop.changed() => {}
+            changed = plans.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+                // The settings of a job may have changed while its targets are the same: begin anew, without an end marker.
+                for (_, old) in running.drain() {
+                    old.task.abort();
+                }
+            }
+            () = tokio::time::sleep(DISCOVERY_PERIOD) => {}
+        }
+    }
+    own_task.abort();
+    if let Some(task) = host_task {
+        task.abort();
+    }
+    for (_, old) in running {
+        old.task.abort();
+    }
+}
+
+/// One target, for ever or until it is gone.
+async fn scrape(
+    scraper: Scraper,
+    job: Arc<ScrapeJob>,
+    target: Target,
+    fetch: Arc<HttpFetch>,
+    mut gone: watch::Receiver<bool>,
+) {
+    let interval_ms = target.interval_ms;
+    let mut due_ms = target.first_scrape_ms(scraper.world.clock.now_ms(), 0);
+    let mut state = ScrapeLoop::new(job, target);
+    loop {
+        tokio::select! {
+            () = scraper.until(due_ms) => {}
+            _ = gone.changed() => {
+                scraper.store(Protocol::Scrape, state.gone(scraper.world.clock.now_ms()));
+                return;
+            }
+        }
+        // The time of the timetable, not of the waking: equal distances make smaller data.
+        let start_ns = scraper.world.clock.monotonic_ns();
+        let answer = fetch.fetch(&state.request()).await;
+        let duration_ns = scraper.world.clock.monotonic_ns().saturating_sub(start_ns);
+        let scraped = state.finish(answer.as_ref().map_err(String::as_str), due_ms, duration_ns);
+        if let Some(error) = &scraped.error {
+            tracing::info!(target = %state.target().url, %error, "a scrape failed");
+        }
+        scraper.store(Protocol::Scrape, scraped.write);
+        let now_ms = scraper.world.clock.now_ms();
+        // After a pause longer than an interval the missed ones are not made up for.
+        due_ms += interval_ms * ((now_ms - due_ms) / interval_ms).max(0) + interval_ms;
+    }
+}
+
+/// The engine's own metrics, by the way any target's go but for the network.
+async fn scrape_own(scraper: Scraper, own: Arc<Own>, interval_ms: i64) {
+    let interval = PromDuration { ms: interval_ms };
+    let config = ScrapeConfig {
+        job_name: "apm".to_owned(),
+        scrape_interval: Some(interval),
+        scrape_timeout: Some(interval),
+        ..ScrapeConfig::default()
+    };
+    let job = match ScrapeJob::new(&GlobalConfig::default(), &config) {
+        Ok(job) => Arc::new(job),
+        Err(error) => return tracing::error!(%error, "the engine cannot scrape itself"),
+    };
+    let group = TargetGroup { targets: vec![own.address()], ..TargetGroup::default() };
+    let Some(target) = job.targets([&group]).active.into_iter().next() else { return };
+    let mut state = ScrapeLoop::new(job, target);
+    loop {
+        let due_ms = scraper.world.clock.now_ms();
+        let text = app_api::Control::metrics_text(own.as_ref());
+        let answer = Fetched { content_type: "text/plain; version=0.0.4".into(), body: text.into_bytes() };
+        scraper.store(Protocol::Scrape, state.finish(Ok(&answer), due_ms, 0).write);
+        scraper.until(due_ms + interval_ms).await;
+    }
+}

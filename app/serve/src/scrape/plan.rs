@@ -1,0 +1,134 @@
+//! `prometheus.yml` as what to scrape: read whole or not at all, every unknown key named with its place.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use app_config::{ConfigError, Node, from_yaml};
+use base_explain::Report;
+use base_http::HttpConfig;
+use base_world::World;
+use observe_ingest::scrape::{GlobalConfig, ScrapeConfig, ScrapeJob, Target, TargetGroup};
+
+use super::fetch::HttpFetch;
+
+/// Keys of a scrape config that are the HTTP client's.
+const HTTP_KEYS: [&str; 4] = ["basic_auth", "authorization", "follow_redirects", "tls_config"];
+const DISCOVERY_BYTES_MAX: u64 = 16 << 20;
+
+/// Jobs that can be run; empty by default.
+#[derive(Clone, Default)]
+pub struct ScrapePlan {
+    jobs: Vec<Job>,
+    /// Paths in the file are relative to this folder.
+    folder: PathBuf,
+}
+
+#[derive(Clone)]
+struct Job {
+    job: Arc<ScrapeJob>,
+    fetch: Arc<HttpFetch>,
+}
+
+/// One target with all that is needed to scrape it.
+pub(crate) struct FoundTarget {
+    pub(crate) job: Arc<ScrapeJob>,
+    pub(crate) target: Target,
+    pub(crate) fetch: Arc<HttpFetch>,
+}
+
+impl ScrapePlan {
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let root = from_yaml(&path.display().to_string(), text)?;
+        root.check_keys(&["global", "scrape_configs"])?;
+        let global: GlobalConfig = root.get("global").map(Node::read).transpose()?.unwrap_or_default();
+        let known: Vec<&str> = ScrapeConfig::KNOWN_KEYS.iter().copied().chain(HTTP_KEYS).collect();
+        let mut jobs: Vec<Job> = Vec::new();
+        for node in root.get("scrape_configs").map(Node::items).unwrap_or_default() {
+            node.check_keys(&known)?;
+            let placed = |report: Report| ConfigError::new(node.origin.on(report));
+            let config: ScrapeConfig = node.read()?;
+            let http: HttpConfig = node.only(&HTTP_KEYS).read()?;
+            if jobs.iter().any(|job| job.job.config.job_name == config.job_name) {
+                let report = Report::new(format!("two scrape configs are called `{}`", config.job_name));
+                return Err(placed(report.hint("give one of them another job_name")));
+            }
+            let job = ScrapeJob::new(&global, &config).map_err(|error| placed(Report::of(&error)))?;
+            let fetch = HttpFetch::new(http).map_err(|error| placed(Report::of(&error)))?;
+            jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch) });
+        }
+        Ok(ScrapePlan { jobs, folder: path.parent().map(Path::to_path_buf).unwrap_or_default() })
+    }
+
+    /// The targets of this moment; files of discovery that cannot be read are named in the log.
+    pub(crate) fn targets(&self, world: &World) -> Vec<FoundTarget> {
+        let mut found = Vec::new();
+        for Job { job, fetch } in &self.jobs {
+            let patterns = job.config.file_sd_configs.iter().flat_map(|discovery| &discovery.files);
+            let files: Vec<TargetGroup> =
+                patterns.flat_map(|pattern| groups(world, &self.folder.join(pattern))).collect();
+            let set = job.targets(job.config.static_configs.iter().chain(&files));
+            for error in &set.errors {
+                tracing::warn!(job = job.config.job_name, "{error}");
+            }
+            let with_job = |target| FoundTarget { job: job.clone(), target, fetch: fetch.clone() };
+            found.extend(set.active.into_iter().map(with_job));
+        }
+        found
+    }
+}
+
+fn groups(world: &World, pattern: &Path) -> Vec<TargetGroup> {
+    let read = |path: &Path| -> Result<Vec<TargetGroup>, String> {
+        let bytes = world.disk.read(path, DISCOVERY_BYTES_MAX).map_err(|error| error.to_string())?;
+        let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+        from_yaml(&path.display().to_string(), &text).and_then(|node| node.read()).map_err(|error| error.to_string())
+    };
+    let mut found = Vec::new();
+    for path in expand(world, pattern) {
+        match read(&path) {
+            Ok(groups) => found.extend(groups),
+            Err(why) => tracing::warn!("targets of {} cannot be read: {why}", path.display()),
+        }
+    }
+    found
+}
+
+/// The last part of a path may hold one `*`.
+fn expand(world: &World, pattern: &Path) -> Vec<PathBuf> {
+    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some((head, tail)) = name.split_once('*') else { return vec![pattern.to_path_buf()] };
+    let folder = pattern.parent().unwrap_or(Path::new("."));
+    let fits = |name: &str| name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail);
+    let entries = world.disk.list(folder).unwrap_or_default();
+    entries.iter().filter(|entry| fits(&entry.name)).map(|entry| folder.join(&entry.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let error = ScrapePlan::parse(Path::new("prometheus.yml"), text).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref().unwrap_or("good"), expected);
+    }
+
+    #[test]
+    fn files_are_read_whole_or_not_at_all() {
+        check(
+            "scrape_configs:\n- job_name: a\n  basic_auth: {username: u, password: p}\n  static_configs: [{targets: ['x:1']}]\n",
+            "good",
+        );
+        check(
+            "scrape_configs:\n- job_name: a\n  scrape_intervall: 5s\n",
+            "unknown key `scrape_intervall` (at prometheus.yml:3:3); did you mean `scrape_interval`?",
+        );
+        check(
+            "rule_files: []\n",
+            "unknown key `rule_files` (at prometheus.yml:1:1); one of global, scrape_configs is known here",
+        );
+        check(
+            "scrape_configs:\n- job_name: a\n- job_name: a\n",
+            "two scrape configs are called `a` (at prometheus.yml:3:3); give one of them another job_name",
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! The engine's settings: the sections `server` and `observe` of `apm.yaml`, with their defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use app_api::{BodyLimits, ConnectionLimits, QueryLimits};
+use app_config::{ByteSize, ConfigError, Span, Tree};
+use serde::Deserialize;
+
+/// All that the engine heeds.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub project: Option<String>,
+    pub server: ServerSettings,
+    pub observe: ObserveSettings,
+}
+
+/// Listeners and what they allow.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Page and all APIs.
+    pub listen: String,
+    /// An address, or `off`.
+    pub otlp_grpc: String,
+    /// An address, or `off`.
+    pub otlp_http: String,
+    /// `role token` a line; needed to listen beyond loopback.
+    pub token_file: Option<PathBuf>,
+    /// Whether `X-Scope-OrgID` counts.
+    pub tenancy: bool,
+    /// Of one request, packed and unpacked alike.
+    pub body_limit: ByteSize,
+    /// At once, on each listener.
+    pub connection_limit: usize,
+    pub header_timeout: Span,
+    pub body_timeout: Span,
+    pub query_timeout: Span,
+    /// Queries at once; more wait.
+    pub query_concurrency: usize,
+    /// After a stop: how long running requests may take to end.
+    pub drain_timeout: Span,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings {
+            listen: "127.0.0.1:4300".into(),
+            otlp_grpc: "127.0.0.1:4317".into(),
+            otlp_http: "127.0.0.1:4318".into(),
+            token_file: None,
+            tenancy: false,
+            body_limit: ByteSize(32 << 20),
+            connection_limit: 2000,
+            header_timeout: Span::from_secs(10),
+            body_timeout: Span::from_secs(60),
+            query_timeout: Span::from_secs(120),
+            query_concurrency: 4,
+            drain_timeout: Span::from_secs(10),
+        }
+    }
+}
+
+/// What is kept, and where it comes from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObserveSettings {
+    /// The data folder; by default one for each project under the user's data home.
+    pub data: Option<PathBuf>,
+    /// For heads, caches and queries together; a quarter of the machine's by default.
+    pub memory: Option<ByteSize>,
+    pub retention: Span,
+    pub retention_size: Option<ByteSize>,
+    /// A `prometheus.yml` whose `scrape_configs` are scraped; relative to the file that names it.
+    pub scrape: Option<PathBuf>,
+    /// Metrics of this machine under node_exporter's names.
+    pub host_metrics: bool,
+    /// Of the host and of the engine itself.
+    pub self_interval: Span,
+}
+
+impl Default for ObserveSettings {
+    fn default() -> Self {
+        ObserveSettings {
+            data: None,
+            memory: None,
+            retention: Span::from_secs(15 * 86_400),
+            retention_size: None,
+            scrape: None,
+            host_metrics: true,
+            self_interval: Span::from_secs(5),
+        }
+    }
+}
+
+/// The keys that may stand at the top of `apm.yaml` today.
+const TOP: [&str; 4] = ["version", "project", "server", "observe"];
+
+impl Settings {
+    pub fn read(tree: &Tree) -> Result<Self, ConfigError> {
+        tree.check_top(&TOP)?;
+        Ok(Settings {
+            project: tree.section("project")?,
+            server: tree.section("server")?,
+            observe: tree.section("observe")?,
+        })
+    }
+
+    /// The memory limit in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        self.observe.memory.map_or_else(crate::memory::default_limit_bytes, |size| size.0)
+    }
+}
+
+impl ServerSettings {
+    pub(crate) fn connections(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            connections: self.connection_limit.max(1),
+            header_timeout: self.header_timeout.0,
+            drain_timeout: self.drain_timeout.0,
+        }
+    }
+
+    /// Bodies in flight may take an eighth of the memory, and always two of the largest.
+    pub(crate) fn bodies(&self, memory_bytes: u64) -> BodyLimits {
+        let body_bytes = usize::try_from(self.body_limit.0).unwrap_or(usize::MAX / 4);
+        let share = usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX / 4);
+        BodyLimits {
+            body_bytes,
+            in_flight_bytes: share.max(body_bytes.saturating_mul(2)),
+            idle_timeout: Duration::from_secs(10).min(self.body_timeout.0),
+            total_timeout: self.body_timeout.0,
+        }
+    }
+
+    /// All queries together may take a quarter of the memory.
+    pub(crate) fn queries(&self, memory_bytes: u64) -> QueryLimits {
+        let concurrency = self.query_concurrency.max(1);
+        QueryLimits { concurrency, timeout: self.query_timeout.0, memory_bytes: memory_bytes / 4 / concurrency as u64 }
+    }
+}

@@ -1,0 +1,110 @@
+//! From decoded writes to durable ones: limits, then the stores' writers, and span metrics beside the spans.
+
+use std::sync::{Arc, OnceLock};
+
+use app_api::Sink;
+use base_explain::Report;
+use base_signal::TenantId;
+use base_world::Clock;
+use futures_util::future::BoxFuture;
+use observe_ingest::limits::IngestLimits;
+use observe_ingest::span_metrics::SpanMetrics;
+use observe_source::{Appended, LogWrite, MetricWrite, SourceError, SpanWrite};
+use observe_wire::otlp::Signal;
+use parking_lot::Mutex;
+
+use crate::engine::{Engine, SharedMetrics};
+use crate::seen::Seen;
+
+/// The way in.
+pub(crate) struct EngineSink {
+    engine: Arc<OnceLock<Engine>>,
+    limits: IngestLimits,
+    clock: Arc<dyn Clock>,
+    seen: Arc<Seen>,
+    span_metrics: Arc<Mutex<SpanMetrics>>,
+}
+
+impl EngineSink {
+    /// Takes up the span metrics where the stored series end, so that their counters go on without a reset.
+    pub(crate) fn open(
+        engine: &Engine,
+        clock: Arc<dyn Clock>,
+        seen: Arc<Seen>,
+        cell: Arc<OnceLock<Engine>>,
+    ) -> Result<Self, Report> {
+        let mut span_metrics = SpanMetrics::default();
+        let source = SharedMetrics(engine.metrics.clone());
+        for tenant in engine.metrics.lock().tenants() {
+            span_metrics.resume_from(&source, &tenant, clock.now_ms()).map_err(|error| Report::of(&error))?;
+        }
+        Ok(EngineSink {
+            engine: cell,
+            limits: IngestLimits::default(),
+            clock,
+            seen,
+            span_metrics: Arc::new(Mutex::new(span_metrics)),
+        })
+    }
+
+    fn engine(&self) -> Result<&Engine, SourceError> {
+        self.engine.get().ok_or_else(|| SourceError::Unavailable { reason: "the engine is starting".into() })
+    }
+
+    /// Metrics that wait for nobody.
+    pub(crate) fn metrics_lazily(&self, tenant: TenantId, write: MetricWrite) -> Result<(), SourceError> {
+        self.engine()?.metric_writer.write_lazily(move |store| store.append(&tenant, &write))
+    }
+}
+
+impl Sink for EngineSink {
+    fn metrics(&self, tenant: TenantId, mut write: MetricWrite) -> BoxFuture<'_, Result<Appended, SourceError>> {
+        Box::pin(async move {
+            self.seen.mark(Signal::Metrics, self.clock.now_ms());
+            let rejects = self.limits.metrics(&mut write, self.clock.now_ms());
+            let mut appended = self.engine()?.metric_writer.write(move |store| store.append(&tenant, &write)).await?;
+            appended.merge(rejects);
+            Ok(appended)
+        })
+    }
+
+    fn logs(&self, tenant: TenantId, mut write: LogWrite) -> BoxFuture<'_, Result<Appended, SourceError>> {
+        Box::pin(async move {
+            self.seen.mark(Signal::Logs, self.clock.now_ms());
+            let rejects = self.limits.logs(&mut write, self.clock.now_ns());
+            let mut appended =
+                self.engine()?.event_writer.write(move |store| store.append_logs(&tenant, &write)).await?;
+            appended.merge(rejects);
+            Ok(appended)
+        })
+    }
+
+    /// Spans first, then what they count: if the machine stops between the two, nothing was acknowledged, and the spans that
+    /// the sender sends again are known by their ids while their calls are counted once.
+    fn spans(&self, tenant: TenantId, mut write: SpanWrite) -> BoxFuture<'_, Result<Appended, SourceError>> {
+        Box::pin(async move {
+            self.seen.mark(Signal::Traces, self.clock.now_ms());
+            let rejects = self.limits.spans(&mut write, self.clock.now_ns());
+            let engine = self.engine()?;
+            let write = Arc::new(write);
+            let mut appended = {
+                let (tenant, write) = (tenant.clone(), write.clone());
+                engine.event_writer.write(move |store| store.append_spans(&tenant, (*write).clone())).await?
+            };
+            let (span_metrics, now_ms) = (self.span_metrics.clone(), self.clock.now_ms());
+            let counted = engine.metric_writer.write(move |store| {
+                let mut span_metrics = span_metrics.lock();
+                let (counted, receipt) = span_metrics.observe_with_receipt(&tenant, &write, now_ms);
+                let appended = store.append(&tenant, &counted);
+                if appended.is_err() {
+                    // The sender is told to send them again; they must count once.
+                    span_metrics.take_back(receipt);
+                }
+                appended
+            });
+            counted.await?;
+            appended.merge(rejects);
+            Ok(appended)
+        })
+    }
+}
