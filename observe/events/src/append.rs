@@ -1,5 +1,6 @@
 //! Taking a write: limits, then the log, then memory. What the log refused has changed nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base_signal::{Labels, LogEntry, Span, TenantId};
@@ -48,9 +49,12 @@ impl EventStore {
                 taken.streams.push(labels.to_labels());
                 taken.streams.len() as u32 - 1
             });
-            let mut metadata = entry.metadata.clone();
-            metadata.sort();
-            taken.lines.push(Line { stream, time_ns: entry.time_ns, text: entry.line.clone(), metadata });
+            let mut metadata = Cow::Borrowed(entry.metadata.as_slice());
+            if !metadata.is_sorted() {
+                metadata.to_mut().sort();
+            }
+            let text = Cow::Borrowed(entry.line.as_str());
+            taken.lines.push(Line { stream, time_ns: entry.time_ns, text, metadata });
         }
         appended.accepted = taken.lines.len() as u64;
         if !taken.lines.is_empty() {

@@ -39,7 +39,7 @@ pub(crate) struct LogHead {
 }
 
 impl LogHead {
-    pub(crate) fn append(&mut self, labels: &Labels, line: &Line, arrival: u64) {
+    pub(crate) fn append(&mut self, labels: &Labels, line: &Line<'_>, arrival: u64) {
         let next = self.streams.len() as u32;
         let number = *self.numbers.entry(labels.clone()).or_insert(next);
         if number == next {

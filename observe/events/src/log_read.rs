@@ -245,7 +245,7 @@ struct Reader {
     annotations: Annotations,
     /// Rows of the next batch.
     rows: usize,
-    _held: Reservation,
+    _held: [Reservation; 2],
 }
 
 impl LogBatches for Reader {
@@ -350,6 +350,7 @@ impl LogSource for EventStore {
             }
         }
         drop(numbers);
+        let waiting = request.budget.reserve((parts.len() * size_of::<(i64, Part)>()) as u64)?;
         let (budget, cancel) = (request.budget.clone(), request.cancel.clone());
         let (merge, annotations) = (Merge::new(parts), Annotations::default());
         Ok(Box::new(Reader {
@@ -361,7 +362,7 @@ impl LogSource for EventStore {
             cancel,
             annotations,
             rows: FIRST_ROWS,
-            _held: held,
+            _held: [held, waiting],
         }))
     }
 

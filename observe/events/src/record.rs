@@ -1,33 +1,34 @@
 //! Payloads of the log's records. A frame is one write and stands alone: its streams, resources and scopes come first and
 //! are numbered within it. Layout: `docs/formats/event-segment.md`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base_signal::{Labels, Resource, Scope, Span};
 use observe_block::codec::{self, Malformed, Reader};
 use observe_block::{Frame, FrameBuilder, RecordKind};
 
-use crate::columns::{Metadata, put_pairs, take_pairs};
+use crate::columns::{put_pairs, take_pairs};
 use crate::span_code::{put_span, resource_bytes, scope_bytes, take_resource, take_scope, take_span};
 
 /// A line on its way into log and head; `stream` is a number within its write.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Line {
+pub(crate) struct Line<'a> {
     pub(crate) stream: u32,
     pub(crate) time_ns: i64,
-    pub(crate) text: String,
-    pub(crate) metadata: Metadata,
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) metadata: Cow<'a, [(String, String)]>,
 }
 
 /// What a frame holds, as it is applied to the head: now, or at replay.
 #[derive(Debug, Default)]
-pub(crate) struct Write {
+pub(crate) struct Write<'a> {
     pub(crate) streams: Vec<Labels>,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<Line<'a>>,
     pub(crate) spans: Vec<Arc<Span>>,
 }
 
-pub(crate) fn put_logs(frame: &mut FrameBuilder, tenant: &str, write: &Write) {
+pub(crate) fn put_logs(frame: &mut FrameBuilder, tenant: &str, write: &Write<'_>) {
     let mut streams = Vec::new();
     codec::put_varint(&mut streams, write.streams.len() as u64);
     write.streams.iter().for_each(|labels| codec::put_bytes(&mut streams, labels.as_bytes()));
@@ -88,8 +89,8 @@ pub(crate) fn put_spans(frame: &mut FrameBuilder, tenant: &str, spans: &[Arc<Spa
 }
 
 /// Reads a frame back, by tenant.
-pub(crate) fn take(frame: &Frame) -> Result<Vec<(String, Write)>, Malformed> {
-    let mut writes: Vec<(String, Write)> = Vec::new();
+pub(crate) fn take(frame: &Frame) -> Result<Vec<(String, Write<'static>)>, Malformed> {
+    let mut writes: Vec<(String, Write<'static>)> = Vec::new();
     let (mut resources, mut scopes) = (Vec::new(), Vec::new());
     for record in frame.records()? {
         if writes.last().is_none_or(|(tenant, _)| tenant != record.tenant) {
@@ -109,7 +110,8 @@ pub(crate) fn take(frame: &Frame) -> Result<Vec<(String, Write)>, Malformed> {
                 for _ in 0..from.count("lines")? {
                     let stream = from.varint_u32("stream")?;
                     time_ns = time_ns.wrapping_add(from.zigzag("time")?);
-                    let (text, metadata) = (from.str("line")?.to_owned(), take_pairs(&mut from)?);
+                    let text = Cow::Owned(from.str("line")?.to_owned());
+                    let metadata = Cow::Owned(take_pairs(&mut from)?);
                     if stream as usize >= write.streams.len() {
                         return Err(from.malformed("stream"));
                     }

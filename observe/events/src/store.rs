@@ -144,7 +144,7 @@ impl EventStore {
     }
 
     /// Puts a write that is in the log into memory.
-    pub(crate) fn apply(&mut self, tenant: &TenantId, write: Write) {
+    pub(crate) fn apply(&mut self, tenant: &TenantId, write: Write<'_>) {
         let head = self.heads.entry(tenant.clone()).or_default();
         for line in &write.lines {
             if let Some(labels) = write.streams.get(line.stream as usize) {

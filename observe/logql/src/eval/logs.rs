@@ -1,7 +1,7 @@
 //! Lines: pull, filter, gather by labels until the limit is reached.
 
 use ahash::AHashMap;
-use base_signal::{Labels, Matcher, RangeNs};
+use base_signal::{Labels, MatchOp, Matcher, PatternError, RangeNs};
 use observe_source::{Direction, LogBatches, SelectLogs};
 
 use super::{QueryError, Run};
@@ -18,7 +18,7 @@ pub(super) fn select(
 ) -> Result<Box<dyn LogBatches>, QueryError> {
     let query = run.query;
     let hints = {
-        let on_a_stream = names_on_streams(run, log, &log.stages, range)?;
+        let on_a_stream = names_on_streams(run, log, &log.stages)?;
         hints(&log.stages, |name| !on_a_stream.iter().any(|n| n == name))
     };
     let (tenant, budget, cancel) = (query.tenant, query.budget, query.cancel);
@@ -26,16 +26,22 @@ pub(super) fn select(
     Ok(run.source.select_logs(&SelectLogs { tenant, matchers, range, direction, hints: &hints, budget, cancel })?)
 }
 
-/// Of the names that stages filter on, those that some wanted stream has as a label.
-fn names_on_streams(run: &Run<'_>, log: &LogExpr, stages: &[Stage], range: RangeNs) -> Result<Vec<String>, QueryError> {
-    let names = wanted_names(stages);
+/// Of the names that stages filter on, those that some wanted stream has as a label, at whatever time: to ask for the
+/// range alone could cost a store as much as the query.
+fn names_on_streams(run: &Run<'_>, log: &LogExpr, stages: &[Stage]) -> Result<Vec<String>, QueryError> {
+    let mut names = wanted_names(stages);
     if names.is_empty() {
         return Ok(names);
     }
-    let set: &[Vec<Matcher>] = std::slice::from_ref(&log.selector.matchers);
-    let streams = run.source.streams(run.query.tenant, set, range, run.query.budget)?;
-    let has = |name: &String| streams.iter().any(|labels| labels.get(name).is_some());
-    Ok(names.into_iter().filter(has).collect())
+    let with = |name: &String| -> Result<Vec<Matcher>, PatternError> {
+        let has = Matcher::new(name.as_str(), MatchOp::NotEqual, "")?;
+        Ok(log.selector.matchers.iter().cloned().chain([has]).collect())
+    };
+    let sets: Result<Vec<_>, _> = names.iter().map(with).collect();
+    let sets = sets.map_err(|error| QueryError::Invalid(error.to_string()))?;
+    let streams = run.source.streams(run.query.tenant, &sets, RangeNs::ALL, run.query.budget)?;
+    names.retain(|name| streams.iter().any(|labels| labels.get(name).is_some()));
+    Ok(names)
 }
 
 pub(super) fn evaluate(
