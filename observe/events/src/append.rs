@@ -71,7 +71,7 @@ impl EventStore {
         self.make_room()?;
         let mut appended = Appended::default();
         let limits = self.limits();
-        let head = self.heads.get(tenant);
+        let heads: Vec<_> = self.heads_of(tenant).collect();
         let mut taken = Vec::with_capacity(write.spans.len());
         for span in write.spans {
             if let Some((reason, example)) = limits.span(&span) {
@@ -79,7 +79,7 @@ impl EventStore {
                 continue;
             }
             appended.accepted += 1;
-            if head.is_none_or(|head| !head.spans.has(&span)) {
+            if !heads.iter().any(|head| head.spans.has(&span)) {
                 taken.push(Arc::new(span));
             }
         }

@@ -9,8 +9,11 @@ mod columns;
 mod filter;
 mod flush;
 mod head;
+mod job;
+mod log_part;
 mod log_read;
 mod log_segment;
+mod log_segment_write;
 mod merge;
 mod pack;
 mod record;
@@ -24,5 +27,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use job::{FlushJob, MergeJob, Written};
 pub use settings::Settings;
 pub use store::{EventStore, ReplayReport};

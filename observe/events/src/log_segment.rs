@@ -1,4 +1,5 @@
-//! A segment of log lines: written sorted by stream and time, read block by block. Layout: `docs/formats/event-segment.md`.
+//! Reading a segment of log lines: tables in memory, blocks on demand. Written by `log_segment_write`. Layout:
+//! `docs/formats/event-segment.md`.
 //! Knows nothing of heads, queries or the manifest.
 
 use std::path::Path;
@@ -6,25 +7,23 @@ use std::sync::Arc;
 
 use base_signal::{Labels, RangeNs};
 use base_world::World;
-use observe_block::codec::{self, Malformed, Reader};
-use observe_block::{BlockError, Codec, SegmentKind, SegmentReader, SegmentSummary, SegmentWriter};
+use observe_block::codec::{Malformed, Reader};
+use observe_block::{BlockError, SegmentReader};
 use parking_lot::Mutex;
 
 use crate::columns::LogColumns;
-use crate::filter::{FilterBuilder, may_contain};
+use crate::filter::may_contain;
 use crate::pack::{self, Place};
 
-const LINES: &str = "lines";
-const FILTERS: &str = "filters";
-const STREAMS: &str = "streams";
-const BLOCKS: &str = "blocks";
-/// A block ends with its stream when it is at least this part of a whole one; smaller streams share blocks.
-const SHARE: usize = 4;
+pub(crate) const LINES: &str = "lines";
+pub(crate) const FILTERS: &str = "filters";
+pub(crate) const STREAMS: &str = "streams";
+pub(crate) const BLOCKS: &str = "blocks";
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlockMeta {
-    lines: Place,
-    filter: Place,
+    pub(crate) lines: Place,
+    pub(crate) filter: Place,
     /// Streams in the block: all from first to last, by number.
     pub(crate) stream_first: u32,
     pub(crate) stream_last: u32,
@@ -47,122 +46,6 @@ pub(crate) struct StreamMeta {
     pub(crate) labels: Labels,
     pub(crate) time_min: i64,
     pub(crate) time_max: i64,
-}
-
-/// Writes lines that come sorted by (labels, time, arrival), without duplicates.
-pub(crate) struct LogSegmentWriter {
-    writer: SegmentWriter,
-    block_bytes: usize,
-    open: LogColumns,
-    filter: FilterBuilder,
-    filters: Vec<Vec<u8>>,
-    blocks: Vec<BlockMeta>,
-    streams: Vec<StreamMeta>,
-    rows: u64,
-    level: u8,
-}
-
-impl LogSegmentWriter {
-    pub(crate) fn create(
-        world: &World,
-        path: &Path,
-        tenant: &str,
-        level: u8,
-        block_bytes: usize,
-    ) -> Result<Self, BlockError> {
-        let mut writer = SegmentWriter::create(world, path, SegmentKind::Logs, tenant)?;
-        writer.begin(LINES);
-        Ok(LogSegmentWriter {
-            writer,
-            block_bytes,
-            open: LogColumns::default(),
-            filter: FilterBuilder::default(),
-            filters: Vec::new(),
-            blocks: Vec::new(),
-            streams: Vec::new(),
-            rows: 0,
-            level,
-        })
-    }
-
-    pub(crate) fn push(&mut self, labels: &Labels, from: &LogColumns, row: usize) -> Result<(), BlockError> {
-        let (Some(time_ns), Some(arrival)) = (from.times_ns.get(row).copied(), from.arrivals.get(row).copied()) else {
-            return Ok(());
-        };
-        match self.streams.last_mut().filter(|stream| stream.labels == *labels) {
-            Some(stream) => stream.time_max = time_ns,
-            None => {
-                if self.open.size_bytes() >= self.block_bytes / SHARE {
-                    self.close_block()?;
-                }
-                self.streams.push(StreamMeta { labels: labels.clone(), time_min: time_ns, time_max: time_ns });
-            }
-        }
-        let (line, metadata) = (from.line(row), from.metadata(row));
-        self.open.push(self.streams.len() as u32 - 1, time_ns, arrival, line, metadata);
-        self.filter.add_line(line);
-        metadata.iter().for_each(|(name, value)| self.filter.add_pair(name, value));
-        self.rows += 1;
-        if self.open.size_bytes() >= self.block_bytes {
-            self.close_block()?;
-        }
-        Ok(())
-    }
-
-    fn close_block(&mut self) -> Result<(), BlockError> {
-        let columns = std::mem::take(&mut self.open);
-        if columns.is_empty() {
-            return Ok(());
-        }
-        let lines = pack::push(&mut self.writer, &columns.encode())?;
-        self.filters.push(self.filter.finish());
-        self.blocks.push(BlockMeta {
-            lines,
-            filter: Place::default(),
-            stream_first: columns.streams.first().copied().unwrap_or(0),
-            stream_last: columns.streams.last().copied().unwrap_or(0),
-            time_min: columns.times_ns.iter().min().copied().unwrap_or(0),
-            time_max: columns.times_ns.iter().max().copied().unwrap_or(0),
-        });
-        Ok(())
-    }
-
-    /// Durable on return: summary and size.
-    pub(crate) fn finish(mut self) -> Result<(SegmentSummary, u64), BlockError> {
-        self.close_block()?;
-        self.writer.begin(FILTERS);
-        for (block, filter) in self.blocks.iter_mut().zip(&self.filters) {
-            block.filter = pack::push_plain(&mut self.writer, filter)?;
-        }
-        let mut streams = Vec::new();
-        codec::put_varint(&mut streams, self.streams.len() as u64);
-        for stream in &self.streams {
-            codec::put_bytes(&mut streams, stream.labels.as_bytes());
-            codec::put_zigzag(&mut streams, stream.time_min);
-            codec::put_zigzag(&mut streams, stream.time_max);
-        }
-        self.writer.section(STREAMS, Codec::Zstd, &streams)?;
-        let mut blocks = Vec::new();
-        codec::put_varint(&mut blocks, self.blocks.len() as u64);
-        for block in &self.blocks {
-            block.lines.encode(&mut blocks);
-            block.filter.encode(&mut blocks);
-            codec::put_varint(&mut blocks, u64::from(block.stream_first));
-            codec::put_varint(&mut blocks, u64::from(block.stream_last));
-            codec::put_zigzag(&mut blocks, block.time_min);
-            codec::put_zigzag(&mut blocks, block.time_max);
-        }
-        self.writer.section(BLOCKS, Codec::Zstd, &blocks)?;
-        let summary = SegmentSummary {
-            time_min: self.blocks.iter().map(|block| block.time_min).min().unwrap_or(0),
-            time_max: self.blocks.iter().map(|block| block.time_max).max().unwrap_or(0),
-            rows: self.rows,
-            series: self.streams.len() as u64,
-            level: self.level,
-        };
-        let bytes = self.writer.finish(&summary)?;
-        Ok((summary, bytes))
-    }
 }
 
 /// An open segment: its tables are in memory, its lines are not.

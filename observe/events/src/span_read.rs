@@ -240,7 +240,7 @@ impl EventStore {
         mut found: impl FnMut(&str, &str, SpanKind),
     ) -> Result<(), SourceError> {
         let range = self.kept(range);
-        for span in self.heads.get(tenant).into_iter().flat_map(|head| head.spans.iter()) {
+        for span in self.heads_of(tenant).flat_map(|head| head.spans.iter()) {
             if range.contains(span.start_ns) {
                 found(span.resource.service_name(), &span.name, span.kind);
             }
@@ -280,7 +280,7 @@ impl SpanSource for EventStore {
         let range = self.kept(request.range);
         let wanted = Wanted::new(request, range);
         let mut parts = Vec::new();
-        if let Some(head) = self.heads.get(request.tenant) {
+        for head in self.heads_of(request.tenant) {
             match &wanted.traces {
                 Some(traces) => {
                     let spans = traces.iter().flat_map(|trace| head.spans.of_trace(*trace));

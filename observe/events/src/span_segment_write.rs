@@ -162,6 +162,10 @@ impl SpanSegmentWriter {
         Ok(())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
     /// Durable on return: summary and size.
     pub(crate) fn finish(mut self) -> Result<(SegmentSummary, u64), BlockError> {
         self.close_group()?;

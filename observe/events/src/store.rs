@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use base_signal::{RangeNs, TenantId};
 use base_world::{FolderLock, World};
@@ -13,6 +14,7 @@ use observe_block::{
 };
 use observe_source::SourceError;
 
+use crate::flush::Frozen;
 use crate::head::Head;
 use crate::log_segment::LogSegment;
 use crate::record::{self, Write};
@@ -34,6 +36,9 @@ pub struct EventStore {
     pub(crate) logs: BTreeMap<u64, Arc<LogSegment>>,
     pub(crate) spans: BTreeMap<u64, Arc<SpanSegment>>,
     pub(crate) heads: BTreeMap<TenantId, Head>,
+    pub(crate) frozen: Option<Frozen>,
+    /// The last segment id that was given; shared with jobs.
+    pub(crate) ids: Arc<AtomicU64>,
     pub(crate) frame: FrameBuilder,
     /// The number that the next line gets.
     pub(crate) next_arrival: u64,
@@ -71,6 +76,7 @@ impl EventStore {
         remove_orphans(disk, folder, &manifest, |name| name.ends_with(LOGS) || name.ends_with(SPANS))?;
         let next_arrival = decode_extra(&manifest.extra)
             .map_err(|e| BlockError::corrupt(&folder.join("MANIFEST"), "the order of arrival", e.to_string()))?;
+        let ids = Arc::new(AtomicU64::new(manifest.next_segment_id));
         let (wal, mut replay) = Wal::open(world, &folder.join("wal"), settings.wal.clone(), manifest.wal_covered)?;
         let mut store = Self {
             world: world.clone(),
@@ -81,6 +87,8 @@ impl EventStore {
             logs: BTreeMap::new(),
             spans: BTreeMap::new(),
             heads: BTreeMap::new(),
+            frozen: None,
+            ids,
             frame: FrameBuilder::new(),
             next_arrival,
             broken: None,
@@ -189,7 +197,8 @@ impl EventStore {
     /// Tenants with data in memory or on disk, sorted.
     pub fn tenants(&self) -> Vec<TenantId> {
         let stored = self.manifest.segments.iter().filter_map(|meta| TenantId::new(&meta.tenant));
-        self.heads.keys().cloned().chain(stored).collect::<BTreeSet<_>>().into_iter().collect()
+        let frozen = self.frozen.iter().flat_map(|frozen| frozen.heads.keys().cloned());
+        self.heads.keys().cloned().chain(frozen).chain(stored).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Damage that readers found since the store was opened, one entry a segment. The rest of such a segment is still
@@ -210,7 +219,14 @@ impl EventStore {
     }
 
     pub(crate) fn head_bytes(&self) -> u64 {
-        self.heads.values().map(Head::size_bytes).sum()
+        let frozen = self.frozen.iter().flat_map(|frozen| frozen.heads.values().map(|head| head.size_bytes()));
+        self.heads.values().map(Head::size_bytes).chain(frozen).sum()
+    }
+
+    /// What of the tenant is in memory: what a flush is writing, and what came after.
+    pub(crate) fn heads_of<'a>(&'a self, tenant: &'a TenantId) -> impl Iterator<Item = &'a Head> {
+        let frozen = self.frozen.iter().filter_map(move |frozen| frozen.heads.get(tenant).map(AsRef::as_ref));
+        frozen.chain(self.heads.get(tenant))
     }
 
     /// The oldest time that still exists.

@@ -11,7 +11,7 @@ use base_world::sim::{PowerLoss, SimWorld};
 use observe_source::{Direction, LogSource, SourceError, SpanSource, SpanWrite};
 
 use super::{Ask, DIR, S, Seen, entry, log_write, select_spans, settings, span, tenant};
-use crate::EventStore;
+use crate::{EventStore, FlushJob, MergeJob, Written};
 
 /// How the simulated disk words a failure that was ordered.
 const ORDERED: &str = "input/output error (simulated)";
@@ -139,10 +139,36 @@ fn draw(rng: &mut Rng, now_ns: i64) -> Write {
     }
 }
 
+/// Where the long work of a flush or merge stands.
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Idle,
+    Flush(FlushJob),
+    Merge(MergeJob),
+    Written(Written),
+}
+
+impl Stage {
+    fn next(self, store: &mut EventStore, rng: &mut Rng) -> Result<Stage, SourceError> {
+        Ok(match self {
+            Stage::Idle if rng.chance(60) => store.begin_flush()?.map_or(Stage::Idle, Stage::Flush),
+            Stage::Idle => store.begin_merge()?.map_or(Stage::Idle, Stage::Merge),
+            Stage::Flush(job) => Stage::Written(job.run()?),
+            Stage::Merge(job) => Stage::Written(job.run()?),
+            Stage::Written(written) => {
+                store.install(written)?;
+                Stage::Idle
+            }
+        })
+    }
+}
+
 /// Runs until the ordered crash or failure; every other error, but shedding on a full disk, is a finding.
 fn live(sim: &SimWorld, store: &mut EventStore, model: &mut Model, rng: &mut Rng) -> Result<(), String> {
-    for step in 0..40u64 {
-        let done: Result<(), SourceError> = match rng.below(20) {
+    let mut job = Stage::Idle;
+    for step in 0..60u64 {
+        let done: Result<(), SourceError> = match rng.below(22) {
             0..=11 => {
                 let write = draw(rng, sim.world().clock.now_ns());
                 let before = store.last_lsn();
@@ -164,14 +190,22 @@ fn live(sim: &SimWorld, store: &mut EventStore, model: &mut Model, rng: &mut Rng
                 appended.map(|_| ())
             }
             12..=15 => store.sync().map(|durable| model.acknowledged = model.acknowledged.max(durable)),
-            16 => store.flush(),
-            17 => store.compact().map(|_| ()),
+            16 => match rng.below(4) {
+                0 => store.flush(),
+                1 => store.compact().map(|_| ()),
+                _ => Ok(()),
+            },
+            17 | 20 | 21 => {
+                // A job at a time, as a thread beside the store works: other steps come between.
+                let stage = std::mem::take(&mut job);
+                stage.next(store, rng).map(|next| job = next)
+            }
             18 => {
                 let room = sim.disk.used_bytes() + 2_000 + rng.below(20_000);
                 sim.disk.set_budget_bytes(rng.chance(30).then_some(room));
                 Ok(())
             }
-            _ => {
+            19 => {
                 let state = model.states.values().next_back().cloned().unwrap_or_default();
                 match state.compare(store) {
                     Err(why) if sim.disk.has_crashed() || why.contains(ORDERED) => return Ok(()),
@@ -179,6 +213,7 @@ fn live(sim: &SimWorld, store: &mut EventStore, model: &mut Model, rng: &mut Rng
                 }
                 Ok(())
             }
+            _ => Ok(()),
         };
         match done {
             Ok(()) | Err(SourceError::Shed { .. }) => {}

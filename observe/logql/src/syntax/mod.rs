@@ -4,6 +4,7 @@ mod ast;
 mod error;
 mod lex;
 mod parse;
+mod parse_label;
 mod parse_log;
 mod print;
 mod units;
