@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
-use base_signal::{Labels, RangeNs, Resource, Scope, Span, SpanId, TraceId};
+use base_signal::{Labels, RangeNs, Resource, Scope, Span, SpanId, SpanKind, TraceId};
 
 use crate::columns::{LogColumns, set_bytes};
 use crate::record::Line;
@@ -16,6 +16,7 @@ const TEXT_MAX: usize = 64 << 10;
 /// Cost of a line beside its text.
 const LINE_BYTES: usize = 40;
 const STREAM_BYTES: usize = 256;
+const KINDS: usize = 6;
 /// Cost of a span's entries in the indexes.
 const SPAN_INDEX_BYTES: usize = 96;
 
@@ -39,13 +40,18 @@ pub(crate) struct LogHead {
 }
 
 impl LogHead {
-    pub(crate) fn append(&mut self, labels: &Labels, line: &Line<'_>, arrival: u64) {
+    /// The number of a stream, given if it is new.
+    pub(crate) fn number(&mut self, labels: &Labels) -> u32 {
         let next = self.streams.len() as u32;
         let number = *self.numbers.entry(labels.clone()).or_insert(next);
         if number == next {
             self.streams.push(Stream { labels: labels.clone(), chunks: Vec::new() });
             self.bytes += labels.as_bytes().len() + STREAM_BYTES;
         }
+        number
+    }
+
+    pub(crate) fn append(&mut self, number: u32, line: &Line<'_>, arrival: u64) {
         let Some(stream) = self.streams.get_mut(number as usize) else { return };
         let full = |chunk: &Chunk| chunk.columns.len() >= ROWS_MAX || chunk.columns.text.len() >= TEXT_MAX;
         if stream.chunks.last().is_none_or(full) {
@@ -73,6 +79,9 @@ pub(crate) struct SpanChunk {
     pub(crate) start_max: i64,
 }
 
+/// Service → span name → by kind, the first and last start.
+type Operations = AHashMap<String, AHashMap<String, [Option<RangeNs>; KINDS]>>;
+
 #[derive(Default)]
 pub(crate) struct SpanHead {
     pub(crate) chunks: Vec<SpanChunk>,
@@ -81,6 +90,7 @@ pub(crate) struct SpanHead {
     known: AHashSet<(TraceId, SpanId, u8)>,
     resources: AHashMap<Vec<u8>, Arc<Resource>>,
     scopes: AHashMap<Vec<u8>, Arc<Scope>>,
+    operations: Operations,
     rows: u32,
     pub(crate) bytes: usize,
 }
@@ -122,6 +132,7 @@ impl SpanHead {
     fn push(&mut self, span: Arc<Span>) {
         self.bytes += span_size(&span) + SPAN_INDEX_BYTES;
         self.traces.entry(span.trace_id).or_default().push(self.rows);
+        self.note_operation(&span);
         if (self.rows as usize).is_multiple_of(ROWS_MAX) {
             let spans = Arc::new(Vec::with_capacity(ROWS_MAX));
             self.chunks.push(SpanChunk { spans, start_min: i64::MAX, start_max: i64::MIN });
@@ -131,6 +142,44 @@ impl SpanHead {
             chunk.start_min = chunk.start_min.min(span.start_ns);
             chunk.start_max = chunk.start_max.max(span.start_ns);
             Arc::make_mut(&mut chunk.spans).push(span);
+        }
+    }
+
+    fn note_operation(&mut self, span: &Span) {
+        let service = span.resource.service_name();
+        // Looked up first: an entry would want a text of its own for every span.
+        if !self.operations.get(service).is_some_and(|names| names.contains_key(&span.name)) {
+            self.operations.entry(service.to_owned()).or_default().insert(span.name.clone(), [None; KINDS]);
+            self.bytes += service.len() + span.name.len() + KINDS * size_of::<Option<RangeNs>>() + 64;
+        }
+        let kinds = self.operations.get_mut(service).and_then(|names| names.get_mut(&span.name));
+        if let Some(seen) = kinds.and_then(|kinds| kinds.get_mut(span.kind.number() as usize)) {
+            let start = span.start_ns;
+            let before = seen.unwrap_or(RangeNs::new(start, start));
+            *seen = Some(RangeNs::new(before.start_ns.min(start), before.end_ns.max(start)));
+        }
+    }
+
+    /// Calls `found(service, name, kind)` for each that has a span in the range.
+    pub(crate) fn each_operation(&self, range: RangeNs, mut found: impl FnMut(&str, &str, SpanKind)) {
+        let mut unsure = false;
+        for (service, names) in &self.operations {
+            for (name, kinds) in names {
+                for (kind, seen) in kinds.iter().enumerate() {
+                    let Some(seen) = seen.filter(|seen| seen.overlaps(range)) else { continue };
+                    if range.contains(seen.start_ns) || range.contains(seen.end_ns) {
+                        found(service, name, SpanKind::from_number(kind as i64));
+                    } else {
+                        unsure = true;
+                    }
+                }
+            }
+        }
+        // Something began before and ended after the range: only the spans can tell.
+        if unsure {
+            for span in self.iter().filter(|span| range.contains(span.start_ns)) {
+                found(span.resource.service_name(), &span.name, span.kind);
+            }
         }
     }
 

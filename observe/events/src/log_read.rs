@@ -202,6 +202,12 @@ fn present(segment: &LogSegment, unsure: &[u32], range: RangeNs) -> Result<BTree
         if !unsure.iter().any(|n| asked(n) && !found.contains(n)) {
             continue;
         }
+        // Of a block of one stream the first or last line may tell already.
+        let ends = range.contains(block.time_min) || range.contains(block.time_max);
+        if ends && block.stream_first == block.stream_last {
+            found.insert(block.stream_first);
+            continue;
+        }
         match segment.read(block) {
             Ok(columns) => {
                 let there = columns.streams.iter().zip(&columns.times_ns).filter(|(_, time)| range.contains(**time));

@@ -240,10 +240,8 @@ impl EventStore {
         mut found: impl FnMut(&str, &str, SpanKind),
     ) -> Result<(), SourceError> {
         let range = self.kept(range);
-        for span in self.heads_of(tenant).flat_map(|head| head.spans.iter()) {
-            if range.contains(span.start_ns) {
-                found(span.resource.service_name(), &span.name, span.kind);
-            }
+        for head in self.heads_of(tenant) {
+            head.spans.each_operation(range, &mut found);
         }
         for segment in self.span_segments(tenant, range) {
             let mut tell = |resource: u32, name: u32, kind: u8| {

@@ -154,9 +154,10 @@ impl EventStore {
     /// Puts a write that is in the log into memory.
     pub(crate) fn apply(&mut self, tenant: &TenantId, write: Write<'_>) {
         let head = self.heads.entry(tenant.clone()).or_default();
+        let numbers: Vec<u32> = write.streams.iter().map(|labels| head.logs.number(labels)).collect();
         for line in &write.lines {
-            if let Some(labels) = write.streams.get(line.stream as usize) {
-                head.logs.append(labels, line, self.next_arrival);
+            if let Some(number) = numbers.get(line.stream as usize) {
+                head.logs.append(*number, line, self.next_arrival);
                 self.next_arrival += 1;
             }
         }

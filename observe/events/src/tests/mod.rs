@@ -1,7 +1,9 @@
 //! What a user would notice: what was sent is answered, once, in order, after any crash, and within the limits set.
 
+mod codecs;
 mod crash;
 mod logs;
+mod queries;
 mod spans;
 
 use std::path::Path;

@@ -1,7 +1,9 @@
 //! Which lines come back, with which labels.
 
-use base_signal::{Labels, Matcher, RangeNs, TenantId};
-use observe_source::{Budget, Direction, LineHint, LogBatches, LogSource, SelectLogs, SourceError};
+use base_signal::{LabelArena, Labels, LogEntry, Matcher, RangeNs, TenantId};
+use observe_source::fake::FakeLogs;
+use observe_source::{Budget, Direction, LineHint, LogBatches, LogSource, LogWrite, SelectLogs, SourceError};
+use proptest::prelude::*;
 use recorded::Recorded;
 
 use super::{Ask, S, lines, store};
@@ -236,5 +238,25 @@ fn stores_are_told_what_they_may_skip_by() {
             .unwrap_or_else(|e| panic!("{query}: {e}"));
         drop(answer);
         assert_eq!(receiver.try_recv().unwrap(), expect, "{query}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    /// Whatever a line holds, stages answer or mark it with an error.
+    #[test]
+    fn no_line_crashes_a_stage(line in "[\\[\\]{}\":,=<> a-c0-9é.\\\\u\u{1b}-]{0,40}") {
+        let mut logs = FakeLogs::default();
+        let mut streams = LabelArena::default();
+        streams.push(&mut vec![("app", "a")]);
+        logs.append(&LogWrite { streams, entries: vec![LogEntry { stream: 0, time_ns: S, line, metadata: Vec::new() }] });
+        for stages in [
+            "| json", "| json x=\"a[0].b\", y=\"a\"", "| logfmt", "| logfmt --strict --keep-empty", "| unpack", "| decolorize",
+            "| pattern \"<a>=<b> <_>,<c>\"", "| regexp \"(?P<x>a+)(?P<y>.*)\"", "|> \"<_>a<_>\"", "| logfmt | a > 3 or b < 2s or c > 1KB",
+        ] {
+            let query = format!("{{app=\"a\"}} {stages}");
+            let answer = Ask::new().range(&logs, &query, 10, Direction::Forward);
+            prop_assert!(answer.is_ok(), "{query}: {answer:?}");
+        }
     }
 }
