@@ -23,7 +23,7 @@ fn no_acknowledgement_leaves_before_its_fdatasync() {
         let (signal, body) = match number % 3 {
             0 => ("traces", otlp::spans("shop", &[otlp::span(number, "/cart", now, 1_000_000)])),
             1 => ("logs", otlp::logs("shop", &[(now + number, "paid")])),
-            _ => ("metrics", otlp::gauge("shop", "depth", &[(now + number, 1.0)])),
+            _ => ("metrics", otlp::gauge("shop", "depth", &[(now + number * 1_000_000, 1.0)])),
         };
         engine.send_otlp(signal, &body).ok();
     }
