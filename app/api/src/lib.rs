@@ -86,12 +86,12 @@ impl Api {
             .merge(otlp::routes())
             .merge(grpc::routes())
             .merge(page::routes());
-        self.finish(routes)
+        self.finish(routes.fallback(nowhere))
     }
 
     /// OTLP over HTTP alone, for 4318.
     pub fn otlp_http_router(&self) -> Router {
-        self.finish(otlp::routes())
+        self.finish(otlp::routes().fallback(nowhere))
     }
 
     /// OTLP over gRPC alone, for 4317.
@@ -120,6 +120,12 @@ impl Api {
             }
         }
     }
+}
+
+/// A path that nobody serves.
+async fn nowhere(uri: axum::http::Uri) -> (axum::http::StatusCode, String) {
+    let why = format!("there is nothing at {}; the page is at /ui/services\n", uri.path());
+    (axum::http::StatusCode::NOT_FOUND, why)
 }
 
 /// Headers that every answer carries.

@@ -29,6 +29,9 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/api/v1/otlp/v1/metrics", post(|state, headers, body| export(state, Signal::Metrics, headers, body)))
 }
 
+/// What a request may become in memory, as a multiple of the largest body: labels and attributes grow when unpacked.
+pub(crate) const DECODED_FACTOR: u64 = 4;
+
 /// Why an export was not taken; both transports turn it into their own words.
 #[derive(Debug)]
 pub(crate) enum ExportError {
@@ -44,7 +47,7 @@ pub(crate) async fn take(
     encoding: Encoding,
     bytes: &[u8],
 ) -> Result<Appended, ExportError> {
-    let limits = Limits { decoded_max_bytes: 4 * api.bodies.limit_bytes() as u64, ..Limits::default() };
+    let limits = Limits { decoded_max_bytes: DECODED_FACTOR * api.bodies.limit_bytes() as u64, ..Limits::default() };
     let now_ns = api.clock.now_ns();
     let decode = ExportError::Decode;
     let (rejects, appended) = match signal {

@@ -14,7 +14,7 @@ use observe_wire::{DecodeError, Limits, loki_push, remote_write};
 
 use crate::Api;
 use crate::body::{BodyError, Unpacked};
-use crate::otlp::retry_after;
+use crate::otlp::{DECODED_FACTOR, retry_after};
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new().route("/api/v1/write", post(remote_write)).route("/loki/api/v1/push", post(push))
@@ -76,7 +76,7 @@ async fn push(State(api): State<Api>, headers: HeaderMap, body: Body) -> Respons
 }
 
 fn limits(api: &Api) -> Limits {
-    Limits { decoded_max_bytes: 4 * api.bodies.limit_bytes() as u64, ..Limits::default() }
+    Limits { decoded_max_bytes: DECODED_FACTOR * api.bodies.limit_bytes() as u64, ..Limits::default() }
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {

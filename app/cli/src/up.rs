@@ -41,9 +41,14 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
         .map_err(broken)?;
     runtime.block_on(async {
         // Before anything is started, so that no signal is lost.
-        let signals = Signals::new().map_err(broken)?;
+        let mut signals = Signals::new().map_err(broken)?;
         let retention = options.settings.observe.retention.0;
-        let running = app_serve::start(options).await.map_err(Failure::Broken)?;
+        let running = tokio::select! {
+            running = app_serve::start(options) => running.map_err(Failure::Broken)?,
+            // Nothing was taken yet that could be lost: the process may simply end.
+            _ = signals.terminate.recv() => std::process::exit(0),
+            _ = signals.interrupt.recv() => std::process::exit(130),
+        };
         let ready_ms = (world.clock.monotonic_ns() - started_ns) / 1_000_000;
         let demo = match args.demo {
             true => Some(Demo::start(&running.entry).await.map_err(Failure::Broken)?),

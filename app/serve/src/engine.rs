@@ -29,7 +29,6 @@ pub(crate) struct Engine {
 /// Shares of `--memory`: heads of both stores, then queries (a quarter) and bodies in flight (an eighth).
 const METRIC_SHARE: f64 = 0.30;
 const EVENT_SHARE: f64 = 0.25;
-const MERGE_BYTES_MAX: u64 = 64 << 20;
 
 impl Engine {
     /// Opens both stores, replaying what their logs hold; takes as long as that takes.
@@ -48,8 +47,6 @@ impl Engine {
             memory_bytes: (memory * EVENT_SHARE) as u64,
             retention_ms: Some(retention_ms),
             retention_bytes: retention_bytes.map(|bytes| bytes / 2),
-            // A merge holds the store: small ones hold it briefly.
-            merge_bytes_max: MERGE_BYTES_MAX,
             ..observe_events::Settings::default()
         };
         let hint = "if the folder cannot be mended, move it away and start again; the format is in docs/formats";
@@ -125,10 +122,19 @@ impl Store for EventStore {
         Ok(())
     }
 
+    /// As the metric store's.
     fn keep(store: &Mutex<Self>) -> Result<(), SourceError> {
         let mut held = store.lock();
         held.enforce_retention()?;
-        EventStore::compact(&mut held).map(|_| ())
+        let flush = if held.flush_due() { held.begin_flush()? } else { None };
+        let merge = if flush.is_none() { held.begin_merge()? } else { None };
+        drop(held);
+        let written = match (flush, merge) {
+            (Some(job), _) => job.run()?,
+            (None, Some(job)) => job.run()?,
+            (None, None) => return Ok(()),
+        };
+        store.lock().install(written)
     }
 }
 

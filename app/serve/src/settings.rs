@@ -93,6 +93,9 @@ impl Default for ObserveSettings {
     }
 }
 
+/// Below this an ordinary batch of an OpenTelemetry exporter would not fit.
+const BODY_SHARE_MIN: usize = 4 << 20;
+
 /// The keys that may stand at the top of `apm.yaml` today.
 const TOP: [&str; 4] = ["version", "project", "server", "observe"];
 
@@ -121,13 +124,12 @@ impl ServerSettings {
         }
     }
 
-    /// Bodies in flight may take an eighth of the memory, and always two of the largest.
+    /// Bodies in flight may take an eighth of the memory, and one body no more than that.
     pub(crate) fn bodies(&self, memory_bytes: u64) -> BodyLimits {
-        let body_bytes = usize::try_from(self.body_limit.0).unwrap_or(usize::MAX / 4);
-        let share = usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX / 4);
+        let share = usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX / 4).max(BODY_SHARE_MIN);
         BodyLimits {
-            body_bytes,
-            in_flight_bytes: share.max(body_bytes.saturating_mul(2)),
+            body_bytes: usize::try_from(self.body_limit.0).unwrap_or(usize::MAX / 4).min(share),
+            in_flight_bytes: share,
             idle_timeout: Duration::from_secs(10).min(self.body_timeout.0),
             total_timeout: self.body_timeout.0,
         }

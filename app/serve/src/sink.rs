@@ -25,26 +25,33 @@ pub(crate) struct EngineSink {
     span_metrics: Arc<Mutex<SpanMetrics>>,
 }
 
+/// Takes up the span metrics where the stored series end, so that their counters go on without a reset. Reads the store, so
+/// it takes as long as that takes.
+pub(crate) fn resume(engine: &Engine, now_ms: i64) -> Result<SpanMetrics, Report> {
+    let mut span_metrics = SpanMetrics::default();
+    let source = SharedMetrics(engine.metrics.clone());
+    // Not in the head of the loop: the lock would be held until its end.
+    let tenants = engine.metrics.lock().tenants();
+    for tenant in tenants {
+        span_metrics.resume_from(&source, &tenant, now_ms).map_err(|error| Report::of(&error))?;
+    }
+    Ok(span_metrics)
+}
+
 impl EngineSink {
-    /// Takes up the span metrics where the stored series end, so that their counters go on without a reset.
-    pub(crate) fn open(
-        engine: &Engine,
+    pub(crate) fn new(
+        span_metrics: SpanMetrics,
         clock: Arc<dyn Clock>,
         seen: Arc<Seen>,
-        cell: Arc<OnceLock<Engine>>,
-    ) -> Result<Self, Report> {
-        let mut span_metrics = SpanMetrics::default();
-        let source = SharedMetrics(engine.metrics.clone());
-        for tenant in engine.metrics.lock().tenants() {
-            span_metrics.resume_from(&source, &tenant, clock.now_ms()).map_err(|error| Report::of(&error))?;
-        }
-        Ok(EngineSink {
-            engine: cell,
+        engine: Arc<OnceLock<Engine>>,
+    ) -> Self {
+        EngineSink {
+            engine,
             limits: IngestLimits::default(),
             clock,
             seen,
             span_metrics: Arc::new(Mutex::new(span_metrics)),
-        })
+        }
     }
 
     fn engine(&self) -> Result<&Engine, SourceError> {

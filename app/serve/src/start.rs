@@ -7,6 +7,7 @@ use app_api::{Api, Bodies, Queries, Tokens};
 use base_explain::Report;
 use base_world::{DiskErrorKind, FolderLock, World};
 use observe_ingest::self_metrics::IngestMetrics;
+use observe_ingest::span_metrics::SpanMetrics;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,7 +19,7 @@ use crate::registry::{EngineEntry, Registration, register};
 use crate::scrape::{self, ScrapePlan, Scraper};
 use crate::seen::Seen;
 use crate::settings::Settings;
-use crate::sink::EngineSink;
+use crate::sink::{EngineSink, resume};
 
 /// What is needed to start.
 pub struct Options {
@@ -99,10 +100,16 @@ pub async fn start(options: Options) -> Result<Running, Report> {
 
     let opened = {
         let (world, data_dir, settings) = (world.clone(), data_dir.clone(), settings.clone());
-        tokio::task::spawn_blocking(move || Engine::open(&world, &data_dir, &settings)).await
+        let open = move || -> Result<(Engine, SpanMetrics), Report> {
+            let engine = Engine::open(&world, &data_dir, &settings)?;
+            let span_metrics = resume(&engine, world.clock.now_ms())?;
+            Ok((engine, span_metrics))
+        };
+        tokio::task::spawn_blocking(open).await
     };
-    let opened = opened.map_err(|error| Report::new("opening the data folder failed").because(error.to_string()))??;
-    let sink = Arc::new(EngineSink::open(&opened, world.clock.clone(), seen, engine.clone())?);
+    let (opened, span_metrics) =
+        opened.map_err(|error| Report::new("opening the data folder failed").because(error.to_string()))??;
+    let sink = Arc::new(EngineSink::new(span_metrics, world.clock.clone(), seen, engine.clone()));
     let api = Api {
         metrics: Arc::new(SharedMetrics(opened.metrics.clone())),
         logs: Arc::new(SharedEvents(opened.events.clone())),
