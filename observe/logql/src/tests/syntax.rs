@@ -155,7 +155,8 @@ fn stage() -> impl Strategy<Value = String> + Clone {
         ("(\\|=|!=|\\|>|!>)", text(), proptest::option::of(text()))
             .prop_map(|(op, a, b)| format!("{op} {a}{}", b.map(|b| format!(" or {b}")).unwrap_or_default())),
         ("(\\|~|!~)", "[a-z.]{0,5}").prop_map(|(op, t)| format!("{op} `{t}`")),
-        label_filter().prop_map(|f| format!("| {f}")),
+        // `| json != 0` is a parser and a broken line filter: a label of that name needs brackets.
+        label_filter().prop_map(|f| if f.starts_with("json") { format!("| ({f})") } else { format!("| {f}") }),
         "\\| (json|logfmt|logfmt --strict|unpack|decolorize|json a=\"b\\.c\", d|drop a, b=~\"x\"|keep level=~\"x\")",
         text().prop_map(|t| format!("| line_format {t}")),
     ]
