@@ -31,7 +31,7 @@ pub(crate) fn put_time_ms(out: &mut String, time_ms: i64) {
     }
     let size = time_ms.unsigned_abs();
     let _ = write!(out, "{}", size / 1000);
-    if size % 1000 != 0 {
+    if !size.is_multiple_of(1000) {
         let _ = write!(out, ".{:03}", size % 1000);
     }
 }

@@ -55,7 +55,8 @@ mod tests {
             .at(Place::new("apm.yaml", 3, 3).in_text(text, 6))
             .hint("did you mean `memory`?");
         let shown = report.terminal(false);
-        for wanted in ["error: unknown key `memroy`", "apm.yaml:3:3", "memroy: 1GB", "^^^^^^", "did you mean `memory`?"] {
+        for wanted in ["error: unknown key `memroy`", "apm.yaml:3:3", "memroy: 1GB", "^^^^^^", "did you mean `memory`?"]
+        {
             assert!(shown.contains(wanted), "{wanted} is missing in:\n{shown}");
         }
         assert_eq!(

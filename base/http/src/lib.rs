@@ -49,8 +49,11 @@ pub enum HttpError {
 
 impl Client {
     pub fn new(config: HttpConfig) -> Result<Self, HttpError> {
-        let redirects =
-            if config.follow_redirects { reqwest::redirect::Policy::limited(10) } else { reqwest::redirect::Policy::none() };
+        let redirects = if config.follow_redirects {
+            reqwest::redirect::Policy::limited(10)
+        } else {
+            reqwest::redirect::Policy::none()
+        };
         let inner = reqwest::Client::builder()
             .user_agent(concat!("apm/", env!("CARGO_PKG_VERSION")))
             .redirect(redirects)

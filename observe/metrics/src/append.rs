@@ -341,5 +341,5 @@ fn at(segment: &Segment, labels: LabelsRef<'_>, hash: u64, time_ms: i64) -> Resu
     let index = segment.index()?;
     let row = index.series.find(labels, hash).and_then(|id| index.row(id));
     let Some(row) = row.filter(|row| row.overlaps(time_ms, time_ms)) else { return Ok(None) };
-    Ok(segment.points(&index, row, (time_ms, time_ms), &mut Cursor::default())?.at(time_ms))
+    Ok(segment.points(&index.pages, row, (time_ms, time_ms), &mut Cursor::default())?.at(time_ms))
 }

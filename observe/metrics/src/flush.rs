@@ -40,7 +40,8 @@ impl MetricStore {
     /// Whether memory or log are near their share, so that a flush should begin before an append must wait for one.
     pub fn flush_due(&self) -> bool {
         let near = |used: u64, max: u64| used > max / 4 * 3;
-        near(self.head_bytes(), self.settings.head_bytes_max()) || near(self.wal.size_bytes(), self.settings.wal_bytes_max)
+        near(self.head_bytes(), self.settings.head_bytes_max())
+            || near(self.wal.size_bytes(), self.settings.wal_bytes_max)
     }
 
     /// Sets aside what is in memory, as the work of a job; `None` when there is nothing to write. One that was begun and

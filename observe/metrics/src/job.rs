@@ -206,7 +206,7 @@ impl MergeJob {
                 let Some(((input, index), cursor)) = input else { continue };
                 let Some(row) = index.row(*id) else { continue };
                 let gone = tombstone::deleted(&self.tombstones, tenant, input.id, labels.as_ref());
-                let mut points = input.points(index, row, (self.oldest_ms, i64::MAX), cursor)?;
+                let mut points = input.points(&index.pages, row, (self.oldest_ms, i64::MAX), cursor)?;
                 points.retain(|time| !gone.iter().any(|range| range.contains(time)));
                 parts.push(points);
                 created_ms = row.created_ms.or(created_ms);

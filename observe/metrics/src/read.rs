@@ -17,7 +17,7 @@ use crate::histogram::take_histogram;
 use crate::index::SeriesIndex;
 use crate::points::Points;
 use crate::segment::{Cursor, Segment};
-use crate::segment_index::{Row, SegmentIndex};
+use crate::segment_index::{Pages, Row, SegmentIndex};
 use crate::series::Snapshot;
 use crate::store::{MetricStore, source_error};
 use crate::tombstone::{self, Tombstone};
@@ -26,21 +26,21 @@ use crate::tombstone::{self, Tombstone};
 const BATCH_ROWS: usize = 64 << 10;
 const BATCH_SERIES: usize = 4096;
 /// Cost of a series in the list of what is to be read.
-const ENTRY_BYTES: u64 = 96;
+const ENTRY_BYTES: u64 = 96 + size_of::<Row>() as u64;
 
 type Result<T> = std::result::Result<T, SourceError>;
 
-/// A segment with its index, as one query holds it.
+/// A segment as one query holds it: without its index, which may be larger than all that the query wants of it.
 struct Opened {
     segment: Arc<Segment>,
-    index: Arc<SegmentIndex>,
+    pages: Arc<Pages>,
 }
 
 /// Where the points of one series are.
 #[derive(Default)]
 struct Places {
-    /// (which of the opened segments, number there), oldest segment first.
-    segments: Vec<(usize, u32)>,
+    /// (which of the opened segments, place there), oldest segment first.
+    segments: Vec<(usize, Row)>,
     /// Of what a flush is writing, then of what is newest.
     heads: Vec<Snapshot>,
 }
@@ -62,25 +62,32 @@ struct Batches {
 }
 
 impl MetricStore {
-    /// The tenant's segments that overlap the range, oldest first, with their indexes. A rotten one is left out and said.
-    fn opened(&self, tenant: &TenantId, range: RangeMs, annotations: &mut Annotations) -> Result<Vec<Opened>> {
-        let mut opened = Vec::new();
-        for segment in self.segments.values().filter(|segment| segment.reader.tenant() == tenant.as_str()) {
+    /// Calls `each` with the tenant's segments that overlap the range, oldest first. One index is held at a time, beside those
+    /// that the store keeps within its share. A rotten segment is left out and said.
+    fn each_segment(
+        &self,
+        tenant: &TenantId,
+        range: RangeMs,
+        annotations: &mut Annotations,
+        mut each: impl FnMut(&Arc<Segment>, &SegmentIndex) -> Result<()>,
+    ) -> Result<()> {
+        let wanted = |segment: &&Arc<Segment>| {
             let summary = segment.reader.summary();
-            if !range.overlaps(RangeMs::new(summary.time_min, summary.time_max)) {
-                continue;
-            }
+            let overlaps = range.overlaps(RangeMs::new(summary.time_min, summary.time_max));
+            segment.reader.tenant() == tenant.as_str() && overlaps
+        };
+        let mut segments: Vec<&Arc<Segment>> = self.segments.values().filter(wanted).collect();
+        segments.sort_by_key(|segment| (segment.rank, segment.id));
+        for segment in segments {
             match segment.index() {
-                Ok(index) => opened.push(Opened { segment: Arc::clone(segment), index }),
+                Ok(index) => each(segment, &index)?,
                 Err(error) if error.is_corrupt() => annotations.warn(format!("some data is missing: {error}")),
                 Err(error) => return Err(source_error(error)),
             }
             self.used(segment);
+            self.trim_indexes();
         }
-        // The query holds its own share of what is dropped here.
-        self.trim_indexes();
-        opened.sort_by_key(|opened| (opened.segment.rank, opened.segment.id));
-        Ok(opened)
+        Ok(())
     }
 
     fn visible(&self, range: RangeMs) -> RangeMs {
@@ -107,26 +114,25 @@ impl MetricStore {
                 }
             }
         }
-        for opened in self.opened(query.tenant, range, annotations)? {
+        self.each_segment(query.tenant, range, annotations, |segment, index| {
             query.cancel.check()?;
-            let index = &opened.index;
             for id in matching(&index.series) {
                 let row = index.row(id).filter(|row| row.overlaps(range.start_ms, range.end_ms));
-                if row.is_some_and(|row| !self.is_all_deleted(&opened, id, row)) {
+                if row.is_some_and(|row| !self.is_all_deleted(segment, index, id, row)) {
                     each(&index.series, id);
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    fn is_all_deleted(&self, opened: &Opened, id: u32, row: &Row) -> bool {
-        if self.tombstones.iter().all(|t| t.before_id <= opened.segment.id) {
+    fn is_all_deleted(&self, segment: &Segment, index: &SegmentIndex, id: u32, row: &Row) -> bool {
+        if self.tombstones.iter().all(|t| t.before_id <= segment.id) {
             return false;
         }
-        let labels = opened.index.series.labels(id);
-        let tenant = opened.segment.reader.tenant();
-        let gone = tombstone::deleted(&self.tombstones, tenant, opened.segment.id, labels.as_ref());
+        let labels = index.series.labels(id);
+        let tenant = segment.reader.tenant();
+        let gone = tombstone::deleted(&self.tombstones, tenant, segment.id, labels.as_ref());
         gone.iter().any(|range| range.contains(row.time_min) && range.contains(row.time_max))
     }
 }
@@ -135,22 +141,23 @@ impl MetricSource for MetricStore {
     fn select(&self, request: &SelectMetrics<'_>) -> Result<Box<dyn MetricBatches>> {
         request.cancel.check()?;
         let (range, mut annotations) = (self.visible(request.range), Annotations::default());
-        let opened = self.opened(request.tenant, range, &mut annotations)?;
-        let (mut found, mut held) = (BTreeMap::<Labels, Places>::new(), Vec::new());
+        let (mut opened, mut found, mut held) = (Vec::new(), BTreeMap::<Labels, Places>::new(), Vec::new());
         let mut hold = |labels: &Labels, more: u64| {
             held.push(request.budget.reserve(ENTRY_BYTES + labels.as_bytes().len() as u64 + more)?);
             Ok::<_, SourceError>(())
         };
-        for (i, Opened { index, .. }) in opened.iter().enumerate() {
+        self.each_segment(request.tenant, range, &mut annotations, |segment, index| {
             request.cancel.check()?;
             for id in index.series.matching(request.matchers) {
-                if index.row(id).is_some_and(|row| row.overlaps(range.start_ms, range.end_ms)) {
+                if let Some(row) = index.row(id).filter(|row| row.overlaps(range.start_ms, range.end_ms)) {
                     let labels = index.series.labels(id);
                     hold(&labels, 0)?;
-                    found.entry(labels).or_default().segments.push((i, id));
+                    found.entry(labels).or_default().segments.push((opened.len(), row.clone()));
                 }
             }
-        }
+            opened.push(Opened { segment: Arc::clone(segment), pages: Arc::clone(&index.pages) });
+            Ok(())
+        })?;
         for head in self.heads_of(request.tenant) {
             for id in head.index.matching(request.matchers) {
                 let labels = head.index.labels(id);
@@ -226,7 +233,7 @@ impl MetricSource for MetricStore {
             let all = |set: &Vec<base_signal::Matcher>| set.iter().all(|matcher| matcher.matches_labels(labels));
             query.matchers.is_empty() || query.matchers.iter().any(all)
         };
-        for Opened { segment, index } in self.opened(query.tenant, range, &mut annotations)? {
+        self.each_segment(query.tenant, range, &mut annotations, |segment, index| {
             for id in 0..index.series.len() as u32 {
                 let Some(row) = index.row(id).filter(|row| row.has_exemplars()) else { continue };
                 let labels = index.series.labels(id);
@@ -240,7 +247,8 @@ impl MetricSource for MetricStore {
                     found.entry(labels).or_default().extend(exemplars);
                 }
             }
-        }
+            Ok(())
+        })?;
         for head in self.heads_of(query.tenant) {
             for id in 0..head.index.len() as u32 {
                 let exemplars = head.exemplars(id);
@@ -280,12 +288,11 @@ impl Batches {
     /// The points of one series in the range, and when its counter began.
     fn read(&mut self, labels: &Labels, places: Places) -> Result<(Points, Option<i64>)> {
         let (mut parts, mut created_ms) = (Vec::new(), None);
-        for (i, id) in places.segments {
-            let (Some(Opened { segment, index }), Some(cursor)) = (self.opened.get(i), self.cursors.get_mut(i)) else {
+        for (i, row) in places.segments {
+            let (Some(Opened { segment, pages }), Some(cursor)) = (self.opened.get(i), self.cursors.get_mut(i)) else {
                 continue;
             };
-            let Some(row) = index.row(id) else { continue };
-            match segment.points(index, row, (self.range.start_ms, self.range.end_ms), cursor) {
+            match segment.points(pages, &row, (self.range.start_ms, self.range.end_ms), cursor) {
                 Ok(mut points) => {
                     let gone = tombstone::deleted(&self.tombstones, self.tenant.as_str(), segment.id, labels.as_ref());
                     points.retain(|time| !gone.iter().any(|range| range.contains(time)));

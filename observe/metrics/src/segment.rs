@@ -15,7 +15,7 @@ use crate::column::{decode_run, decode_times};
 use crate::histogram;
 use crate::pack::{take_block, take_packed};
 use crate::points::Points;
-use crate::segment_index::{Row, SegmentIndex, parse_labels, parse_pages, parse_rows};
+use crate::segment_index::{Pages, Row, SegmentIndex, parse_labels, parse_pages, parse_rows};
 
 type Result<T> = std::result::Result<T, BlockError>;
 
@@ -78,23 +78,23 @@ impl Segment {
         let rows = parse_rows(&table, series.len()).map_err(|e| self.reader.corrupt("series", e.to_string()))?;
         let pages = self.reader.read("page-index")?;
         let pages = parse_pages(&pages).map_err(|e| self.reader.corrupt("page-index", e.to_string()))?;
-        Ok(SegmentIndex { series, rows, pages })
+        Ok(SegmentIndex { series, rows, pages: Arc::new(pages) })
     }
 
     /// Points of a series with `start <= time <= end`.
     pub(crate) fn points(
         &self,
-        index: &SegmentIndex,
+        pages: &Pages,
         row: &Row,
         range: (i64, i64),
         cursor: &mut Cursor,
     ) -> Result<Points> {
-        self.read_points(index, row, range, cursor).inspect_err(|error| self.suspect(error))
+        self.read_points(pages, row, range, cursor).inspect_err(|error| self.suspect(error))
     }
 
     fn read_points(
         &self,
-        index: &SegmentIndex,
+        pages: &Pages,
         row: &Row,
         (start, end): (i64, i64),
         cursor: &mut Cursor,
@@ -108,7 +108,7 @@ impl Segment {
         if from >= to {
             return Ok(Points::default());
         }
-        let bits = self.values(index, row.first_value + from, to - from, cursor)?;
+        let bits = self.values(pages, row.first_value + from, to - from, cursor)?;
         let times_ms = times.get(from..to).unwrap_or_default().to_vec();
         let mut histograms = self.histograms(row)?;
         histograms.retain(|(at, _)| (from..to).contains(at));
@@ -129,13 +129,13 @@ impl Segment {
         Ok(times)
     }
 
-    fn values(&self, index: &SegmentIndex, first: usize, count: usize, cursor: &mut Cursor) -> Result<Vec<u64>> {
+    fn values(&self, pages: &Pages, first: usize, count: usize, cursor: &mut Cursor) -> Result<Vec<u64>> {
         let missing = || self.reader.corrupt("page-index", "values lie beyond the last page");
         let mut bits = Vec::new();
-        let mut at = index.pages.partition_point(|(start, ..)| *start <= first);
+        let mut at = pages.partition_point(|(start, ..)| *start <= first);
         at = at.checked_sub(1).ok_or_else(missing)?;
         while bits.len() < count {
-            let (start, offset, len) = *index.pages.get(at).ok_or_else(missing)?;
+            let (start, offset, len) = *pages.get(at).ok_or_else(missing)?;
             let page = self.page(at, offset, len, cursor)?;
             let from = (first + bits.len()).checked_sub(start).ok_or_else(missing)?;
             let part = page.get(from..page.len().min(from + count - bits.len())).filter(|part| !part.is_empty());

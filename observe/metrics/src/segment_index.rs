@@ -1,5 +1,7 @@
 //! A segment's tables in memory: which series it holds, and where their columns lie.
 
+use std::sync::Arc;
+
 use base_signal::LabelArena;
 use observe_block::codec::{Malformed, Reader};
 
@@ -30,12 +32,14 @@ impl Row {
     }
 }
 
+/// (first value, offset, length)
+pub(crate) type Pages = Vec<(usize, u64, usize)>;
+
 /// What is needed to find things in a segment; numbers of series are their order.
 pub(crate) struct SegmentIndex {
     pub(crate) series: SeriesIndex,
     pub(crate) rows: Vec<Row>,
-    /// (first value, offset, length)
-    pub(crate) pages: Vec<(usize, u64, usize)>,
+    pub(crate) pages: Arc<Pages>,
 }
 
 impl SegmentIndex {
@@ -97,7 +101,7 @@ pub(crate) fn parse_rows(raw: &[u8], count: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-pub(crate) fn parse_pages(raw: &[u8]) -> Result<Vec<(usize, u64, usize)>> {
+pub(crate) fn parse_pages(raw: &[u8]) -> Result<Pages> {
     let mut reader = Reader::new(raw);
     let (mut pages, mut first, mut offset) = (Vec::new(), 0usize, 0u64);
     while !reader.is_empty() {

@@ -12,18 +12,9 @@ use tests_journeys::{Engine, tools};
 const HISTORY_S: f64 = 20.0;
 
 #[test]
-fn prometheus_writes_version_1_and_promtool_reads_the_same() {
-    check("remote_write_1", "prometheus.WriteRequest");
-}
-
-#[test]
-fn prometheus_writes_version_2_and_promtool_reads_the_same() {
-    check("remote_write_2", "io.prometheus.write.v2.Request");
-}
-
-fn check(journey: &str, message: &str) {
-    let engine = Engine::start(journey);
-    let prometheus = Prometheus::start(&engine, message);
+fn prometheus_writes_and_promtool_reads_the_same() {
+    let engine = Engine::start("remote_write");
+    let prometheus = Prometheus::start(&engine, "prometheus.WriteRequest");
     let at = prometheus.wait_for_history(&engine, HISTORY_S);
     let url = prometheus.url.clone();
 
