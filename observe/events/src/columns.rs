@@ -53,6 +53,17 @@ impl LogColumns {
         self.set.push(self.sets.len() as u32 - 1);
     }
 
+    /// Gives back room for growth that will not come.
+    pub(crate) fn shrink(&mut self) {
+        self.streams.shrink_to_fit();
+        self.times_ns.shrink_to_fit();
+        self.arrivals.shrink_to_fit();
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.set.shrink_to_fit();
+        self.sets.shrink_to_fit();
+    }
+
     /// Heap bytes, about.
     pub(crate) fn size_bytes(&self) -> usize {
         self.text.len() + self.len() * 28 + self.sets.iter().map(|set| set_bytes(set)).sum::<usize>()

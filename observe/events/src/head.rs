@@ -15,7 +15,8 @@ const ROWS_MAX: usize = 512;
 const TEXT_MAX: usize = 64 << 10;
 /// Cost of a line beside its text.
 const LINE_BYTES: usize = 40;
-const STREAM_BYTES: usize = 256;
+/// Cost of a stream with one open chunk, beside its labels.
+const STREAM_BYTES: usize = 768;
 const KINDS: usize = 6;
 /// Cost of a span's entries in the indexes.
 const SPAN_INDEX_BYTES: usize = 96;
@@ -55,6 +56,9 @@ impl LogHead {
         let Some(stream) = self.streams.get_mut(number as usize) else { return };
         let full = |chunk: &Chunk| chunk.columns.len() >= ROWS_MAX || chunk.columns.text.len() >= TEXT_MAX;
         if stream.chunks.last().is_none_or(full) {
+            if let Some(closed) = stream.chunks.last_mut() {
+                Arc::make_mut(&mut closed.columns).shrink();
+            }
             let columns = Arc::new(LogColumns::default());
             stream.chunks.push(Chunk { columns, time_min: i64::MAX, time_max: i64::MIN });
         }

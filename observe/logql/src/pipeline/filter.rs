@@ -3,6 +3,7 @@
 use base_signal::Pattern;
 use memchr::memmem::Finder;
 
+use super::ip::IpRange;
 use super::pattern::LinePattern;
 use super::row::{ERROR, ERROR_DETAILS, Row};
 use crate::syntax::{
@@ -19,13 +20,14 @@ enum TextTest {
     Contains(Finder<'static>),
     Regex(Pattern),
     Form(LinePattern),
+    Ip(IpRange),
 }
 
 impl LineTest {
-    /// The error names what cannot be evaluated, or what is wrong with a pattern.
+    /// The error says what is wrong with a pattern or range.
     pub(super) fn new(filter: &LineFilter) -> Result<Self, String> {
         let test = |text: &FilterText| match (text, filter.op) {
-            (FilterText::Ip(_), _) => Err("the line filter ip()".to_owned()),
+            (FilterText::Ip(range), _) => IpRange::new(range).map(TextTest::Ip).ok_or_else(|| not_a_range(range)),
             (FilterText::Text(text), LineOp::Pattern | LineOp::NotPattern) => {
                 LinePattern::new(text).map(TextTest::Form).map_err(str::to_owned)
             }
@@ -41,16 +43,23 @@ impl LineTest {
             TextTest::Contains(finder) => finder.find(line.as_bytes()).is_some(),
             TextTest::Regex(pattern) => pattern.is_match(line),
             TextTest::Form(form) => form.is_match(line),
+            TextTest::Ip(range) => range.is_in(line),
         });
         found != self.negative
     }
 }
 
-/// Names what cannot be evaluated in a label filter.
-pub(super) fn unsupported(filter: &LabelFilter) -> Option<String> {
+fn not_a_range(text: &str) -> String {
+    format!(
+        "ip: invalid pattern {text:?}, an address, a network like 10.0.0.0/8 or a range like 10.0.0.1-10.0.0.9 is wanted"
+    )
+}
+
+/// What is wrong with a label filter.
+pub(super) fn wrong(filter: &LabelFilter) -> Option<String> {
     match &filter.kind {
-        LabelFilterKind::And(a, b) | LabelFilterKind::Or(a, b) => unsupported(a).or_else(|| unsupported(b)),
-        LabelFilterKind::Ip { .. } => Some("the label filter ip()".to_owned()),
+        LabelFilterKind::And(a, b) | LabelFilterKind::Or(a, b) => wrong(a).or_else(|| wrong(b)),
+        LabelFilterKind::Ip { range, .. } => IpRange::new(range).is_none().then(|| not_a_range(range)),
         _ => None,
     }
 }
@@ -71,8 +80,11 @@ pub(crate) fn passes(filter: &LabelFilter, row: &mut Row<'_>) -> bool {
         LabelFilterKind::Bytes { name, op, value_bytes } => {
             number(row, name, *op, *value_bytes as f64, |text| parse_bytes(text).map(|bytes| bytes as f64))
         }
-        // Refused before any line is looked at.
-        LabelFilterKind::Ip { .. } => false,
+        LabelFilterKind::Ip { name, negative, range } => {
+            let text = row.get(name);
+            // The range was checked before any line was looked at.
+            !text.is_empty() && IpRange::new(range).is_some_and(|range| range.is_in(text) != *negative)
+        }
     }
 }
 

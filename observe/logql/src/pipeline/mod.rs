@@ -2,6 +2,7 @@
 
 mod filter;
 mod hint;
+mod ip;
 mod json;
 mod logfmt;
 mod pattern;
@@ -68,9 +69,9 @@ pub(crate) fn not_yet(span: Span, what: &str) -> Refused {
 fn compile(stage: &Stage) -> Result<Run, Refused> {
     let wrong = |why: String| Refused { start: stage.span.start, why };
     Ok(match &stage.kind {
-        StageKind::Line(filter) => Run::Line(LineTest::new(filter).map_err(|what| not_yet(stage.span, &what))?),
-        StageKind::Label(filter) => match filter::unsupported(filter) {
-            Some(what) => return Err(not_yet(stage.span, &what)),
+        StageKind::Line(filter) => Run::Line(LineTest::new(filter).map_err(wrong)?),
+        StageKind::Label(filter) => match filter::wrong(filter) {
+            Some(why) => return Err(wrong(why)),
             None => Run::Label(filter.clone()),
         },
         StageKind::Json(extracts) if extracts.is_empty() => Run::Json,

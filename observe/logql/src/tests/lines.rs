@@ -35,6 +35,16 @@ fn filters() {
     check(r#"{app=~".+"} |~ "c[a]r[dt]""#, &["10", "20"]);
     check(r#"{app=~".+"} !~ "level|plain""#, &[]);
     check(r#"{app=~".+"} |> "plain <_> text <_>""#, &["40"]);
+    check(r#"{app=~".+"} |= ip("10.0.0.0/24")"#, &["40"]);
+    check(r#"{app="mail"} != ip("10.0.0.0-10.0.0.9")"#, &["50"]);
+    check(r#"{app="mail"} | pattern "<_> text <from>" | from=ip("10.0.0.1")"#, &["40"]);
+    check(r#"{app="mail"} | pattern "<_> text <from>" | from!=ip("10.0.0.1")"#, &[]);
+    check(
+        r#"{app="mail"} |= ip("10.0.0")"#,
+        &[
+            r#"parse error at line 1, col 14: ip: invalid pattern "10.0.0", an address, a network like 10.0.0.0/8 or a range like 10.0.0.1-10.0.0.9 is wanted"#,
+        ],
+    );
     check(r#"{app=~".+"} !> "<_>level=<_>""#, &["10", "20", "30", "40"]);
 }
 
