@@ -82,23 +82,11 @@ impl Segment {
     }
 
     /// Points of a series with `start <= time <= end`.
-    pub(crate) fn points(
-        &self,
-        pages: &Pages,
-        row: &Row,
-        range: (i64, i64),
-        cursor: &mut Cursor,
-    ) -> Result<Points> {
+    pub(crate) fn points(&self, pages: &Pages, row: &Row, range: (i64, i64), cursor: &mut Cursor) -> Result<Points> {
         self.read_points(pages, row, range, cursor).inspect_err(|error| self.suspect(error))
     }
 
-    fn read_points(
-        &self,
-        pages: &Pages,
-        row: &Row,
-        (start, end): (i64, i64),
-        cursor: &mut Cursor,
-    ) -> Result<Points> {
+    fn read_points(&self, pages: &Pages, row: &Row, (start, end): (i64, i64), cursor: &mut Cursor) -> Result<Points> {
         let times = self.times(row, cursor)?;
         if times.len() != row.rows {
             return Err(self.reader.corrupt("times", "their count differs from the series table"));
