@@ -9,10 +9,9 @@ mod up;
 
 use clap::Parser;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
+    // Before any thread starts.
+    base_world::os::heap::limit_arenas(2);
     let args = args::Args::parse();
     // A service of the demo sets up its own telemetry, which is the program's log too.
     if !matches!(args.command, args::Command::DemoService(_)) {

@@ -41,8 +41,6 @@ impl Engine {
             retention_ms: Some(retention_ms),
             // Metrics take half of the room; what they leave, events do not take, so that neither can starve the other.
             retention_bytes: retention_bytes.map(|bytes| bytes / 2),
-            // A merge holds the indexes of all it merges, and new series cost far more there than on disk.
-            merge_bytes_max: ((memory * METRIC_SHARE) as u64 / 32).min(256 << 20),
             ..observe_metrics::Settings::default()
         };
         let event_settings = observe_events::Settings {

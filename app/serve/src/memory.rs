@@ -1,6 +1,9 @@
 //! How much memory there is and how much we use. Linux's files; elsewhere the defaults of a small machine.
 
+use std::time::Duration;
+
 use base_world::World;
+use tokio::sync::watch;
 
 const MIN: u64 = 512 << 20;
 const MAX: u64 = 4 << 30;
@@ -18,6 +21,22 @@ pub(crate) fn default_limit_bytes() -> u64 {
 /// Resident bytes of this process, 0 where that cannot be known.
 pub(crate) fn resident_bytes(world: &World) -> u64 {
     read(world, "/proc/self/status").and_then(|text| kilobytes(&text, "VmRSS:")).unwrap_or(0)
+}
+
+/// While more than half of the limit is resident, gives freed pages back once a second: what a burst or a query left must
+/// not count against the next one.
+pub(crate) async fn give_back(world: World, limit_bytes: u64, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        tokio::select! {
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                if resident_bytes(&world) > limit_bytes / 2 {
+                    // Its own thread: the walk may take milliseconds.
+                    let _ = tokio::task::spawn_blocking(base_world::os::heap::release_freed).await;
+                }
+            }
+        }
+    }
 }
 
 /// Files of /proc say they are empty, so they are read in one piece of the most they can be.

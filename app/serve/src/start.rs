@@ -134,7 +134,9 @@ pub async fn start(options: Options) -> Result<Running, Report> {
         tasks.spawn(app_api::serve(listener, api.otlp_http_router(), server.connections(), stopped.clone()));
     }
     let scraper = Scraper { world: world.clone(), sink, counters };
+    let stopped_too = stopped.clone();
     tasks.spawn(scrape::run(scraper, own.clone(), settings.observe.clone(), plans, stopped));
+    tasks.spawn(crate::memory::give_back(world.clone(), memory_bytes, stopped_too));
     let registration = register(&world, &state_home, &entry)?;
     Ok(Running { entry, engine, own, stop, tasks, _registration: registration, _lock: lock })
 }

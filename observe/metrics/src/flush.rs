@@ -18,6 +18,9 @@ use crate::segment::Segment;
 use crate::store::{MetricStore, source_error};
 use crate::tombstone::{self, Tombstone};
 
+/// What a series takes in an index when two of its label values are its own: 160 bytes each, and 200 for the rest.
+const INDEX_BYTES_PER_SERIES: u64 = 520;
+
 type Result<T> = std::result::Result<T, SourceError>;
 
 /// What a flush is writing: still answered from, no longer appended to.
@@ -180,7 +183,16 @@ impl MetricStore {
     fn planned(&self) -> Result<observe_block::Work> {
         self.check()?;
         let timetable = self.settings.timetable(self.wal.disk_bytes());
-        Ok(plan(&self.manifest.segments, self.world.clock.now_ms(), &timetable))
+        let mut work = plan(&self.manifest.segments, self.world.clock.now_ms(), &timetable);
+        work.merge.retain(|group| self.merge_fits(group));
+        Ok(work)
+    }
+
+    /// Whether a merge's indexes, all held at once, stay within their share of memory.
+    fn merge_fits(&self, group: &[u64]) -> bool {
+        let series =
+            group.iter().filter_map(|id| self.segments.get(id)).map(|s| s.reader.summary().series).sum::<u64>();
+        series.saturating_mul(INDEX_BYTES_PER_SERIES) <= self.settings.index_bytes_max()
     }
 
     fn out(&self) -> Out {

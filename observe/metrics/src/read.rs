@@ -26,7 +26,7 @@ use crate::tombstone::{self, Tombstone};
 const BATCH_ROWS: usize = 64 << 10;
 const BATCH_SERIES: usize = 4096;
 /// Cost of a series in the list of what is to be read.
-const ENTRY_BYTES: u64 = 96 + size_of::<Row>() as u64;
+const ENTRY_BYTES: u64 = 320 + size_of::<Row>() as u64;
 
 type Result<T> = std::result::Result<T, SourceError>;
 

@@ -1,5 +1,7 @@
 //! The real disk and entropy, one small file an operating system.
 
+pub mod heap;
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
