@@ -324,3 +324,44 @@ async fn services_have_a_verdict() {
     let (_, found) = server.get("/apm/v1/services/cart/operations?start=1699999900&end=1700000000").await;
     assert_eq!(found["operations"][0]["name"], "GET /cart");
 }
+
+/// One gRPC call: a frame in, the frame's message and the status out.
+async fn call(server: &Server, method: &str, message: &[u8]) -> (Option<Vec<u8>>, String) {
+    let mut body = vec![0];
+    body.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    body.extend_from_slice(message);
+    let request = Request::builder().method("POST").uri(method).header("content-type", "application/grpc");
+    let request = request.header("host", "127.0.0.1:4317").header("te", "trailers").body(Body::from(body)).unwrap();
+    let response = server.router.clone().oneshot(request).await.unwrap();
+    // A refusal has its status among the headers, an answer among the trailers.
+    let early = response.headers().get("grpc-status").cloned();
+    let collected = http_body_util::BodyExt::collect(response.into_body()).await.unwrap();
+    let late = collected.trailers().and_then(|trailers| trailers.get("grpc-status").cloned());
+    let bytes = collected.to_bytes();
+    let status = early.or(late).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    (bytes.get(5..).map(<[u8]>::to_vec), status)
+}
+
+#[tokio::test]
+async fn a_trace_goes_in_by_grpc() {
+    use observe_wire::proto::Writer;
+    let server = Server::new();
+    // ExportTraceServiceRequest.resource_spans 1 / ResourceSpans.scope_spans 2 / ScopeSpans.spans 2; Span's trace_id 1,
+    // span_id 2, name 5.
+    let mut request = Writer::default();
+    request.message(1, |resource_spans| {
+        resource_spans.message(2, |scope_spans| {
+            scope_spans.message(2, |span| {
+                span.bytes(1, &[7; 16]).bytes(2, &[9; 8]).text(5, "by grpc");
+            });
+        });
+    });
+    let method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    assert_eq!(call(&server, method, &request.0).await, (Some(Vec::new()), "0".into()));
+    let (_, found) = server.get("/api/traces/07070707070707070707070707070707").await;
+    assert_eq!(found["data"][0]["spans"][0]["operationName"], "by grpc");
+    // 3 is INVALID_ARGUMENT, 8 RESOURCE_EXHAUSTED.
+    assert_eq!(call(&server, method, b"\x0a\x7f").await.1, "3");
+    *server.memory.shed.lock() = true;
+    assert_eq!(call(&server, method, &request.0).await.1, "8");
+}
