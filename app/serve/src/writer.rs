@@ -290,8 +290,8 @@ mod tests {
         let store = Arc::new(Mutex::new(Log::open(&world).0));
         let writer = Writer::start("log", store, world.world().clock).unwrap();
         writer.write(|log: &mut Log| log.append(1)).await.unwrap();
-        // The next operation is the write, the one after it the sync.
-        world.disk.fail_at(world.disk.operations() + 1);
+        // The next operation is the write, the one after it is the sync.
+        world.disk.fail_at(world.disk.operations() + 2);
         let failed = writer.write(|log: &mut Log| log.append(2)).await;
         assert!(matches!(failed, Err(SourceError::Unavailable { .. })), "{failed:?}");
         let after = writer.write(|log: &mut Log| log.append(3)).await;
