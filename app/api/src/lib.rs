@@ -29,6 +29,7 @@ use axum::http::{HeaderName, HeaderValue};
 use base_signal::TenantId;
 use base_world::Clock;
 use futures_util::future::BoxFuture;
+use observe_ingest::{TENANT_HEADER, tenant_of};
 use observe_source::{Appended, LogSource, LogWrite, MetricSource, MetricWrite, SourceError, SpanSource, SpanWrite};
 
 pub use auth::{Role, TokenError, Tokens};
@@ -109,16 +110,8 @@ impl Api {
 
     /// Whose data a request is about; an error is a sentence for the sender.
     fn tenant(&self, headers: &axum::http::HeaderMap) -> Result<TenantId, String> {
-        let given = headers.get("x-scope-orgid").filter(|_| self.tenancy);
-        match given {
-            None if self.tenancy => Err("no org id: the header X-Scope-OrgID is missing".into()),
-            None => Ok(TenantId::default()),
-            Some(value) => {
-                value.to_str().ok().and_then(TenantId::new).ok_or_else(|| {
-                    "the header X-Scope-OrgID must have 1 to 150 letters, digits or any of !-_.*'()".into()
-                })
-            }
-        }
+        let given = headers.get(TENANT_HEADER).map(|value| value.to_str().unwrap_or_default());
+        tenant_of(given, self.tenancy).map_err(|error| error.to_string())
     }
 }
 
