@@ -19,22 +19,22 @@ pub(crate) struct Args {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Global {
     /// The project's file; `apm.yaml` in this folder when it is there
-    #[arg(long, global = true, value_name = "FILE", env = "APM_CONFIG")]
+    #[arg(long, help_heading = "Global options", global = true, value_name = "FILE", env = "APM_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// The environment, such as `prod`; becomes deployment.environment.name
-    #[arg(long, global = true, value_name = "NAME", env = "APM_ENV")]
+    #[arg(long, help_heading = "Global options", global = true, value_name = "NAME", env = "APM_ENV")]
     pub(crate) env: Option<String>,
     /// The engine to talk to; by default the project's own, then http://127.0.0.1:4300
-    #[arg(long, global = true, value_name = "URL", env = "APM_URL")]
+    #[arg(long, help_heading = "Global options", global = true, value_name = "URL", env = "APM_URL")]
     pub(crate) url: Option<String>,
     /// Only warnings and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, help_heading = "Global options", global = true)]
     pub(crate) quiet: bool,
     /// Say more; twice for everything
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    #[arg(long, short, help_heading = "Global options", global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Without colours; NO_COLOR is heeded as well
-    #[arg(long, global = true)]
+    #[arg(long, help_heading = "Global options", global = true)]
     pub(crate) no_color: bool,
 }
 
