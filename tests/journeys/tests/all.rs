@@ -10,4 +10,6 @@ mod memory;
 mod promql;
 mod python_sdk;
 mod remote_write;
+mod retention;
+mod scraping;
 mod syscalls;
