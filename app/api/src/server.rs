@@ -23,7 +23,7 @@ use tower::ServiceExt;
 pub struct ConnectionLimits {
     /// At most so many at once; a further one waits in the system's queue.
     pub connections: usize,
-    /// For the whole head of a request.
+    /// For the whole head of a request, the wait for it on an open connection included.
     pub header_timeout: Duration,
     /// After a stop: how long running requests may take to end.
     pub drain_timeout: Duration,
@@ -33,7 +33,7 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         ConnectionLimits {
             connections: 2000,
-            header_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(23),
             drain_timeout: Duration::from_secs(10),
         }
     }

@@ -52,7 +52,9 @@ impl Default for ServerSettings {
             tenancy: false,
             body_limit: ByteSize(32 << 20),
             connection_limit: 2000,
-            header_timeout: Span::from_secs(10),
+            // Also ends a connection that rests, and exporters send every 1, 5, 10, 30 or 60 s: at one of those the close
+            // would meet the next request.
+            header_timeout: Span::from_secs(23),
             body_timeout: Span::from_secs(60),
             query_timeout: Span::from_secs(120),
             query_concurrency: 4,
