@@ -41,7 +41,8 @@ pub struct Draft {
     pub labels: BTreeMap<String, String>,
     /// When it was made, milliseconds since 1970, as handed in.
     pub made_ms: i64,
-    /// For the run as a whole, time spent waiting for people not counted.
+    /// For the run as a whole, time spent waiting for people not counted; past it the run is undone. A plan that halts on failure is not
+    /// held to it.
     pub time_limit_ms: u64,
     pub on_failure: OnFailure,
     pub steps: Vec<Step>,

@@ -1,0 +1,152 @@
+//! A history that forgets when the process ends: for tests and rehearsals. It keeps the whole contract, tokens and chain of hashes
+//! included, and is what a database is compared with.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use operate_plan::Plan;
+use parking_lot::Mutex;
+
+use crate::{Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, RunId, RunRow, State, Status};
+
+#[derive(Default)]
+struct Kept {
+    runs: Vec<Run>,
+    leases: BTreeMap<String, Held>,
+}
+
+struct Run {
+    id: RunId,
+    plan: Plan,
+    entries: Vec<Entry>,
+    orders: Vec<Command>,
+}
+
+struct Held {
+    holder: String,
+    fence: Fence,
+    until_ms: i64,
+}
+
+/// All in memory, behind one lock.
+#[derive(Default)]
+pub struct MemoryHistory {
+    kept: Mutex<Kept>,
+}
+
+impl Kept {
+    fn run(&mut self, id: &RunId) -> Result<&mut Run, HistoryError> {
+        self.runs.iter_mut().find(|run| run.id == *id).ok_or_else(|| HistoryError::NoRun(id.clone()))
+    }
+}
+
+#[async_trait]
+impl History for MemoryHistory {
+    async fn create(&self, id: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError> {
+        let mut kept = self.kept.lock();
+        if kept.runs.iter().any(|run| run.id == *id) {
+            return Err(HistoryError::Exists(id.clone()));
+        }
+        let (actor, reason) = (command.actor.clone(), command.reason.clone());
+        let created = Event::Created { plan: plan.id().clone(), actor, reason };
+        let entries = vec![Entry::after(None, id, at_ms, created)];
+        kept.runs.push(Run { id: id.clone(), plan: plan.clone(), entries, orders: Vec::new() });
+        Ok(())
+    }
+
+    async fn plan(&self, id: &RunId) -> Result<Plan, HistoryError> {
+        let plan = self.kept.lock().run(id)?.plan.clone();
+        if plan.is_intact() { Ok(plan) } else { Err(HistoryError::Edited(id.clone())) }
+    }
+
+    async fn entries(&self, id: &RunId, after: u64, limit: usize) -> Result<Vec<Entry>, HistoryError> {
+        let mut kept = self.kept.lock();
+        Ok(kept.run(id)?.entries.iter().filter(|entry| entry.seq > after).take(limit).cloned().collect())
+    }
+
+    async fn append(&self, id: &RunId, fence: Fence, at_ms: i64, event: Event) -> Result<Entry, HistoryError> {
+        let mut kept = self.kept.lock();
+        let target = kept.run(id)?.plan.target.clone();
+        if kept.leases.get(&target).is_none_or(|held| held.fence != fence) {
+            return Err(HistoryError::LeaseLost { target });
+        }
+        let entries = &mut kept.run(id)?.entries;
+        let entry = Entry::after(entries.last(), id, at_ms, event);
+        entries.push(entry.clone());
+        Ok(entry)
+    }
+
+    async fn lease(&self, target: &str, holder: &str, now_ms: i64, ttl_ms: u64) -> Result<Lease, HistoryError> {
+        let mut kept = self.kept.lock();
+        let until_ms = now_ms.saturating_add_unsigned(ttl_ms);
+        let mut fence = Fence(1);
+        if let Some(held) = kept.leases.get(target) {
+            if held.until_ms > now_ms {
+                return Ok(Lease::Held { holder: held.holder.clone(), until_ms: held.until_ms });
+            }
+            fence = Fence(held.fence.0 + 1);
+        }
+        kept.leases.insert(target.to_owned(), Held { holder: holder.to_owned(), fence, until_ms });
+        Ok(Lease::Got(fence))
+    }
+
+    async fn renew(&self, target: &str, fence: Fence, now_ms: i64, ttl_ms: u64) -> Result<(), HistoryError> {
+        match self.kept.lock().leases.get_mut(target).filter(|held| held.fence == fence) {
+            Some(held) => {
+                held.until_ms = now_ms.saturating_add_unsigned(ttl_ms);
+                Ok(())
+            }
+            None => Err(HistoryError::LeaseLost { target: target.to_owned() }),
+        }
+    }
+
+    async fn release(&self, target: &str, fence: Fence) -> Result<(), HistoryError> {
+        // The row stays, so that tokens keep rising.
+        if let Some(held) = self.kept.lock().leases.get_mut(target).filter(|held| held.fence == fence) {
+            held.until_ms = i64::MIN;
+        }
+        Ok(())
+    }
+
+    async fn order(&self, id: &RunId, _at_ms: i64, command: &Command) -> Result<u64, HistoryError> {
+        let mut kept = self.kept.lock();
+        let orders = &mut kept.run(id)?.orders;
+        orders.push(command.clone());
+        Ok(orders.len() as u64)
+    }
+
+    async fn orders(&self, id: &RunId, after: u64) -> Result<Vec<(u64, Command)>, HistoryError> {
+        let mut kept = self.kept.lock();
+        let numbered = (1..).zip(kept.run(id)?.orders.iter().cloned());
+        Ok(numbered.filter(|(number, _)| *number > after).collect())
+    }
+
+    async fn runs(&self, filter: &Filter) -> Result<Vec<RunRow>, HistoryError> {
+        let kept = self.kept.lock();
+        let newest = kept.runs.iter().rev();
+        let older = newest.skip_while(|run| filter.before.as_ref().is_some_and(|before| run.id != *before));
+        let rows = older.skip(usize::from(filter.before.is_some())).map(row).filter(|row| {
+            let labels = filter.labels.iter().all(|(name, value)| row.labels.get(name) == Some(value));
+            labels && filter.status.is_none_or(|status| row.status == status)
+        });
+        Ok(rows.take(filter.limit).collect())
+    }
+}
+
+fn row(run: &Run) -> RunRow {
+    let state = State::of(&run.entries);
+    let ended = run.entries.last().and_then(|entry| match &entry.event {
+        Event::Ended { sentence, .. } => Some((entry.at_ms, sentence.clone())),
+        _ => None,
+    });
+    RunRow {
+        run: run.id.clone(),
+        title: run.plan.title.clone(),
+        target: run.plan.target.clone(),
+        labels: run.plan.labels.clone(),
+        status: if run.entries.len() <= 1 { Status::Planned } else { state.status() },
+        created_ms: run.entries.first().map_or(0, |entry| entry.at_ms),
+        ended_ms: ended.as_ref().map(|(at_ms, _)| *at_ms),
+        sentence: ended.map(|(_, sentence)| sentence).unwrap_or_default(),
+    }
+}
