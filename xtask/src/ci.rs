@@ -7,6 +7,9 @@ use crate::{arrows, check, coverage, journeys, sh, test, tidy, tools};
 
 /// A newcomer's first release build on two cores must not take longer.
 const COLD_BUILD_MINUTES_MAX: f64 = 12.0;
+/// How many of two cores a cold build keeps busy (9 min 14 s of processor time in 5 min 8 s); by it the bound is held in processor time, which does not
+/// depend on what else the machine does.
+const CORES_BUSY: f64 = 1.8;
 
 /// Runs the stages and stops at the first that fails.
 pub(crate) fn run(_: &[String]) -> sh::Outcome {
@@ -31,13 +34,16 @@ fn bench_smoke() -> sh::Outcome {
 pub(crate) fn release_build() -> sh::Outcome {
     let folder = target_folder()?.join("release/.fingerprint");
     let cold = !folder.is_dir();
-    let start = Instant::now();
+    let (start, before_s) = (Instant::now(), sh::children_cpu_s()?);
     sh::run(sh::cargo().args(["build", "--release", "-p", "app-cli"]))?;
-    let minutes = start.elapsed().as_secs_f64() / 60.0;
-    println!("release build: {minutes:.1} min, {}", if cold { "cold" } else { "with an earlier build at hand" });
+    let wall_min = start.elapsed().as_secs_f64() / 60.0;
+    let cpu_min = (sh::children_cpu_s()? - before_s) / 60.0;
+    let how = if cold { "cold" } else { "with an earlier build at hand" };
+    println!("release build: {wall_min:.1} min, {cpu_min:.1} min of processor time, {how}");
+    let minutes = cpu_min / CORES_BUSY;
     if cold && minutes > COLD_BUILD_MINUTES_MAX {
         return Err(format!(
-            "the cold release build took {minutes:.1} min, at most {COLD_BUILD_MINUTES_MAX}: see `cargo build --timings`, and which dependency is new"
+            "the cold release build takes {minutes:.1} min of two cores, at most {COLD_BUILD_MINUTES_MAX}: see `cargo build --timings`, and which dependency is new"
         ));
     }
     Ok(())

@@ -159,7 +159,7 @@ async fn record(running: &Running<'_>, context: &Context, step: &Step, act: &Act
 }
 
 /// An image as the journal keeps it.
-pub(crate) fn recorded(running: &Running<'_>, object: &ObjectId, image: &Image) -> Result<Recorded, Failure> {
+fn recorded(running: &Running<'_>, object: &ObjectId, image: &Image) -> Result<Recorded, Failure> {
     let seal = &running.executor.seal;
     let (plain, present) = match image {
         Image::Absent => (String::new(), false),

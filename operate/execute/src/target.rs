@@ -25,7 +25,7 @@ pub enum Met {
 }
 
 /// What an object was at one moment, as far as [`Target::restore`] can make it so again. Values that change by themselves (uptime,
-/// counters) are not in it: equal images are equal objects.
+/// counters) are not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Image {
     Absent,
@@ -59,8 +59,14 @@ pub trait Target: Send + Sync {
     /// Makes the change.
     async fn act(&self, context: &Context, act: &Act) -> Result<Done, Failure>;
 
-    /// Makes an object what it was, from whatever it has become.
+    /// Makes an object what it was, from whatever it has become. Of one step, what was there is restored before what was not there is
+    /// removed: a thing that was moved is moved back, not deleted where it went.
     async fn restore(&self, context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure>;
+
+    /// Whether an object is what it was. A target whose images hold an identity that a restore cannot bring back leaves that out.
+    fn is_same(&self, before: &Image, now: &Image) -> bool {
+        before == now
+    }
 }
 
 /// Decides by telemetry.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use operate_plan::{Class, Failure, Step, StepId, Undo};
 
 use crate::executor::{Running, own};
-use crate::step::{call, image_of, recorded, wait_or_fail};
-use crate::{Context, Event, HistoryError, Recorded};
+use crate::step::{call, image_of, wait_or_fail};
+use crate::{Context, Event, HistoryError, Image, Recorded};
 
 /// Undoes everything that is not undone yet; returns the steps that could not be.
 pub(crate) async fn all(running: &Running<'_>) -> Result<Vec<StepId>, HistoryError> {
@@ -51,17 +51,21 @@ async fn one(running: &Running<'_>, step: &Step, before: &[Recorded]) -> Result<
     }
 }
 
-/// Makes each object what it was and proves it: equal marks of equal images.
+/// Makes each object what it was and proves it by another look.
 async fn restore(running: &Running<'_>, context: &Context, before: &[Recorded]) -> Result<(), Failure> {
     let target = &running.executor.target;
+    let mut images = Vec::with_capacity(before.len());
     for was in before.iter().rev() {
-        let image = image_of(running, was)?;
-        call(running, target.restore(context, &was.object, &image)).await?;
+        images.push((&was.object, image_of(running, was)?));
     }
-    for was in before {
-        let now = call(running, target.image(context, &was.object)).await?;
-        if recorded(running, &was.object, &now)?.mark != was.mark {
-            let message = format!("{} is not what it was before the change", was.object);
+    images.sort_by_key(|(_, image)| *image == Image::Absent);
+    for (object, image) in &images {
+        call(running, target.restore(context, object, image)).await?;
+    }
+    for (object, image) in &images {
+        let now = call(running, target.image(context, object)).await?;
+        if !target.is_same(image, &now) {
+            let message = format!("{object} is not what it was before the change");
             let next = "it is restored again; if that goes on, look at who else changes it";
             return Err(own(Class::Transient, "undo.unequal", message, next));
         }

@@ -1,0 +1,48 @@
+//! Each step as the docker command that does the same, for `--dry-run`: a reader checks it against what he knows. It is shown, never run.
+
+use crate::{Release, container};
+
+/// `docker create` with everything that was asked for; secrets by their names only.
+pub(crate) fn create(release: &Release, name: &str) -> String {
+    let wanted = &release.container;
+    let mut words = vec!["docker create".to_owned(), format!("--name {name}")];
+    let env = container::environment(release);
+    words.extend(env.iter().map(|(name, value)| format!("-e {}", quoted(&format!("{name}={value}")))));
+    words.extend(wanted.secrets.keys().map(|name| format!("-e {name}=(secret)")));
+    for port in &wanted.ports {
+        if let Some(publish) = &port.publish {
+            let address = if publish.address.is_empty() { String::new() } else { format!("{}:", publish.address) };
+            words.push(format!("-p {address}{}:{}", publish.port, port.container));
+        }
+    }
+    for volume in &wanted.volumes {
+        let rest = if volume.read_only { ":ro" } else { "" };
+        words.push(format!("-v {}", quoted(&format!("{}:{}{rest}", volume.source, volume.path))));
+    }
+    words.extend(wanted.networks.iter().take(1).map(|network| format!("--network {network}")));
+    let mut limit = |wanted: bool, word: String| {
+        if wanted {
+            words.push(word);
+        }
+    };
+    limit(wanted.memory_bytes > 0, format!("--memory {}", wanted.memory_bytes));
+    limit(wanted.cpu_millis > 0, format!("--cpus {}.{:03}", wanted.cpu_millis / 1000, wanted.cpu_millis % 1000));
+    limit(wanted.pids > 0, format!("--pids-limit {}", wanted.pids));
+    limit(wanted.read_only_root, "--read-only".to_owned());
+    words.extend(wanted.user.iter().map(|user| format!("--user {}", quoted(user))));
+    words.extend(wanted.entrypoint.iter().flatten().take(1).map(|word| format!("--entrypoint {}", quoted(word))));
+    words.push(format!("--restart {}", if wanted.restart.is_empty() { "unless-stopped" } else { &wanted.restart }));
+    words.push(quoted(&release.image));
+    let rest = wanted.entrypoint.iter().flatten().skip(1).chain(wanted.command.iter().flatten());
+    words.extend(rest.map(|word| quoted(word)));
+    words.join(" ")
+}
+
+/// In single quotes where a shell would take it apart.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

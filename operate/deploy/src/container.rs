@@ -1,0 +1,112 @@
+//! A release as Docker's create call: names, labels and the body of `POST /containers/create` (Engine API 1.41). Values that are secret
+//! are not in it; they travel beside it, sealed.
+
+use serde_json::{Map, Value, json};
+
+use crate::{Release, label};
+
+/// The names of the service's containers: one for one, numbered for many.
+pub fn names(release: &Release) -> Vec<String> {
+    let base = match release.environment.as_str() {
+        "" | "default" => format!("{}-{}", release.project, release.service),
+        environment => format!("{}-{environment}-{}", release.project, release.service),
+    };
+    match release.replicas {
+        0 | 1 => vec![base],
+        replicas => (1..=replicas).map(|number| format!("{base}-{number}")).collect(),
+    }
+}
+
+/// The digest of all that was asked for, secrets by their marks.
+pub(crate) fn config(release: &Release) -> String {
+    operate_plan::digest(&(&release.image, &release.version, &release.container)).short().to_owned()
+}
+
+/// What is handed to the engine; `env` without secrets.
+pub fn body(release: &Release) -> Value {
+    let container = &release.container;
+    let mut body = Map::new();
+    let mut set = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(key.to_owned(), value);
+        }
+    };
+    let env: Vec<_> = environment(release).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    set("Image", Some(json!(release.image)));
+    set("Cmd", container.command.as_ref().map(|words| json!(words)));
+    set("Entrypoint", container.entrypoint.as_ref().map(|words| json!(words)));
+    set("Env", Some(json!(env)));
+    set("Labels", Some(labels(release)));
+    set("User", container.user.as_ref().map(|user| json!(user)));
+    set("StopTimeout", (container.stop_grace_s > 0).then(|| json!(container.stop_grace_s)));
+    set(
+        "Healthcheck",
+        container.health.as_ref().map(|health| {
+            let ns = |ms: u64| ms.saturating_mul(1_000_000);
+            json!({"Test": health.test, "Interval": ns(health.interval_ms), "Timeout": ns(health.timeout_ms), "Retries": health.retries})
+        }),
+    );
+    let exposed: Map<_, _> =
+        container.ports.iter().map(|port| (format!("{}/tcp", port.container), json!({}))).collect();
+    set("ExposedPorts", (!exposed.is_empty()).then(|| json!(exposed)));
+    set("HostConfig", Some(host(release)));
+    Value::Object(body)
+}
+
+/// The service's own, and what its telemetry is told apart by; a person's setting wins.
+pub(crate) fn environment(release: &Release) -> std::collections::BTreeMap<String, String> {
+    let mut env = release.container.env.clone();
+    env.entry("OTEL_SERVICE_NAME".into()).or_insert_with(|| release.service.clone());
+    let attributes = format!("service.version={},deployment.environment.name={}", release.version, release.environment);
+    env.entry("OTEL_RESOURCE_ATTRIBUTES".into()).or_insert(attributes);
+    env
+}
+
+fn labels(release: &Release) -> Value {
+    json!({
+        label::PROJECT: release.project,
+        label::SERVICE: release.service,
+        label::ENVIRONMENT: release.environment,
+        label::VERSION: release.version,
+        label::CONFIG: config(release),
+    })
+}
+
+fn host(release: &Release) -> Value {
+    let container = &release.container;
+    let mut host = Map::new();
+    let restart = if container.restart.is_empty() { "unless-stopped" } else { &container.restart };
+    host.insert("RestartPolicy".into(), json!({"Name": restart}));
+    let binds: Vec<_> = container
+        .volumes
+        .iter()
+        .map(|volume| format!("{}:{}{}", volume.source, volume.path, if volume.read_only { ":ro" } else { "" }))
+        .collect();
+    let mut set = |key: &str, wanted: bool, value: Value| {
+        if wanted {
+            host.insert(key.to_owned(), value);
+        }
+    };
+    set("Binds", !binds.is_empty(), json!(binds));
+    set("Memory", container.memory_bytes > 0, json!(container.memory_bytes));
+    // Docker counts processors in thousand millions.
+    set("NanoCpus", container.cpu_millis > 0, json!(container.cpu_millis.saturating_mul(1_000_000)));
+    set("PidsLimit", container.pids > 0, json!(container.pids));
+    set("ReadonlyRootfs", container.read_only_root, json!(true));
+    if let Some(first) = container.networks.first() {
+        set("NetworkMode", true, json!(first));
+    }
+    let bindings: Map<_, _> = container
+        .ports
+        .iter()
+        .filter_map(|port| {
+            let publish = port.publish.as_ref()?;
+            Some((
+                format!("{}/tcp", port.container),
+                json!([{"HostIp": publish.address, "HostPort": publish.port.to_string()}]),
+            ))
+        })
+        .collect();
+    set("PortBindings", !bindings.is_empty(), json!(bindings));
+    Value::Object(host)
+}

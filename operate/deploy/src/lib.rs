@@ -1,0 +1,53 @@
+//! The planner of releases: what is wanted and what was seen become a plan. Pure: the same release and the same inventory give the same
+//! plan, step by step, with the command that would do each by hand.
+//!
+//! It knows Docker's words for a container, for the plan must say exactly what will be asked for. It reaches no engine, reads no file and
+//! opens no secret: values that are secret come sealed and stay so.
+
+mod by_hand;
+mod container;
+mod recreate;
+mod refusal;
+mod release;
+mod steps;
+
+pub use container::{body, names};
+pub use refusal::Refusal;
+pub use release::{Check, Container, Health, Port, Publish, Release, Secret, Strategy, Volume};
+
+use operate_plan::{Inventory, ObjectId, Plan};
+
+/// Labels that every container of ours carries.
+pub mod label {
+    pub const SERVICE: &str = "apm.service";
+    pub const ENVIRONMENT: &str = "apm.environment";
+    pub const PROJECT: &str = "apm.project";
+    pub const VERSION: &str = "apm.version";
+    /// The digest of what was asked for; equal means nothing is left to do.
+    pub const CONFIG: &str = "apm.config";
+}
+
+/// What must be looked at before a release can be planned.
+pub fn objects(release: &Release) -> Vec<ObjectId> {
+    let mut objects = vec![ObjectId::new("image", &release.image)];
+    for name in names(release) {
+        objects.extend([name.clone(), format!("{name}-next"), format!("{name}-previous")].map(container_id));
+    }
+    objects.extend(release.container.networks.iter().map(|name| ObjectId::new("network", name)));
+    objects
+        .extend(release.container.volumes.iter().filter_map(Volume::named).map(|name| ObjectId::new("volume", name)));
+    objects
+}
+
+/// The plan that makes the release out of what was seen.
+pub fn plan(release: &Release, seen: &Inventory, now_ms: i64) -> Result<Plan, Refusal> {
+    refusal::check(release, seen)?;
+    Ok(recreate::plan(release, seen, now_ms))
+}
+
+fn container_id(name: impl Into<String>) -> ObjectId {
+    ObjectId::new("container", name)
+}
+
+#[cfg(test)]
+mod tests;

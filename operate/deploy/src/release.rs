@@ -1,0 +1,156 @@
+//! What a person wants: one version of one service in one environment. It says nothing about how to get there.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How the new version takes over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Every old container stops, then the new ones start.
+    #[default]
+    Recreate,
+    /// One container after the other, each verified before the next.
+    Rolling,
+    /// The new version runs beside the old one and takes the traffic at once; needs a front that owns the port.
+    BlueGreen,
+    /// The new version takes the traffic by and by; needs a front.
+    Canary,
+}
+
+impl Strategy {
+    pub fn word(self) -> &'static str {
+        match self {
+            Strategy::Recreate => "recreate",
+            Strategy::Rolling => "rolling",
+            Strategy::BlueGreen => "blue-green",
+            Strategy::Canary => "canary",
+        }
+    }
+}
+
+/// A value that is not shown: it was sealed before it came here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    pub sealed: String,
+    /// Compares without telling.
+    pub mark: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publish {
+    /// `127.0.0.1`; empty means every address.
+    #[serde(default)]
+    pub address: String,
+    pub port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    pub container: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Publish>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// A path of the machine when it begins with `/`, else the name of a volume.
+    pub source: String,
+    pub path: String,
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+impl Volume {
+    /// The name, if it is a named one.
+    pub fn named(&self) -> Option<&str> {
+        (!self.source.starts_with('/')).then_some(self.source.as_str())
+    }
+}
+
+/// As in a Dockerfile's HEALTHCHECK.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `["CMD", "/bin/check"]` or `["CMD-SHELL", "curl -f …"]`.
+    pub test: Vec<String>,
+    pub interval_ms: u64,
+    pub timeout_ms: u64,
+    pub retries: u32,
+}
+
+/// A container as its image and a person's settings make it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Container {
+    pub command: Option<Vec<String>>,
+    pub entrypoint: Option<Vec<String>>,
+    pub env: BTreeMap<String, String>,
+    pub secrets: BTreeMap<String, Secret>,
+    pub ports: Vec<Port>,
+    pub volumes: Vec<Volume>,
+    /// Empty: the engine's bridge. `host` has Docker's meaning.
+    pub networks: Vec<String>,
+    /// 0 is no limit.
+    pub memory_bytes: u64,
+    /// 1000 is one processor; 0 is no limit.
+    pub cpu_millis: u64,
+    pub pids: u64,
+    pub user: Option<String>,
+    pub read_only_root: bool,
+    /// `no`, `always`, `unless-stopped`, `on-failure`; empty: `unless-stopped`.
+    pub restart: String,
+    pub health: Option<Health>,
+    /// Between SIGTERM and SIGKILL.
+    pub stop_grace_s: u32,
+}
+
+/// What must answer before the new version counts as up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// A 2xx or 3xx to GET.
+    Http { path: String, port: u16 },
+    /// A connection.
+    Tcp { port: u16 },
+}
+
+/// One version of one service in one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    pub project: String,
+    pub service: String,
+    pub environment: String,
+    pub version: String,
+    /// A reference as `docker pull` takes it.
+    pub image: String,
+    /// The engine, for people and for the lease: `docker:local`.
+    pub target: String,
+    pub strategy: Strategy,
+    /// At least 1.
+    pub replicas: u32,
+    pub container: Container,
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// How long a new container may take until it answers.
+    pub ready_ms: u64,
+    /// Asked before anything is changed; the judge's own form.
+    #[serde(default)]
+    pub gate: Option<Value>,
+    /// Asked when the new version runs; the judge's own form.
+    #[serde(default)]
+    pub judge: Option<Value>,
+    /// The longest that the judge may take.
+    pub judge_ms: u64,
+    /// The question to a person, where this environment wants one.
+    #[serde(default)]
+    pub approval: Option<String>,
+    /// A container of this name that was not made by us may be replaced.
+    #[serde(default)]
+    pub adopt: bool,
+    /// Who asks, and why.
+    pub actor: String,
+    #[serde(default)]
+    pub reason: String,
+}
