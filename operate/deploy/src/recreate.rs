@@ -29,7 +29,9 @@ pub(crate) fn plan(release: &Release, seen: &Inventory, now_ms: i64) -> Plan {
     for name in names.iter().filter(|name| seen.present(&container_id(*name)).is_some()) {
         line.add(VERIFYING, steps::remove(&format!("{name}-previous"), "the new version has proved itself"));
     }
-    let time_limit_ms = line.steps.iter().map(|step| step.time_limit_ms).sum();
+    // Waiting for a person does not count.
+    let timed = line.steps.iter().filter(|step| !matches!(step.work, Work::Approve { .. }));
+    let time_limit_ms = timed.map(|step| step.time_limit_ms).sum();
     let draft = Draft {
         title: format!("deploy {} {} to {}", release.service, release.version, release.environment),
         reason: release.reason.clone(),

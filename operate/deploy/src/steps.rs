@@ -26,7 +26,7 @@ pub(crate) fn pull(release: &Release) -> Step {
         act("pull".into(), format!("pull {}", release.image), "pull", object.clone(), Value::Null, Vec::new());
     step.reason = "the image is not on this machine yet".into();
     step.verify = vec![condition(format!("{} is here", release.image), "present", object, Value::Null)];
-    step.undo = Undo::Nothing { why: "an image that nobody runs does no harm".into() };
+    step.undo = Undo::Needless { why: "an image that nobody runs does no harm".into() };
     step.time_limit_ms = 10 * 60_000;
     step.retry = Retry::Exponential { attempts: 5, first_ms: 1_000, most_ms: 30_000 };
     step.by_hand = format!("docker pull {}", release.image);
@@ -143,6 +143,7 @@ pub(crate) fn remove(name: &str, reason: &str) -> Step {
         act(format!("remove-{name}"), format!("remove {name}"), "remove", object.clone(), Value::Null, Vec::new());
     step.reason = reason.to_owned();
     step.verify = vec![condition(format!("{name} is gone"), "absent", object, Value::Null)];
+    step.optional = true;
     step.by_hand = format!("docker rm {name}");
     guess(step, 1_000)
 }

@@ -1,1 +1,148 @@
+//! Planner sessions: a text file says what is seen and what is wanted, and what the planner answers stands under each question. Run with
+//! `APM_BLESS=1` to write the answers anew, then read the difference.
 
+use base_world::{World, replace_file};
+use operate_plan::{Inventory, ObjectId, Plan, Seen, lint, report};
+use serde_json::Value;
+
+use crate::{Release, objects, plan};
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+/// One session as far as it was read.
+struct Session {
+    seen: Inventory,
+    release: Value,
+    plan: Option<Plan>,
+}
+
+impl Session {
+    /// Answers one line after `> `.
+    fn answer(&mut self, line: &str) -> String {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "see" => {
+                let (object, what) = rest.split_once(' ').expect("see KIND/NAME VALUE");
+                let object: ObjectId = serde_json::from_value(Value::String(object.into())).expect("an object");
+                let seen = match what {
+                    "absent" => Seen::Absent,
+                    "denied" => Seen::Unknown(operate_plan::Failure::new(
+                        operate_plan::Class::Permission,
+                        "docker.denied",
+                        "permission denied",
+                        "join the group docker",
+                    )),
+                    value => {
+                        let value = value.replace("$CONFIG", &crate::container::config(&self.wanted()));
+                        Seen::Present(serde_json::from_str(&value).expect("JSON"))
+                    }
+                };
+                self.seen.add(object, seen, "the session", NOW_MS);
+                String::new()
+            }
+            "want" => {
+                let changes: Value = serde_json::from_str(rest).expect("JSON");
+                merge(&mut self.release, changes);
+                String::new()
+            }
+            "objects" => lines(objects(&self.wanted()).iter().map(ToString::to_string)),
+            "plan" => match plan(&self.wanted(), &self.seen, NOW_MS) {
+                Ok(plan) => {
+                    let text = report(&plan, &lint(&plan, &self.seen, NOW_MS)).replace(plan.id().0.short(), "ID");
+                    self.plan = Some(plan);
+                    text
+                }
+                Err(refusal) => format!("refused: {refusal}\nhint: {}\n", refusal.hint()),
+            },
+            "body" => serde_json::to_string_pretty(&crate::body(&self.wanted())).expect("JSON") + "\n",
+            "labels" => {
+                let plan = self.plan.as_ref().expect("a plan was made");
+                lines(plan.labels.iter().map(|(name, value)| format!("{name}={value}")))
+            }
+            other => panic!("a session has no `{other}`"),
+        }
+    }
+
+    fn wanted(&self) -> Release {
+        serde_json::from_value(self.release.clone()).expect("a release")
+    }
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.map(|line| line + "\n").collect()
+}
+
+/// What is given replaces, what is not stays.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// What every session begins with.
+fn usual() -> Value {
+    serde_json::json!({
+        "project": "shop", "service": "cart", "environment": "dev", "version": "2", "image": "shop/cart:2", "target": "docker:local",
+        "strategy": "recreate", "replicas": 1, "container": {}, "ready_ms": 60_000, "judge_ms": 300_000, "actor": "ann",
+    })
+}
+
+fn replay(text: &str) -> String {
+    let mut session = Session { seen: Inventory::new("docker:local"), release: usual(), plan: None };
+    let mut out = String::new();
+    for line in text.lines().filter(|line| line.starts_with(['>', '#']) || line.is_empty()) {
+        // An answer ends in an empty line; empty lines between questions are kept once.
+        if line.is_empty() {
+            if !out.ends_with("\n\n") && !out.is_empty() {
+                out.push('\n');
+            }
+            continue;
+        }
+        out.push_str(line);
+        out.push('\n');
+        if let Some(question) = line.strip_prefix("> ") {
+            out.push_str(&indented(&session.answer(question)));
+        }
+    }
+    out
+}
+
+/// Answers are indented, so that their empty lines and signs are no questions.
+fn indented(answer: &str) -> String {
+    answer.lines().map(|line| if line.is_empty() { "    .\n".to_owned() } else { format!("    {line}\n") }).collect()
+}
+
+#[test]
+fn every_session_is_answered_as_it_was_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sessions");
+    let disk = World::real().disk;
+    let files = disk.list(&folder).expect("the sessions");
+    assert!(files.len() >= 4, "the sessions are not where they were");
+    for file in files {
+        let path = folder.join(&file.name);
+        let text = String::from_utf8(disk.read(&path, 1 << 20).expect("a session")).expect("UTF-8");
+        let answered = replay(&text);
+        if std::env::var_os("APM_BLESS").is_some() {
+            replace_file(&*disk, &path, answered.as_bytes()).expect("the blessed session");
+            continue;
+        }
+        assert_eq!(answered, text, "{}: APM_BLESS=1 writes it anew", path.display());
+    }
+}
+
+#[test]
+fn the_same_release_and_world_make_the_same_plan() {
+    let mut seen = Inventory::new("docker:local");
+    let release: Release = serde_json::from_value(usual()).expect("a release");
+    for object in objects(&release) {
+        seen.add(object, Seen::Absent, "test", NOW_MS);
+    }
+    let first = plan(&release, &seen, NOW_MS).expect("a plan");
+    assert_eq!(first.id(), plan(&release, &seen, NOW_MS).expect("a plan").id());
+    assert_eq!(lint(&first, &seen, NOW_MS), [], "a plan of ours has no findings");
+}

@@ -199,6 +199,11 @@ pub enum Event {
         step: StepId,
         why: String,
     },
+    /// A step that may fail did, and the run goes on without it.
+    GivenUp {
+        step: StepId,
+        failure: Failure,
+    },
     UndoBegun {
         why: String,
     },
@@ -209,7 +214,7 @@ pub enum Event {
     Undone {
         step: StepId,
     },
-    /// Left as it is: the plan says that it cannot be undone.
+    /// Left as it is: the plan says that it need not or cannot be undone.
     Kept {
         step: StepId,
         why: String,

@@ -29,6 +29,8 @@ pub struct StepState {
     pub told: bool,
     pub done: bool,
     pub skipped: Option<Command>,
+    /// It failed, and the plan does not need it.
+    pub given_up: Option<Failure>,
     pub failure: Option<Failure>,
     pub undone: bool,
     pub undo_failure: Option<Failure>,
@@ -37,7 +39,7 @@ pub struct StepState {
 impl StepState {
     /// Whether steps after it may begin.
     pub fn is_over(&self) -> bool {
-        self.done || self.skipped.is_some()
+        self.done || self.skipped.is_some() || self.given_up.is_some()
     }
 }
 
@@ -106,6 +108,10 @@ impl State {
             Event::StepFailed { step, failure } => {
                 let state = self.at(step);
                 (state.failure, state.ended_ms) = (Some(failure.clone()), Some(entry.at_ms));
+            }
+            Event::GivenUp { step, failure } => {
+                let state = self.at(step);
+                (state.given_up, state.ended_ms) = (Some(failure.clone()), Some(entry.at_ms));
             }
             Event::Halted { step, .. } => self.at(step).halted = true,
             Event::UndoBegun { why } => self.undoing = Some(why.clone()),

@@ -57,6 +57,11 @@ pub(crate) fn drive<'a>(running: &'a Running<'a>, step: Step) -> Drive<'a> {
 }
 
 async fn failed(running: &Running<'_>, step: &Step, failure: Failure) -> Result<(), HistoryError> {
+    if step.optional {
+        let message = format!("{} goes on without `{}`: {failure}", running.plan.title, step.name);
+        running.executor.tell.tell(&running.run, Severity::Warning, &message);
+        return running.note(Event::GivenUp { step: step.id.clone(), failure }).await;
+    }
     if running.plan.on_failure == OnFailure::Halt {
         let message = format!("{} stopped at `{}` and waits for a person: {failure}", running.plan.title, step.name);
         running.executor.tell.tell(&running.run, Severity::High, &message);

@@ -14,7 +14,7 @@ pub(crate) async fn all(running: &Running<'_>) -> Result<Vec<StepId>, HistoryErr
     let to_undo = running.state().to_undo();
     for id in to_undo {
         let Some(step) = running.plan.step(&id) else { continue };
-        if let Undo::Nothing { why } = &step.undo {
+        if let Undo::Needless { why } | Undo::Impossible { why } = &step.undo {
             running.note(Event::Kept { step: id, why: why.clone() }).await?;
             continue;
         }

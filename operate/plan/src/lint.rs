@@ -122,7 +122,7 @@ fn limits(step: &Step, findings: &mut Findings) {
         let message = format!("nobody looks whether `{}` had its effect", step.id);
         findings.add("unverified", High, Some(step), message, "give it something to verify");
     }
-    if let Undo::Nothing { why } = &step.undo {
+    if let Undo::Impossible { why } = &step.undo {
         let message = format!("`{}` cannot be undone: {why}", step.id);
         findings.add("no-undo", Warning, Some(step), message, "let a person approve it first");
     }

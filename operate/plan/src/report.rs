@@ -71,16 +71,21 @@ fn one(out: &mut String, number: usize, step: &Step) {
             let touched: Vec<_> = step.touches().iter().map(ToString::to_string).collect();
             line("undo", &format!("restores {}", touched.join(", ")));
         }
-        Undo::Nothing { why } if matches!(step.work, Work::Act(_)) => line("undo", &format!("none: {why}")),
-        Undo::Nothing { .. } => {}
+        Undo::Needless { why } if matches!(step.work, Work::Act(_)) => line("undo", &format!("not needed: {why}")),
+        Undo::Needless { .. } => {}
+        Undo::Impossible { why } => line("undo", &format!("impossible: {why}")),
+    }
+    if step.optional {
+        line("else", "if it fails, that is told and the run goes on");
     }
 }
 
-/// `350 ms`, `12 s`, `3 min 20 s`.
+/// `350 ms`, `12 s`, `3 min 20 s`, `24 h`.
 fn span(ms: u64) -> String {
     match (ms, ms / 1000) {
         (0..1000, _) => format!("{ms} ms"),
         (_, seconds @ 0..120) => format!("{seconds} s"),
+        (_, seconds) if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
         (_, seconds) if seconds % 60 == 0 => format!("{} min", seconds / 60),
         (_, seconds) => format!("{} min {} s", seconds / 60, seconds % 60),
     }

@@ -78,8 +78,10 @@ pub enum Work {
 pub enum Undo {
     /// Everything it touches becomes what was recorded before the act, and is proved equal.
     Restore,
-    /// There is nothing to take back, or nobody can; the reason is shown.
-    Nothing { why: String },
+    /// There is nothing that would have to be taken back.
+    Needless { why: String },
+    /// Nobody can take it back.
+    Impossible { why: String },
 }
 
 /// When to try again, and how often. Jitter is drawn from the run, step and attempt, so a replay waits the same.
@@ -176,6 +178,9 @@ pub struct Step {
     pub time_limit_ms: u64,
     pub retry: Retry,
     pub blast: Blast,
+    /// Its failure is told, and the run goes on without it: tidying up.
+    #[serde(default)]
+    pub optional: bool,
     #[serde(default)]
     pub estimate: Estimate,
     /// The same by hand, for `--dry-run`: `docker stop shop-cart`.
@@ -188,7 +193,7 @@ impl Step {
     pub fn new(id: impl Into<String>, name: impl Into<String>, work: Work) -> Step {
         let undo = match &work {
             Work::Act(_) => Undo::Restore,
-            _ => Undo::Nothing { why: "it changes nothing".to_owned() },
+            _ => Undo::Needless { why: "it changes nothing".to_owned() },
         };
         let objects_max = match &work {
             Work::Act(act) => u32::try_from(act.touches.len()).unwrap_or(u32::MAX),
@@ -208,6 +213,7 @@ impl Step {
             time_limit_ms: 60_000,
             retry: Retry::USUAL,
             blast: Blast { objects_max, down_max: 0 },
+            optional: false,
             estimate: Estimate::default(),
             by_hand: String::new(),
         }

@@ -79,7 +79,7 @@ fn the_lint_names_each_way_to_be_wrong() {
     check_lint(vec![with(act("a", "a", &[]), |step| step.verify.clear())], same, &["unverified"]);
     check_lint(vec![with(act("a", "a", &[]), |step| step.blast.objects_max = 0)], same, &["blast"]);
     check_lint(vec![with(act("a", "a", &[]), |step| step.reason.clear())], same, &["mute"]);
-    let irreversible = with(act("a", "a", &[]), |step| step.undo = Undo::Nothing { why: "mail is sent".into() });
+    let irreversible = with(act("a", "a", &[]), |step| step.undo = Undo::Impossible { why: "mail is sent".into() });
     check_lint(vec![irreversible], same, &["no-undo"]);
     let hidden = with(act("a", "a", &[]), |step| {
         if let Work::Act(act) = &mut step.work {

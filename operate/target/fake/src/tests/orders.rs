@@ -137,6 +137,18 @@ fn a_plan_that_takes_too_long_goes_back_but_waiting_for_people_does_not_count() 
 }
 
 #[test]
+fn what_the_plan_does_not_need_is_given_up_and_told() {
+    let mut middle = put("middle", "a", json!({"version": 2}), &[]);
+    middle.verify[0].with = json!({"version": "what never comes"});
+    middle.optional = true;
+    let rig = Rig::new(three(middle), OnFailure::Undo);
+    check(&rig, &[], &[Status::Complete]);
+    assert!(
+        rig.told.0.lock().iter().any(|line| line.starts_with("warning: change the things goes on without `put a`"))
+    );
+}
+
+#[test]
 fn a_step_that_waits_is_skipped_with_a_reason() {
     let mut middle = put("middle", "a", json!({"version": 2}), &[]);
     middle.verify[0].with = json!({"version": "what never comes"});
