@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::{arrows, check, coverage, journeys, sh, test, tidy, tools};
+use crate::{arrows, check, connectors, coverage, journeys, sh, test, tidy, tools};
 
 /// A newcomer's first release build on two cores must not take longer.
 const COLD_BUILD_MINUTES_MAX: f64 = 12.0;
@@ -19,7 +19,8 @@ pub(crate) fn run(_: &[String]) -> sh::Outcome {
     sh::timed("arrows", || arrows::run(&[]))?;
     sh::timed("tests of our tooling", test::own)?;
     sh::timed("release build", release_build)?;
-    sh::timed("journeys", || journeys::run(&[]))?;
+    sh::timed("journeys", journeys::all)?;
+    sh::timed("connectors", connectors::run)?;
     sh::timed("bench smoke", bench_smoke)?;
     sh::timed("coverage", || coverage::run(&[]))
 }

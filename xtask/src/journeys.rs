@@ -2,11 +2,20 @@
 
 use std::process::Command;
 
-use crate::{ci, sh};
+use crate::{ci, connectors, sh};
 
-/// Runs the journeys whose path contains one of the words, or all.
+/// Runs the journeys whose path contains one of the words, or all; and the connectors on their real counterparts, with `connectors` or no word.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
-    sh::run(command()?.args(words))
+    let (connectors, words): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| *word == "connectors");
+    if connectors.is_empty() || !words.is_empty() {
+        sh::run(command()?.args(&words))?;
+    }
+    if !connectors.is_empty() || words.is_empty() { connectors::run() } else { Ok(()) }
+}
+
+/// The journeys alone.
+pub(crate) fn all() -> sh::Outcome {
+    sh::run(&mut command()?)
 }
 
 /// The test command, the release binary built unless `APM_BIN` names one. One journey at a time: each measures, or starves on a machine that does

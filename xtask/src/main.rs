@@ -11,6 +11,7 @@ mod bench;
 mod bless;
 mod check;
 mod ci;
+mod connectors;
 mod coverage;
 mod journeys;
 mod licences;
@@ -57,7 +58,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "journeys",
-        about: "the real binary against real counterparts; words choose some",
+        about: "the real binary against real counterparts; words choose some, `connectors` their tests alone",
         run: journeys::run,
     },
     Command { name: "bench", about: "measure the real binary: `spine`, `spine --smoke`", run: bench::run },

@@ -29,6 +29,12 @@ struct Got {
 const TOOLS: &[Tool] = &[
     Tool { name: "strace", get: |_| debian::get("strace", "strace") },
     Tool { name: "chromium", get: |_| debian::get("chromium", "chromium") },
+    // The engine with its containerd and runc; the `docker` first on the PATH may be another, newer one.
+    Tool { name: "docker.io", get: |_| debian::package("docker.io") },
+    Tool { name: "docker-registry", get: |_| debian::package("docker-registry") },
+    Tool { name: "busybox-static", get: |_| debian::package("busybox-static") },
+    Tool { name: "iptables", get: |_| debian::package("iptables") },
+    Tool { name: "iproute2", get: |_| debian::package("iproute2") },
     Tool { name: "browser", get: browser::get },
     Tool { name: "python-flask", get: |cache| python::get(cache, "flask") },
     Tool { name: "python-sdk", get: |cache| python::get(cache, "sdk") },
@@ -45,7 +51,7 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
         let start = Instant::now();
         match (tool.get)(&cache) {
             Ok(got) => println!(
-                "{:<14} {:<22} {:>7.1} s  {}",
+                "{:<15} {:<28} {:>7.1} s  {}",
                 tool.name,
                 got.version,
                 start.elapsed().as_secs_f64(),

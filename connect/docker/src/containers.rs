@@ -56,6 +56,10 @@ impl Engine {
 
     /// Makes it, joined to all its networks, not started; gives its id. If a network cannot be joined, the container is removed again.
     pub async fn create_container(&self, spec: &ContainerSpec) -> Result<String> {
+        // The engine would only notice at the start.
+        if let Some(first) = spec.networks.first().filter(|first| !special(&first.network)) {
+            self.inspect_network(&first.network).await?;
+        }
         let later: Vec<(String, Value)> =
             spec.networks.iter().skip(1).map(|join| (join.network.clone(), endpoint(join))).collect();
         self.create_container_from(&spec.name, spec.create_body(), &later).await
@@ -87,6 +91,8 @@ impl Engine {
     }
 
     async fn join(&self, network: &str, container: &str, endpoint: Value) -> Result<()> {
+        // To a container that does not run the engine promises any network, and fails at the start.
+        self.inspect_network(network).await?;
         let to = format!("/networks/{}/connect", segment(network, false));
         let body = json!({"Container": container, "EndpointConfig": endpoint});
         self.done(Call::post(to, "join", Object::new("network", network)).json(body)).await.map(drop)

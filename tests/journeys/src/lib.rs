@@ -6,6 +6,7 @@
 )]
 
 pub mod artefacts;
+pub mod docker;
 pub mod engine;
 pub mod http;
 pub mod otlp;
@@ -14,5 +15,6 @@ pub mod prometheus;
 pub mod tools;
 pub mod wait;
 
+pub use docker::Dockerd;
 pub use engine::Engine;
 pub use peer::Peer;

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+mod docker_engine;
 mod exact_numbers;
 mod flask;
 mod kill_under_load;
