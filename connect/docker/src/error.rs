@@ -147,6 +147,10 @@ impl DockerError {
 pub(crate) fn classify(object: Object, said: Said, retry_after: Option<Duration>) -> DockerError {
     let words = said.message.to_ascii_lowercase();
     let says = |part: &str| words.contains(part);
+    // What a build's own command is called proves nothing about the engine.
+    if says("returned a non-zero code") {
+        return DockerError::Engine { object, said };
+    }
     if says("no space left on device") {
         return DockerError::NoSpace { said };
     }
@@ -196,7 +200,7 @@ fn address(message: &str) -> Option<String> {
     let port =
         |word: &str| word.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     // The last: the name of an endpoint with a colon may stand before it.
-    words.filter(|word| port(word)).last().map(str::to_owned)
+    words.filter(|word| port(word)).next_back().map(str::to_owned)
 }
 
 /// `No such image: shop/cart:1`
@@ -302,7 +306,7 @@ mod tests {
         check("image", Some(500), "toomanyrequests: retry-after: 250.1µs, allowed: 1", "throttled: Some(250.1µs)");
         check("container", Some(400), "invalid reference format", "invalid");
         check("container", Some(500), "something else", "engine");
-        check("image", None, "The command '/bin/sh -c false' returned a non-zero code: 1", "engine");
+        check("image", None, "The command '/bin/sh -c ./check-unauthorized' returned a non-zero code: 1", "engine");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A command run inside of a running container, its output gathered up to a limit. It hands nothing to the command's input.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,17 +10,30 @@ use serde_json::{Value, json};
 use crate::call::{Call, segment};
 use crate::containers::object;
 use crate::logs::{Channel, Frames};
+use crate::spec::Names;
 use crate::{DockerError, Engine, Object, Result};
 
 /// What to run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ExecSpec {
     pub command: Vec<String>,
+    /// Values may be secret: only names are shown by `Debug`.
     pub env: BTreeMap<String, String>,
     pub user: Option<String>,
     pub working_folder: Option<String>,
     /// Of each channel, what is kept; the rest is read and dropped. 0 keeps nothing.
     pub output_bytes_max: usize,
+}
+
+impl fmt::Debug for ExecSpec {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = to.debug_struct("ExecSpec");
+        shown
+            .field("command", &self.command)
+            .field("env", &Names(&self.env))
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +52,8 @@ impl Engine {
         match tokio::time::timeout(at_most, self.exec_to_end(container, spec, at_most)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(DockerError::Timeout {
-                doing: format!("run `{}` in {}", spec.command.join(" "), object(container)),
+                // The words behind it may be anything, a password too.
+                doing: format!("run `{}` in {}", spec.command.first().map_or("", String::as_str), object(container)),
                 after_ms: u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX),
             }),
         }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Payload, SILENCE_MAX, SLOW, segment};
 use crate::containers::{absent_is_none, label_filter};
 use crate::progress::{Progress, drain, messages};
+use crate::spec::Names;
 use crate::{Engine, Object, Result, Stream, view};
 
 /// Who we are to a registry; never shown.
@@ -101,11 +102,12 @@ impl ImageView {
 }
 
 /// How to build.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct BuildOptions {
     pub tags: Vec<String>,
     /// Within the context; empty means `Dockerfile`.
     pub dockerfile: String,
+    /// Values may be secret, though they should not: only names are shown by `Debug`.
     pub args: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
     /// The stage to stop at.
@@ -120,6 +122,14 @@ pub struct BuildOptions {
     pub network: String,
     /// For bases in private registries.
     pub auths: Vec<RegistryAuth>,
+}
+
+impl fmt::Debug for BuildOptions {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = to.debug_struct("BuildOptions");
+        shown.field("tags", &self.tags).field("dockerfile", &self.dockerfile).field("args", &Names(&self.args));
+        shown.field("target", &self.target).field("platform", &self.platform).finish_non_exhaustive()
+    }
 }
 
 fn object(name: &str) -> Object {

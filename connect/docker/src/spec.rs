@@ -45,11 +45,23 @@ pub struct ContainerSpec {
 
 impl fmt::Debug for ContainerSpec {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let env: Vec<&String> = self.env.keys().collect();
         let mut shown = to.debug_struct("ContainerSpec");
-        shown.field("name", &self.name).field("image", &self.image).field("env", &env).field("labels", &self.labels);
+        shown
+            .field("name", &self.name)
+            .field("image", &self.image)
+            .field("env", &Names(&self.env))
+            .field("labels", &self.labels);
         shown.field("ports", &self.ports).field("mounts", &self.mounts).field("networks", &self.networks);
         shown.field("limits", &self.limits).field("restart", &self.restart).finish_non_exhaustive()
+    }
+}
+
+/// Shows the names of variables, not what may be secret.
+pub(crate) struct Names<'a>(pub(crate) &'a BTreeMap<String, String>);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_set().entries(self.0.keys()).finish()
     }
 }
 
@@ -192,8 +204,8 @@ impl ContainerSpec {
         set("NanoCpus", number(self.limits.cpu_millis.saturating_mul(NS_PER_MS)));
         set("PidsLimit", number(self.limits.pids));
         set("RestartPolicy", restart(self.restart));
-        set("ReadonlyRootfs", self.read_only_root.then(|| json!(true)));
-        set("Init", self.init.then(|| json!(true)));
+        set("ReadonlyRootfs", self.read_only_root.then_some(Value::Bool(true)));
+        set("Init", self.init.then_some(Value::Bool(true)));
         let hosts: Vec<String> = self.extra_hosts.iter().map(|(name, address)| format!("{name}:{address}")).collect();
         set("ExtraHosts", (!hosts.is_empty()).then(|| json!(hosts)));
         Value::Object(host)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect_docker::{
     BuildOptions, DockerError, Engine, EventFilter, ExecSpec, Found, LogOptions, Place, RegistryAuth, Surroundings,
-    find,
+    TlsFiles, find,
 };
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
@@ -272,4 +272,78 @@ async fn what_is_as_wanted_already_is_no_error() {
     assert!(!engine.remove_network_if_there("shop").await.expect("gone already"));
     assert!(!engine.remove_volume_if_there("data").await.expect("gone already"));
     assert_eq!(engine.image_if_there("shop:1").await.expect("no error"), None);
+}
+
+/// Whoever stops reading a stream that nothing comes from must not leave a connection behind.
+#[tokio::test]
+async fn a_stream_that_is_dropped_closes_its_connection() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("d.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("the version's");
+        head(&mut stream).await;
+        play(&mut stream, answer("200 OK", "", r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#)).await;
+        let (mut stream, _) = listener.accept().await.expect("the events'");
+        head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("a head");
+        // Its end: the other side has closed.
+        stream.read(&mut [0; 1]).await
+    });
+    let events = engine(path).events(EventFilter::default()).await.expect("it begins well");
+    drop(events);
+    let read = tokio::time::timeout(Duration::from_secs(20), served).await.expect("the connection is closed");
+    assert_eq!(read.expect("no panic").ok(), Some(0));
+}
+
+/// An engine over TLS that asks for a certificate, with the authority and the keys of `tests/certificates`, which are good for nothing else.
+#[tokio::test]
+async fn tls_both_ways() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let pem = |name: &str| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name);
+        base_world::World::real().disk.read(&path, 1 << 16).expect("a file of this crate")
+    };
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&pem("ca.pem")).expect("a certificate")).expect("good");
+    let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+        .build()
+        .expect("one root");
+    let chain = vec![CertificateDer::from_pem_slice(&pem("engine.pem")).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(&pem("engine-key.pem")).expect("a key");
+    let config =
+        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("known");
+    let config = config.with_client_cert_verifier(clients).with_single_cert(chain, key).expect("they fit");
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(b"\r\n\r\n") {
+                let Ok(byte) = stream.read_u8().await else { break };
+                bytes.push(byte);
+            }
+            let body = r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#;
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    let engine = |host: &str, ca: &str, identity: bool| {
+        let identity = identity.then(|| (pem("client.pem"), pem("client-key.pem")));
+        let tls = Some(TlsFiles { ca: pem(ca), identity });
+        let place = Place::Tcp { host: host.into(), port, tls };
+        Engine::new(Found { place, found_by: "the test".into() }).expect("good files")
+    };
+    for host in ["127.0.0.1", "localhost"] {
+        assert_eq!(engine(host, "ca.pem", true).version().await.expect("it answers").version, "20.10.24");
+    }
+    assert!(engine("127.0.0.1", "ca.pem", false).version().await.is_err(), "no certificate of ours");
+    let error = engine("127.0.0.1", "client.pem", true).version().await.expect_err("another authority");
+    assert!(matches!(error, DockerError::NotReachable { .. }) && error.to_string().contains("certificate"), "{error}");
 }

@@ -15,13 +15,18 @@ fn apm_runs_in_a_container_and_both_sides_reach_each_other() {
     assert!(env.contains("APP_VERSION=1.2.3") && env.contains("GREETING=hello \"you\""), "{env}");
 
     // From the machine to a container: a published port.
-    let published = ["run", "-d", "--name", "inside", "-p", "127.0.0.1::4300", "-e", "APM_TOKEN=journey"];
+    let published =
+        ["run", "-d", "--name", "inside", "-p", "127.0.0.1::4300", "-e", "APM_TOKEN=a-token-of-the-journey"];
     let words = [&published[..], &[&image, "up", "--listen", "0.0.0.0:4300"]].concat();
     docker.docker(&words);
-    let port = docker.docker(&["port", "inside", "4300/tcp"]);
-    wait::until("apm in the container", 60, || match http::try_get(&format!("http://{port}/-/ready"), &[]) {
-        Ok(reply) if reply.status == 200 => Ok(()),
-        other => Err((other, docker.docker(&["logs", "inside"]))),
+    wait::until("apm in the container", 60, || {
+        let log = || docker.command().args(["logs", "inside"]).output();
+        let port =
+            docker.try_docker(&["port", "inside", "4300/tcp"]).unwrap_or_else(|_| panic!("it ended: {:?}", log()));
+        match http::try_get(&format!("http://{port}/-/ready"), &[]) {
+            Ok(reply) if reply.status == 200 => Ok(()),
+            other => Err((other, log())),
+        }
     });
     docker.docker(&["rm", "-f", "inside"]);
 
@@ -32,7 +37,10 @@ fn apm_runs_in_a_container_and_both_sides_reach_each_other() {
     docker.docker(&["network", "create", "own"]);
     for (network, to) in [("bridge", docker.let_in(port)), ("own", docker.let_in(port)), ("host", address.to_owned())] {
         let (host, port) = to.rsplit_once(':').expect("host:port");
-        let ask = format!("printf 'GET /-/ready HTTP/1.0\\r\\n\\r\\n' | nc -w 10 {host} {port}");
+        // The request's end must not be the connection's: a server may take that for a client who has gone.
+        let ask = format!(
+            "mkfifo p; nc -w 10 {host} {port} <p & exec 3>p; printf 'GET /-/ready HTTP/1.0\\r\\n\\r\\n' >&3; wait $!"
+        );
         let answer = docker.docker(&["run", "--rm", "--network", network, docker.busybox_image(), "sh", "-c", &ask]);
         assert!(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"), "{network}: {answer}");
     }
