@@ -2,9 +2,11 @@
 # A Docker engine of one's own, until standard input ends: `dockerd.sh FOLDER [FOLDER-TO-REMOVE]`.
 #
 # It gets its own data, containerd, socket, bridge, subnet and cgroup. Published ports are served by Docker's own proxy, not by firewall rules; the one
-# rule set lets its containers talk to each other where another engine of the machine has closed forwarding. Prints one line when the engine answers: `BRIDGE GATEWAY`. The socket is FOLDER/docker.sock. Whoever started it holds its standard input; when that
-# closes, however its holder ended, everything is taken away again: containers, processes, mounts, bridges, rules, cgroups, the folder (or the
-# one named beside it).
+# rule set lets its containers talk to each other where another engine of the machine has closed forwarding.
+#
+# Prints one line when the engine answers: `BRIDGE GATEWAY`. The socket is FOLDER/docker.sock. Whoever started it holds its standard input; when that
+# closes, however its holder ended, everything is taken away again: containers, processes, mounts, bridges, rules, cgroups, the folder (or the one named
+# beside it).
 set -u
 folder=$1
 remove=${2:-$1}
