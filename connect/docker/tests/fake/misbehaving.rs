@@ -1,106 +1,15 @@
-//! The connector against engines that misbehave: a socket in this process answers what a real engine cannot be made to. What a real one answers is
-//! tested by `real.rs`.
+//! Engines that refuse, hang, die and babble.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use connect_docker::{
-    BuildOptions, DockerError, Engine, EventFilter, ExecSpec, Found, LogOptions, Place, RegistryAuth, Surroundings,
-    TlsFiles, find,
-};
+use connect_docker::{BuildOptions, DockerError, Engine, EventFilter, ExecSpec, LogOptions, Surroundings, find};
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 
-/// What the fake does with a request.
-#[derive(Clone)]
-enum Do {
-    /// Writes these bytes and closes.
-    Write(Vec<u8>),
-    /// Never answers.
-    Hang,
-    /// Writes a head, then this chunk again and again.
-    Endless(Vec<u8>),
-    /// Closes without a byte.
-    Close,
-}
-
-/// An answer with its length.
-fn answer(status: &str, headers: &str, body: &str) -> Do {
-    Do::Write(format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes())
-}
-
-/// An answer that promises more than it holds.
-fn cut(body: &[u8]) -> Do {
-    let mut bytes = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len() + 100).into_bytes();
-    bytes.extend(body);
-    Do::Write(bytes)
-}
-
-struct Fake {
-    engine: Engine,
-    asked: tokio::sync::mpsc::UnboundedReceiver<String>,
-    _folder: TempDir,
-}
-
-/// An engine that tells its version as 20.10 does and answers everything else in the order given, the last one for ever.
-fn fake(answers: Vec<Do>) -> Fake {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("d.sock");
-    let listener = UnixListener::bind(&path).expect("a socket");
-    let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut next = 0;
-        while let Ok((stream, _)) = listener.accept().await {
-            let mut stream = stream;
-            let request = head(&mut stream).await;
-            let line = request.lines().next().unwrap_or_default().to_owned();
-            if line.contains(" /version ") {
-                let version = json!({"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64"});
-                play(&mut stream, answer("200 OK", "", &version.to_string())).await;
-                continue;
-            }
-            let _ = tell.send(request);
-            let what = answers[next.min(answers.len() - 1)].clone();
-            next += 1;
-            tokio::spawn(async move { play(&mut stream, what).await });
-        }
-    });
-    Fake { engine: engine(path), asked, _folder: folder }
-}
-
-fn engine(path: PathBuf) -> Engine {
-    Engine::new(Found { place: Place::Unix(path), found_by: "the test".into() }).expect("no TLS, nothing to fail")
-}
-
-async fn head(stream: &mut UnixStream) -> String {
-    let mut bytes = Vec::new();
-    while !bytes.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => bytes.push(byte),
-            Err(_) => break,
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-async fn play(stream: &mut UnixStream, what: Do) {
-    match what {
-        Do::Write(bytes) => {
-            let _ = stream.write_all(&bytes).await;
-            let _ = stream.shutdown().await;
-        }
-        Do::Hang => std::future::pending().await,
-        Do::Endless(chunk) => {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-            while stream.write_all(&chunk).await.is_ok() {}
-        }
-        Do::Close => {}
-    }
-}
+use crate::engine::{Do, answer, cut, engine, fake, head, play};
 
 /// The error of inspecting a container, as text, has these words and this class.
 async fn check(what: Do, class: &str, words: &[&str]) {
@@ -242,25 +151,6 @@ async fn events_go_on_after_a_break_and_come_once() {
 }
 
 #[tokio::test]
-async fn requests_are_written_as_docker_reads_them() {
-    let mut fake = fake(vec![answer("200 OK", "", "[]"), answer("200 OK", "", "{}")]);
-    fake.engine.containers(&[("team".to_owned(), "shop".to_owned())].into()).await.expect("an empty list");
-    let request = fake.asked.recv().await.expect("asked");
-    assert!(
-        request.starts_with(
-            "GET /v1.41/containers/json?all=true&filters=%7B%22label%22%3A%5B%22team%3Dshop%22%5D%7D HTTP/1.1\r\n"
-        ),
-        "{request}"
-    );
-    let auth = RegistryAuth { username: "u".into(), password: "p".into(), registry: "r".into(), ..Default::default() };
-    let pulled = fake.engine.pull("r/shop:1", Some(&auth), "").await.expect("it begins");
-    pulled.try_collect::<Vec<_>>().await.expect("an empty message is one");
-    let request = fake.asked.recv().await.expect("asked");
-    assert!(request.starts_with("POST /v1.41/images/create?fromImage=r%2Fshop&tag=1 "), "{request}");
-    assert!(request.contains("x-registry-auth: eyJwYXNzd29yZCI6InAi"), "{request}");
-}
-
-#[tokio::test]
 async fn what_is_as_wanted_already_is_no_error() {
     let same = || answer("304 Not Modified", "", "");
     let none = || answer("404 Not Found", "", r#"{"message":"No such thing"}"#);
@@ -294,56 +184,4 @@ async fn a_stream_that_is_dropped_closes_its_connection() {
     drop(events);
     let read = tokio::time::timeout(Duration::from_secs(20), served).await.expect("the connection is closed");
     assert_eq!(read.expect("no panic").ok(), Some(0));
-}
-
-/// An engine over TLS that asks for a certificate, with the authority and the keys of `tests/certificates`, which are good for nothing else.
-#[tokio::test]
-async fn tls_both_ways() {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let pem = |name: &str| {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(name);
-        base_world::World::real().disk.read(&path, 1 << 16).expect("a file of this crate")
-    };
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(&pem("ca.pem")).expect("a certificate")).expect("good");
-    let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
-        .build()
-        .expect("one root");
-    let chain = vec![CertificateDer::from_pem_slice(&pem("engine.pem")).expect("a certificate")];
-    let key = PrivateKeyDer::from_pem_slice(&pem("engine-key.pem")).expect("a key");
-    let config =
-        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("known");
-    let config = config.with_client_cert_verifier(clients).with_single_cert(chain, key).expect("they fit");
-    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
-
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let mut bytes = Vec::new();
-            while !bytes.ends_with(b"\r\n\r\n") {
-                let Ok(byte) = stream.read_u8().await else { break };
-                bytes.push(byte);
-            }
-            let body = r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#;
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-            let _ = stream.write_all(answer.as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
-    });
-    let engine = |host: &str, ca: &str, identity: bool| {
-        let identity = identity.then(|| (pem("client.pem"), pem("client-key.pem")));
-        let tls = Some(TlsFiles { ca: pem(ca), identity });
-        let place = Place::Tcp { host: host.into(), port, tls };
-        Engine::new(Found { place, found_by: "the test".into() }).expect("good files")
-    };
-    for host in ["127.0.0.1", "localhost"] {
-        assert_eq!(engine(host, "ca.pem", true).version().await.expect("it answers").version, "20.10.24");
-    }
-    assert!(engine("127.0.0.1", "ca.pem", false).version().await.is_err(), "no certificate of ours");
-    let error = engine("127.0.0.1", "client.pem", true).version().await.expect_err("another authority");
-    assert!(matches!(error, DockerError::NotReachable { .. }) && error.to_string().contains("certificate"), "{error}");
 }
