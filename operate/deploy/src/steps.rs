@@ -46,6 +46,9 @@ pub(crate) fn ensure(kind: &str, name: &str) -> Step {
     );
     step.reason = format!("the service uses the {kind} {name}, and it is not there");
     step.verify = vec![condition(format!("the {kind} {name} is there"), "present", object, Value::Null)];
+    if kind == "volume" {
+        step.undo = Undo::Needless { why: "an empty volume does no harm, and data in it would be lost".into() };
+    }
     step.by_hand = format!("docker {kind} create {name}");
     guess(step, 500)
 }

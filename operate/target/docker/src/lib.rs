@@ -1,0 +1,87 @@
+//! A Docker engine as a target of plans: containers, images, networks and volumes that can be looked at, changed, and made what they were.
+//!
+//! Objects are `container/NAME`, `image/REFERENCE`, `network/NAME`, `volume/NAME`. Acts: `pull` (an image), `create` (a network, a volume,
+//! a container from `with.body` in Docker's own words, more networks in `with.joins`, sealed variables in `with.secrets`), `stop`, `start`,
+//! `rename` (`with.to`), `remove`. Conditions: `present`, `absent`, `same` (`with.id`), `stopped`, `healthy`, `answers` (`with.port`, and
+//! `with.path` for HTTP).
+//!
+//! It plans nothing and judges nothing. Docker compares no tokens, so the lease alone keeps two executors apart.
+
+mod act;
+mod check;
+mod failure;
+mod image;
+mod restore;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base_http::{Client, HttpConfig, HttpError};
+use base_world::Clock;
+use connect_docker::Engine;
+use operate_execute::{Context, Done, Image, Met, Seal, Target};
+use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
+
+pub use act::secret_name;
+
+/// One engine.
+pub struct DockerTarget {
+    engine: Engine,
+    seal: Arc<Seal>,
+    clock: Arc<dyn Clock>,
+    http: Client,
+}
+
+impl DockerTarget {
+    /// Connects to nothing yet. `seal` opens the variables that a plan carries sealed.
+    pub fn new(engine: Engine, seal: Arc<Seal>, clock: Arc<dyn Clock>) -> Result<DockerTarget, HttpError> {
+        // A redirect is an answer; following it would ask somebody else.
+        let config = HttpConfig { follow_redirects: false, ..HttpConfig::default() };
+        Ok(DockerTarget { engine, seal, clock, http: Client::new(config)? })
+    }
+}
+
+#[async_trait]
+impl Target for DockerTarget {
+    async fn survey(&self, objects: &[ObjectId]) -> Inventory {
+        let found = self.engine.found();
+        let source = format!("the Docker engine at {} ({})", found.place, found.found_by);
+        let mut inventory = Inventory::new(source.clone());
+        for object in objects {
+            let seen = match image::summary(&self.engine, object).await {
+                Ok(Some(value)) => Seen::Present(value),
+                Ok(None) => Seen::Absent,
+                Err(failure) => Seen::Unknown(failure),
+            };
+            inventory.add(object.clone(), seen, &source, self.clock.now_ms());
+        }
+        inventory
+    }
+
+    async fn check(&self, _: &Context, condition: &Condition) -> Result<Met, Failure> {
+        check::check(self, condition).await
+    }
+
+    async fn image(&self, _: &Context, object: &ObjectId) -> Result<Image, Failure> {
+        image::of(&self.engine, object).await
+    }
+
+    async fn act(&self, _: &Context, act: &Act) -> Result<Done, Failure> {
+        act::act(self, act).await
+    }
+
+    async fn restore(&self, _: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
+        restore::restore(&self.engine, object, before).await
+    }
+
+    fn is_same(&self, before: &Image, now: &Image) -> bool {
+        image::is_same(before, now)
+    }
+}
+
+/// How long a container has to end before it is killed, when it does not say.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;
