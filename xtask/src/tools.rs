@@ -38,6 +38,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "browser", get: browser::get },
     Tool { name: "python-flask", get: |cache| python::get(cache, "flask") },
     Tool { name: "python-sdk", get: |cache| python::get(cache, "sdk") },
+    Tool { name: "python-grpc", get: |cache| python::get(cache, "grpc") },
     Tool { name: "prometheus", get: go::prometheus },
 ];
 

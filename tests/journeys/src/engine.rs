@@ -140,6 +140,18 @@ impl Engine {
         result.first()?["value"][1].as_str()?.parse().ok()
     }
 
+    /// The sum of the engine's own samples in `/metrics` that have this name and these labels: what it stores of itself is seconds old.
+    pub fn own_number(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let text = self.get("/metrics", &[]).ok().text();
+        let pairs: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let value = |line: &str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let rest = series.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('{'))?;
+            pairs.iter().all(|pair| rest.contains(pair)).then(|| value.parse::<f64>().ok()).flatten()
+        };
+        text.lines().filter_map(value).sum()
+    }
+
     /// The `data` of a Loki API call.
     pub fn loki(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         self.get(&format!("/loki/api/v1/{path}"), parameters).ok().json()["data"].take()

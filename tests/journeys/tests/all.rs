@@ -9,6 +9,7 @@ mod flask;
 mod kill_under_load;
 mod memory;
 mod promql;
+mod python_grpc;
 mod python_sdk;
 mod remote_write;
 mod retention;
