@@ -12,6 +12,7 @@ pub mod http;
 pub mod otlp;
 pub mod peer;
 pub mod prometheus;
+pub mod strace;
 pub mod tools;
 pub mod wait;
 
