@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base_explain::Report;
 use base_signal::{Labels, Metadata, RangeNs, SpanKind, TenantId};
 use base_world::World;
-use observe_block::SyncHandle;
+use observe_block::{SyncHandle, WalSettings};
 use observe_events::EventStore;
 use observe_metrics::MetricStore;
 use observe_source::{
@@ -31,26 +31,45 @@ const METRIC_SHARE: f64 = 0.30;
 const EVENT_SHARE: f64 = 0.25;
 /// Of each store's log: what a start after kill -9 has to replay. Twice as much took 0.43 s on two cores, and 0.3 s is promised.
 const WAL_BYTES_MAX: u64 = 32 << 20;
+/// As the stores have it when nothing bounds the disk.
+const MERGE_BYTES_MAX: u64 = 1 << 30;
+
+/// What a log may hold and how its files are cut, so that it takes at most about a third of a store's share of the disk: what is acknowledged, what a
+/// flush is still writing, the file begun last and one kept for reuse.
+fn log_within(retention_bytes: Option<u64>) -> (u64, WalSettings) {
+    let usual = WalSettings::default();
+    match retention_bytes.map(|bytes| bytes / 16).filter(|bytes| *bytes < usual.segment_bytes) {
+        Some(segment_bytes) => (2 * segment_bytes, WalSettings { segment_bytes, spares_max: 1, ..usual }),
+        None => (WAL_BYTES_MAX, usual),
+    }
+}
 
 impl Engine {
     /// Opens both stores, replaying what their logs hold; takes as long as that takes.
     pub(crate) fn open(world: &World, data: &Path, settings: &Settings) -> Result<Self, Report> {
         let memory = settings.memory_bytes() as f64;
         let retention_ms = settings.observe.retention.as_millis_i64();
-        let retention_bytes = settings.observe.retention_size.map(|size| size.0);
+        // Metrics take half of the room; what they leave, events do not take, so that neither can starve the other.
+        let retention_bytes = settings.observe.retention_size.map(|size| size.0 / 2);
+        let (wal_bytes_max, wal) = log_within(retention_bytes);
+        // What is dropped for its size goes by whole segments, so one must not be most of what is kept.
+        let merge_bytes_max = retention_bytes.map_or(MERGE_BYTES_MAX, |bytes| MERGE_BYTES_MAX.min(bytes / 8));
         let metric_settings = observe_metrics::Settings {
             memory_bytes: (memory * METRIC_SHARE) as u64,
             retention_ms: Some(retention_ms),
-            // Metrics take half of the room; what they leave, events do not take, so that neither can starve the other.
-            retention_bytes: retention_bytes.map(|bytes| bytes / 2),
-            wal_bytes_max: WAL_BYTES_MAX,
+            retention_bytes,
+            wal_bytes_max,
+            wal: wal.clone(),
+            merge_bytes_max,
             ..observe_metrics::Settings::default()
         };
         let event_settings = observe_events::Settings {
             memory_bytes: (memory * EVENT_SHARE) as u64,
             retention_ms: Some(retention_ms),
-            retention_bytes: retention_bytes.map(|bytes| bytes / 2),
-            wal_bytes_max: WAL_BYTES_MAX,
+            retention_bytes,
+            wal_bytes_max,
+            wal,
+            merge_bytes_max,
             ..observe_events::Settings::default()
         };
         let hint = "if the folder cannot be mended, move it away and start again; the format is in docs/formats";

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use app_api::{BodyLimits, ConnectionLimits, QueryLimits};
 use app_config::{ByteSize, ConfigError, Span, Tree};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 /// All that the engine heeds.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +73,7 @@ pub struct ObserveSettings {
     /// For heads, caches and queries together; a quarter of the machine's by default.
     pub memory: Option<ByteSize>,
     pub retention: Span,
+    #[serde(deserialize_with = "retention_size")]
     pub retention_size: Option<ByteSize>,
     /// A `prometheus.yml` whose `scrape_configs` are scraped; relative to the file that names it.
     pub scrape: Option<PathBuf>,
@@ -92,6 +94,17 @@ impl Default for ObserveSettings {
             host_metrics: true,
             self_interval: Span::from_secs(5),
         }
+    }
+}
+
+/// Below this there would be room for the logs of the two stores and little else.
+const RETENTION_SIZE_MIN: ByteSize = ByteSize(32 << 20);
+
+fn retention_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
+    let size = Option::<ByteSize>::deserialize(deserializer)?;
+    match size.filter(|size| *size < RETENTION_SIZE_MIN) {
+        None => Ok(size),
+        Some(_) => Err(D::Error::custom("too small to keep anything in; at least 32MB is needed")),
     }
 }
 

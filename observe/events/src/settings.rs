@@ -61,11 +61,11 @@ impl Settings {
         self.window_ms.saturating_mul(NS_PER_MS).max(1)
     }
 
-    /// `wal_bytes`: what the log takes of the disk's share. Times in nanoseconds.
+    /// `wal_bytes`: what the log takes of the disk's share. A large write makes the log large for a moment; it must not cost all that is stored. Times in nanoseconds.
     pub(crate) fn timetable(&self, wal_bytes: u64) -> Timetable {
         Timetable {
             retention_age: self.retention_ms.map(|ms| ms.saturating_mul(NS_PER_MS)),
-            retention_bytes: self.retention_bytes.map(|bytes| bytes.saturating_sub(wal_bytes)),
+            retention_bytes: self.retention_bytes.map(|bytes| bytes.saturating_sub(wal_bytes).max(bytes / 2)),
             window: self.window_ns(),
             fan_in: self.fan_in,
             merge_bytes_max: self.merge_bytes_max,

@@ -58,11 +58,11 @@ impl Settings {
         self.memory_bytes / 4
     }
 
-    /// `wal_bytes`: what the log takes of the disk's share.
+    /// `wal_bytes`: what the log takes of the disk's share. A large write makes the log large for a moment; it must not cost all that is stored.
     pub(crate) fn timetable(&self, wal_bytes: u64) -> Timetable {
         Timetable {
             retention_age: self.retention_ms,
-            retention_bytes: self.retention_bytes.map(|bytes| bytes.saturating_sub(wal_bytes)),
+            retention_bytes: self.retention_bytes.map(|bytes| bytes.saturating_sub(wal_bytes).max(bytes / 2)),
             window: self.window_ms,
             fan_in: self.fan_in,
             merge_bytes_max: self.merge_bytes_max,
