@@ -17,6 +17,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The semaphore counts KiB: its permits are 32 bits wide per acquisition.
 const UNIT_BYTES: usize = 1024;
 
+/// In such steps a body takes its share of the budget as it grows.
+const STEP_BYTES: usize = 64 << 10;
+/// Telemetry unpacks to about five to fifteen times its packed size.
+const USUAL_RATIO: usize = 16;
+
 /// Limits on bodies, shared by all listeners.
 #[derive(Clone)]
 pub struct Bodies {
@@ -105,13 +110,31 @@ impl Bodies {
         if encoding.is_empty() || encoding == "identity" || encoding == "snappy" {
             return Ok(Unpacked { bytes: packed, _permits: permits });
         }
-        // A packed body may unpack to the limit: that much is taken for the time it needs.
-        permits.push(self.take(self.limits.body_bytes)?);
-        let unpacked = observe_wire::compression::decode(encoding, &packed, self.limits.body_bytes);
-        let bytes = unpacked.map(|bytes| Bytes::from(bytes.into_owned())).map_err(BodyError::Encoding)?;
-        permits.pop();
-        permits.push(self.take(bytes.len())?);
+        let held: usize = permits.iter().map(|permit| permit.num_permits() * UNIT_BYTES).sum();
+        let (bytes, permit) = self.unpack(encoding, &packed, held)?;
+        permits.push(permit);
         Ok(Unpacked { bytes, _permits: permits })
+    }
+
+    /// Nobody knows how large a packed body becomes: a usual share of the budget is tried first, then larger ones, so that
+    /// a small request does not take the room of a bomb. `held` is what the packed body has of the budget already; what
+    /// would not fit beside it can never be taken, and waiting would not help.
+    fn unpack(&self, encoding: &str, packed: &[u8], held: usize) -> Result<(Bytes, OwnedSemaphorePermit), BodyError> {
+        let most = self.limits.body_bytes.min(self.limits.in_flight_bytes.saturating_sub(held));
+        let mut share = packed.len().saturating_mul(USUAL_RATIO).max(STEP_BYTES).min(most);
+        loop {
+            let mut permit = self.take(share)?;
+            match observe_wire::compression::decode(encoding, packed, share) {
+                Ok(bytes) => {
+                    let spare = permit.num_permits().saturating_sub(bytes.len().div_ceil(UNIT_BYTES));
+                    drop(permit.split(spare));
+                    return Ok((Bytes::from(bytes.into_owned()), permit));
+                }
+                Err(error) if error.is_too_large() && share < most => share = share.saturating_mul(4).min(most),
+                Err(error) if error.is_too_large() => return Err(BodyError::TooLarge { limit_bytes: most }),
+                Err(error) => return Err(BodyError::Encoding(error)),
+            }
+        }
     }
 
     async fn collect(
@@ -137,8 +160,10 @@ impl Bodies {
                 return Err(BodyError::TooLarge { limit_bytes });
             }
             if collected.len() + data.len() > covered {
-                // In steps, so that a body is not one permit a packet.
-                let step = data.len().max(64 << 10);
+                // In steps, so that a body is not one permit a packet; but no more than it said it needs, or those who send
+                // little and slowly would hold the room of many.
+                let rest = announced.unwrap_or(usize::MAX).saturating_sub(covered);
+                let step = STEP_BYTES.min(rest).max(data.len());
                 permits.push(self.take(step)?);
                 covered += step;
             }
@@ -176,6 +201,57 @@ mod tests {
         assert_eq!(bodies.read(&none, Body::from(vec![0; 200 << 10])).await.unwrap().bytes.len(), 200 << 10);
         let large = bodies.read(&none, Body::from(vec![0; 300 << 10])).await;
         assert!(matches!(large, Err(BodyError::TooLarge { .. })));
+    }
+
+    fn packed(bytes: usize) -> (HeaderMap, Body) {
+        use std::io::Write;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&vec![0; bytes]).unwrap();
+        let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, header::HeaderValue::from_static("gzip"))]);
+        (headers, Body::from(encoder.finish().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn packed_bodies_take_what_they_need() {
+        // As with a small memory setting: one body may be as large as all together.
+        let limits = BodyLimits { body_bytes: 512 << 10, in_flight_bytes: 512 << 10, ..BodyLimits::default() };
+        let bodies = Bodies::new(limits);
+        let read = async |bytes: usize| {
+            let (headers, body) = packed(bytes);
+            bodies.read(&headers, body).await
+        };
+        let mut small = Vec::new();
+        for _ in 0..3 {
+            small.push(read(1000).await.unwrap());
+        }
+        drop(small);
+        assert_eq!(read(300 << 10).await.unwrap().bytes.len(), 300 << 10);
+        for _ in 0..3 {
+            assert!(matches!(read(2 << 20).await, Err(BodyError::TooLarge { .. })));
+        }
+        let held = bodies.reserve(400 << 10).unwrap();
+        assert!(matches!(read(300 << 10).await, Err(BodyError::Busy { .. })));
+        drop(held);
+        assert!(read(300 << 10).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn many_slow_bodies_leave_room() {
+        let bodies = bodies();
+        let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, header::HeaderValue::from_static("2000"))]);
+        let half = || {
+            let frames = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![0; 1000]))]);
+            Body::from_stream(futures_util::StreamExt::chain(frames, futures_util::stream::pending()))
+        };
+        let slow: Vec<_> = (0..100).map(|_| Box::pin(bodies.read(&headers, half()))).collect();
+        let good = async {
+            tokio::task::yield_now().await;
+            bodies.read(&HeaderMap::new(), Body::from(vec![0; 200 << 10])).await
+        };
+        tokio::select! {
+            _ = futures_util::future::join_all(slow) => panic!("the slow ones ended"),
+            good = good => assert!(good.is_ok(), "{good:?}"),
+        }
     }
 
     #[tokio::test]
