@@ -1,69 +1,389 @@
-//! `--memory` is a promise about the whole process: a flood of new series is shed with a status that tells the sender to wait, and the resident memory,
-//! looked at ten times a second, stays under the setting and what the program itself needs.
+//! `--memory` is a promise about the whole process: through a million new series, bodies far over the limit, questions about everything and a thousand
+//! clients that stop halfway, the resident memory, looked at ten times a second, stays under the setting and what the program itself needs. What was turned
+//! away is counted as the senders saw it, and what comes afterwards is taken and found.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tests_journeys::{Engine, otlp, wait};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use tests_journeys::http::Reply;
+use tests_journeys::{Engine, http, otlp, wait};
 
-const MEMORY_MB: u64 = 128;
+const MEMORY_MB: u64 = 256;
 /// Code, stacks, buffers of sockets, the allocator's slack.
 const BESIDE_MB: u64 = 60;
-const REQUESTS: u64 = 600;
-const SERIES: u64 = 500;
+const REQUESTS: u64 = 1000;
+/// New series in each request.
+const SERIES: u64 = 1000;
+const SENDERS: u64 = 4;
+const BODY_BYTES: usize = 100 << 20;
+/// Half of them stop in the head of a request, half in its body.
+const SLOW_CLIENTS: usize = 1000;
+const LINES: u64 = 16_000;
+
+const PHASES: [&str; 5] = ["a million series", "bodies of 100 MiB", "questions", "slow clients", "afterwards"];
 
 #[test]
-fn a_flood_of_new_series_stays_within_the_memory_setting() {
+fn through_floods_bombs_and_slow_clients_memory_stays_within_the_setting() {
     let setting = format!("{MEMORY_MB}MB");
     let engine = Engine::start_with("memory", &["--memory", &setting], &[]);
-    let (highest, done) = (AtomicU64::new(0), AtomicBool::new(false));
-    let (taken, shed) = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                highest.fetch_max(engine.memory_bytes(), Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-        let answers = flood(&engine);
-        done.store(true, Ordering::Relaxed);
-        answers
+    let (seen, watch) = (Seen::default(), Watch::default());
+    std::thread::scope(|scope| {
+        scope.spawn(|| watch.look(&engine));
+        let _ended = Ended(&watch);
+        watch.phase(0);
+        flood(&engine, &seen);
+        watch.phase(1);
+        large_bodies(&engine, &seen);
+        watch.phase(2);
+        questions(&engine);
+        watch.phase(3);
+        slow_clients(&engine, &seen);
+        watch.phase(4);
+        afterwards(&engine, &seen);
     });
-    let highest_mb = highest.load(Ordering::Relaxed) / 1_000_000;
-    println!("{taken} requests taken, {shed} shed, highest resident memory {highest_mb} MB");
-    assert!(highest_mb <= MEMORY_MB + BESIDE_MB, "{highest_mb} MB resident with --memory {setting}");
-    assert!(taken > 0, "nothing was taken at all");
-
-    assert_eq!(engine.get("/-/ready", &[]).status, 200);
-    // What was taken early is still answered, or refused with its cost; the server stays.
-    let reply = engine.get("/api/v1/query", &[("query", "count({__name__=\"flood\"})")]);
-    assert!([200, 422, 503].contains(&reply.status), "{} {}", reply.status, reply.text());
+    println!("{}\n{seen:?}", watch.report());
+    for (phase, highest) in PHASES.iter().zip(&watch.highest) {
+        let highest_mb = highest.load(Ordering::Relaxed) >> 20;
+        assert!(highest_mb <= MEMORY_MB + BESIDE_MB, "{highest_mb} MB resident with --memory {setting}: {phase}");
+    }
+    assert_eq!(seen.of_engine(&engine), seen.numbers(), "the engine counts what its senders saw");
 }
 
-/// Requests of series that were never seen before; how many were taken and shed.
-fn flood(engine: &Engine) -> (u64, u64) {
-    let (mut taken, mut shed) = (0, 0);
-    for request in 0..REQUESTS {
-        let reply = engine.send_otlp("metrics", &series(request, wait::now_ns()));
-        match reply.status {
-            200 => taken += 1,
-            429 | 503 => {
-                assert!(reply.header("retry-after").is_some(), "shed without Retry-After: {:?}", reply.headers);
-                shed += 1;
+const SIGNALS: [&str; 3] = ["metrics", "logs", "traces"];
+
+/// What the senders saw, by signal.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Samples, lines and spans of requests that got a 200.
+    taken: [AtomicU64; 3],
+    /// Answers that told to come again: 429 and 503.
+    shed: [AtomicU64; 3],
+    /// Answers that told not to: 400, 408 and 413.
+    refused: [AtomicU64; 3],
+}
+
+impl Seen {
+    fn count(&self, signal: &str, items: u64, status: u16) {
+        let (counters, by) = match status {
+            200 => (&self.taken, items),
+            429 | 503 => (&self.shed, 1),
+            400 | 408 | 413 => (&self.refused, 1),
+            other => panic!("status {other} to {signal}"),
+        };
+        let at = SIGNALS.iter().position(|known| *known == signal).expect("one of the three");
+        counters[at].fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// Sends until it is taken, as a sender should: after the time that it was told to wait.
+    fn insist(&self, signal: &str, items: u64, mut send: impl FnMut() -> Reply) {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        loop {
+            let reply = send();
+            self.count(signal, items, reply.status);
+            if reply.status == 200 {
+                assert!(!reply.text().contains("rejected"), "some of it was not taken: {}", reply.text());
+                return;
             }
-            other => panic!("{other}: {}", reply.text()),
+            let seconds = retry_after(&reply);
+            assert!(Instant::now() < deadline, "shed for 90 s: {} {}", reply.status, reply.text());
+            std::thread::sleep(Duration::from_secs(seconds));
         }
     }
-    (taken, shed)
+
+    fn numbers(&self) -> [[u64; 3]; 3] {
+        [&self.taken, &self.shed, &self.refused].map(|counters| counters.each_ref().map(|n| n.load(Ordering::Relaxed)))
+    }
+
+    /// The same by the engine's own counters.
+    fn of_engine(&self, engine: &Engine) -> [[u64; 3]; 3] {
+        let families = ["apm_ingest_items_total", "apm_ingest_shed_total", "apm_ingest_undecodable_requests_total"];
+        families.map(|family| {
+            SIGNALS.map(|signal| {
+                let http = ("protocol", "otlp_http");
+                let labels: &[_] =
+                    if family.contains("shed") { &[("signal", signal)] } else { &[("signal", signal), http] };
+                engine.own_number(family, labels) as u64
+            })
+        })
+    }
 }
 
-fn series(request: u64, now_ns: u64) -> Value {
-    let point = |at: u64| {
-        let number = request * SERIES + at;
-        json!({"timeUnixNano": now_ns.to_string(), "asDouble": number,
-            "attributes": otlp::attributes(&[("user", &format!("user-{number:012}")), ("path", &format!("/orders/{number}/items"))])})
+fn retry_after(reply: &Reply) -> u64 {
+    let seconds = reply.header("retry-after").and_then(|value| value.parse().ok());
+    seconds.unwrap_or_else(|| panic!("{} without a Retry-After: {:?} {}", reply.status, reply.headers, reply.text()))
+}
+
+/// The highest resident memory of each phase.
+#[derive(Debug, Default)]
+struct Watch {
+    phase: AtomicUsize,
+    highest: [AtomicU64; PHASES.len()],
+    seconds: [AtomicU64; PHASES.len()],
+    ended: AtomicBool,
+}
+
+/// Ends the watch when the journey ends, also by a panic: its thread would keep the scope open.
+struct Ended<'a>(&'a Watch);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Watch {
+    fn look(&self, engine: &Engine) {
+        let mut begin = (Instant::now(), 0);
+        while !self.ended.load(Ordering::Relaxed) {
+            let phase = self.phase.load(Ordering::Relaxed);
+            if phase != begin.1 {
+                begin = (Instant::now(), phase);
+            }
+            self.highest[phase].fetch_max(engine.memory_bytes(), Ordering::Relaxed);
+            self.seconds[phase].store(begin.0.elapsed().as_secs(), Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn phase(&self, phase: usize) {
+        self.phase.store(phase, Ordering::Relaxed);
+    }
+
+    fn report(&self) -> String {
+        let mut text = String::new();
+        for (phase, (highest, seconds)) in PHASES.iter().zip(self.highest.iter().zip(&self.seconds)) {
+            let (highest_mb, seconds) = (highest.load(Ordering::Relaxed) >> 20, seconds.load(Ordering::Relaxed));
+            let _ = writeln!(text, "{phase:<20} {seconds:>4} s {highest_mb:>5} MB");
+        }
+        text
+    }
+}
+
+/// A million series that were never seen before.
+fn flood(engine: &Engine, seen: &Seen) {
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..SENDERS {
+            scope.spawn(|| {
+                loop {
+                    let request = next.fetch_add(1, Ordering::Relaxed);
+                    if request >= REQUESTS {
+                        break;
+                    }
+                    let body = series(request, wait::now_ns()).into_bytes();
+                    seen.insist("metrics", SERIES, || post(engine, "metrics", body.clone()));
+                }
+            });
+        }
+    });
+}
+
+/// One request's series; the value of each is its number.
+fn series(request: u64, now_ns: u64) -> String {
+    let mut body = String::with_capacity(256 << 10);
+    body.push_str(r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"flood","gauge":{"dataPoints":["#);
+    for at in 0..SERIES {
+        let (number, comma) = (request * SERIES + at, if at == 0 { "" } else { "," });
+        let attribute = |key: &str, value: String| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#);
+        let (shard, group) = (attribute("shard", format!("{request}")), attribute("group", format!("{}", number % 10)));
+        let user = attribute("user", format!("user-{number:07}"));
+        let _ = write!(
+            body,
+            r#"{comma}{{"timeUnixNano":"{now_ns}","asDouble":{number},"attributes":[{shard},{group},{user}]}}"#
+        );
+    }
+    body.push_str("]}}]}]}]}");
+    body
+}
+
+fn post(engine: &Engine, signal: &str, body: Vec<u8>) -> Reply {
+    http::post(&format!("{}/v1/{signal}", engine.otlp_http), &[("content-type", "application/json")], body)
+}
+
+/// Four bodies of 100 MiB at once, each in another guise, are refused with the limit's name; one within the limit is taken.
+fn large_bodies(engine: &Engine, seen: &Seen) {
+    let bomb = packed(std::iter::repeat_n(vec![0; 1 << 20], BODY_BYTES >> 20));
+    let honest = packed(honest_body(BODY_BYTES));
+    let length = |bytes: usize| format!("content-length: {bytes}\r\n");
+    let gzip = |bytes: usize| format!("content-encoding: gzip\r\n{}", length(bytes));
+    std::thread::scope(|scope| {
+        scope.spawn(|| refused(engine, seen, &gzip(bomb.len()), || Box::new(std::iter::once(bomb.clone()))));
+        scope.spawn(|| refused(engine, seen, &gzip(honest.len()), || Box::new(std::iter::once(honest.clone()))));
+        scope.spawn(|| refused(engine, seen, &length(BODY_BYTES), || Box::new(honest_body(BODY_BYTES))));
+        scope.spawn(|| {
+            refused(engine, seen, "transfer-encoding: chunked\r\n", || Box::new(honest_body(BODY_BYTES).map(chunk)))
+        });
+    });
+    let now_ns = wait::now_ns();
+    let text = "x".repeat(1000);
+    let lines: Vec<(u64, &str)> = (0..LINES).map(|line| (now_ns - line, text.as_str())).collect();
+    let body = otlp::logs("large", &lines).to_string().into_bytes();
+    assert!(body.len() > 16 << 20, "{} bytes are no large body", body.len());
+    seen.insist("logs", LINES, || post(engine, "logs", body.clone()));
+    wait::until("all lines of the large request", 60, || {
+        let query = "sum(count_over_time({service_name=\"large\"}[10m]))";
+        let reply = engine.get("/loki/api/v1/query", &[("query", query)]);
+        let count = (reply.status == 200).then(|| reply.json()["data"]["result"][0]["value"][1].clone());
+        if count == Some(Value::from(LINES.to_string())) { Ok(()) } else { Err(reply.text()) }
+    });
+}
+
+type Pieces = Box<dyn Iterator<Item = Vec<u8>>>;
+
+/// Sends a request of log lines piece by piece until it is refused for good; told to come again, it does.
+fn refused(engine: &Engine, seen: &Seen, headers: &str, body: impl Fn() -> Pieces) {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        let mut stream =
+            TcpStream::connect(engine.otlp_http.trim_start_matches("http://")).expect("the engine listens");
+        // The answer comes while the body still goes; who reads it only afterwards may find the connection reset.
+        let reader = stream.try_clone().expect("a socket can be doubled");
+        let answer = std::thread::spawn(move || whole_answer(reader));
+        let head = format!(
+            "POST /v1/logs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n{headers}\r\n"
+        );
+        let sent =
+            stream.write_all(head.as_bytes()).and_then(|()| body().try_for_each(|piece| stream.write_all(&piece)));
+        let answer = answer.join().expect("the reader does not panic");
+        let status = status_of(&answer).unwrap_or_else(|| panic!("no answer to {headers:?}; sending: {sent:?}"));
+        seen.count("logs", 0, status);
+        match status {
+            413 => {
+                assert!(answer.contains("send smaller batches"), "the reason does not help: {answer}");
+                return;
+            }
+            429 | 503 => assert!(answer.to_lowercase().contains("retry-after: "), "{answer}"),
+            other => panic!("status {other}: {answer}"),
+        }
+        assert!(Instant::now() < deadline, "shed for 90 s: {answer}");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// All that comes until the other side closes.
+fn whole_answer(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn status_of(answer: &str) -> Option<u16> {
+    answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+}
+
+/// Valid JSON of about so many bytes, in pieces of about a MiB: log lines of a kilobyte.
+fn honest_body(bytes: usize) -> impl Iterator<Item = Vec<u8>> {
+    let head = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":["#.to_vec();
+    let tail = b"]}]}]}".to_vec();
+    let filler = bytes - head.len() - tail.len();
+    let record = |line: usize| {
+        let text = format!("line {line:>10} {}", "abcdefghij".repeat(100));
+        format!(r#"{{"timeUnixNano":"1","body":{{"stringValue":"{text}"}}}},"#)
     };
-    let points: Vec<Value> = (0..SERIES).map(point).collect();
-    json!({"resourceMetrics": [{"resource": {"attributes": otlp::attributes(&[("service.name", "flood")])},
-        "scopeMetrics": [{"metrics": [{"name": "flood", "gauge": {"dataPoints": points}}]}]}]})
+    let size = record(0).len();
+    let pieces = (0..filler / size / 1000)
+        .map(move |piece| (piece * 1000..(piece + 1) * 1000).map(record).collect::<String>().into_bytes());
+    // The last record has no comma behind it; blanks make it as long as was said.
+    let last = record(0).trim_end_matches(',').to_owned().into_bytes();
+    let blanks = filler - (filler / size / 1000) * 1000 * size - last.len();
+    std::iter::once(head).chain(pieces).chain([vec![b' '; blanks], last, tail])
+}
+
+fn chunk(piece: Vec<u8>) -> Vec<u8> {
+    [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat()
+}
+
+fn packed(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    for piece in pieces {
+        encoder.write_all(&piece).expect("a vector takes everything");
+    }
+    encoder.finish().expect("a vector takes everything")
+}
+
+/// Questions about everything, four at once, are answered rightly or refused with their cost; questions about a part are answered.
+fn questions(engine: &Engine) {
+    let total = (REQUESTS * SERIES) as f64;
+    let now = wait::now_s();
+    let (start, end) = (format!("{}", now - 300.0), format!("{now}"));
+    std::thread::scope(|scope| {
+        for query in ["count({__name__=~\".+\"})", "sum by (group) (flood)", "count(flood)", "topk(5, flood)"] {
+            let (start, end) = (&start, &end);
+            scope.spawn(move || {
+                let reply = engine.get("/api/v1/query", &[("query", query)]);
+                judged(query, &reply);
+                if reply.status == 200 && query == "count(flood)" {
+                    assert_eq!(reply.json()["data"]["result"][0]["value"][1], total.to_string());
+                }
+                let range = [("query", query), ("start", start), ("end", end), ("step", "15")];
+                judged(query, &engine.get("/api/v1/query_range", &range));
+            });
+        }
+    });
+    for shard in (0..REQUESTS).step_by(97) {
+        let query = format!("count(last_over_time(flood{{shard=\"{shard}\"}}[1h]))");
+        assert_eq!(engine.number(&query), Some(SERIES as f64), "{query}");
+    }
+}
+
+fn judged(query: &str, reply: &Reply) {
+    println!("{query}: {} {:.300}", reply.status, reply.text());
+    assert!([200, 422, 503].contains(&reply.status), "{query}: {} {}", reply.status, reply.text());
+}
+
+/// A thousand clients that stop halfway, and a good one that does not wait for them.
+fn slow_clients(engine: &Engine, seen: &Seen) {
+    let address = engine.otlp_http.trim_start_matches("http://");
+    let slow: Vec<TcpStream> = (0..SLOW_CLIENTS)
+        .map(|client| {
+            let mut stream = TcpStream::connect(address).expect("the engine listens");
+            let head =
+                "POST /v1/logs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2000\r\n";
+            let sent = stream.write_all(head.as_bytes()).and_then(|()| match client % 2 {
+                0 => Ok(()),
+                _ => stream.write_all(format!("\r\n{}", "[".repeat(1000)).as_bytes()),
+            });
+            sent.expect("half a request can be sent");
+            stream
+        })
+        .collect();
+    good_request_of_each(engine, seen, "meanwhile");
+    for stream in slow {
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
+        let answer = whole_answer(stream);
+        if let Some(status) = status_of(&answer) {
+            seen.count("logs", 0, status);
+        }
+    }
+}
+
+/// Later input is unharmed.
+fn afterwards(engine: &Engine, seen: &Seen) {
+    good_request_of_each(engine, seen, "afterwards");
+    assert_eq!(engine.get("/-/ready", &[]).status, 200);
+}
+
+/// One good record of each signal is taken, and found.
+fn good_request_of_each(engine: &Engine, seen: &Seen, service: &str) {
+    let now_ns = wait::now_ns();
+    let number = now_ns / 1_000_000;
+    for (signal, body) in [
+        ("metrics", otlp::gauge(service, service, &[(now_ns, 7.0)])),
+        ("logs", otlp::logs(service, &[(now_ns, "still here")])),
+        ("traces", otlp::spans(service, &[otlp::span(number, "GET /", now_ns, 1000)])),
+    ] {
+        let body = body.to_string().into_bytes();
+        seen.insist(signal, 1, || post(engine, signal, body.clone()));
+    }
+    assert_eq!(engine.number(service), Some(7.0));
+    let lines = engine.loki("query_range", &[("query", &format!("{{service_name=\"{service}\"}}")), ("since", "1h")]);
+    assert_eq!(lines["result"][0]["values"][0][1], "still here", "{lines}");
+    let trace = engine.jaeger(&format!("traces/{}", otlp::trace_id(number)), &[]);
+    assert_eq!(trace[0]["spans"][0]["operationName"], "GET /", "{trace}");
 }
