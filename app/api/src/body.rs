@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use observe_ingest::self_metrics::{IngestMetrics, Protocol};
 use observe_wire::otlp::Signal;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The semaphore counts KiB: its permits are 32 bits wide per acquisition.
@@ -59,6 +60,17 @@ pub(crate) struct Unpacked {
     _permits: Vec<OwnedSemaphorePermit>,
 }
 
+/// What a body that something else reads has of the budget.
+#[derive(Clone, Default)]
+pub(crate) struct Held(Arc<Mutex<Vec<OwnedSemaphorePermit>>>);
+
+impl Held {
+    /// Gives it back: the bytes are gone, or are counted in another way from now on.
+    pub(crate) fn give_back(&self) {
+        self.0.lock().clear();
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the body has more than {limit_bytes} bytes, the limit of one request; send smaller batches")]
@@ -100,11 +112,45 @@ impl Bodies {
         self.take(bytes)
     }
 
+    /// The same body for something else to read: it takes its share of the budget as its frames come and ends in an error
+    /// made by `refuse` when there is no room or no time. The share is given back with [`Held`].
+    pub(crate) fn held<E>(&self, body: Body, refuse: impl Fn(BodyError) -> E + Send + 'static) -> (Body, Held)
+    where
+        E: Into<axum::BoxError> + Send + 'static,
+    {
+        let held = Held::default();
+        let (bodies, taken) = (self.clone(), held.clone());
+        let deadline = tokio::time::Instant::now() + self.limits.total_timeout;
+        let next = move |(mut body, refuse): (Body, _)| {
+            let (bodies, taken) = (bodies.clone(), taken.clone());
+            async move {
+                let frame = bodies.frame(&mut body, deadline).await.transpose()?;
+                let data = frame.and_then(|data| {
+                    taken.0.lock().push(bodies.take(data.len())?);
+                    Ok(data)
+                });
+                Some((data.map_err(&refuse), (body, refuse)))
+            }
+        };
+        (Body::from_stream(futures_util::stream::unfold((body, refuse), next)), held)
+    }
+
+    /// The next piece of a body; `None` at its end.
+    async fn frame(&self, body: &mut Body, deadline: tokio::time::Instant) -> Result<Option<Bytes>, BodyError> {
+        let soon = (tokio::time::Instant::now() + self.limits.idle_timeout).min(deadline);
+        loop {
+            let frame = tokio::time::timeout_at(soon, body.frame()).await.map_err(|_| BodyError::Slow)?;
+            let Some(frame) = frame else { return Ok(None) };
+            if let Ok(data) = frame.map_err(|error| BodyError::Broken(error.to_string()))?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
     /// Reads and unpacks.
     pub(crate) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Unpacked, BodyError> {
         let deadline = tokio::time::Instant::now() + self.limits.total_timeout;
-        let (packed, mut permits) =
-            tokio::time::timeout_at(deadline, self.collect(headers, body)).await.map_err(|_| BodyError::Slow)??;
+        let (packed, mut permits) = self.collect(headers, body, deadline).await?;
         let encoding = headers.get(header::CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
         // Remote write and Loki push name snappy here but mean the block form, which their decoders know.
         if encoding.is_empty() || encoding == "identity" || encoding == "snappy" {
@@ -141,6 +187,7 @@ impl Bodies {
         &self,
         headers: &HeaderMap,
         mut body: Body,
+        deadline: tokio::time::Instant,
     ) -> Result<(Bytes, Vec<OwnedSemaphorePermit>), BodyError> {
         let limit_bytes = self.limits.body_bytes;
         let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
@@ -150,12 +197,7 @@ impl Bodies {
         let mut collected: Vec<u8> = Vec::new();
         let mut permits = Vec::new();
         let mut covered = 0;
-        loop {
-            let frame =
-                tokio::time::timeout(self.limits.idle_timeout, body.frame()).await.map_err(|_| BodyError::Slow)?;
-            let Some(frame) = frame else { break };
-            let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
-            let Ok(data) = frame.into_data() else { continue };
+        while let Some(data) = self.frame(&mut body, deadline).await? {
             if collected.len() + data.len() > limit_bytes {
                 return Err(BodyError::TooLarge { limit_bytes });
             }
@@ -252,6 +294,26 @@ mod tests {
             _ = futures_util::future::join_all(slow) => panic!("the slow ones ended"),
             good = good => assert!(good.is_ok(), "{good:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_read_by_another_holds_its_share_and_ends_in_time() {
+        let limits =
+            BodyLimits { in_flight_bytes: 512 << 10, idle_timeout: Duration::from_millis(5), ..BodyLimits::default() };
+        let bodies = Bodies::new(limits);
+        let read = async |body: Body| {
+            let (body, held) = bodies.held(body, |error| error);
+            (body.collect().await.map(|body| body.to_bytes().len()).map_err(|error| error.to_string()), held)
+        };
+        let (first, held) = read(Body::from(vec![0; 400 << 10])).await;
+        assert_eq!(first, Ok(400 << 10));
+        let (second, _) = read(Body::from(vec![0; 400 << 10])).await;
+        assert!(second.unwrap_err().contains("524288 bytes"));
+        held.give_back();
+        assert_eq!(read(Body::from(vec![0; 400 << 10])).await.0, Ok(400 << 10));
+        let stuck = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        assert!(read(stuck).await.0.unwrap_err().contains("in time"));
+        assert!(bodies.reserve(512 << 10).is_ok(), "what was dropped gave its share back");
     }
 
     #[tokio::test]

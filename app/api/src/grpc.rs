@@ -16,6 +16,7 @@ use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
 
 use crate::Api;
+use crate::body::{BodyError, Held};
 use crate::otlp::{ExportError, take};
 
 pub(crate) fn routes() -> Router<Api> {
@@ -32,12 +33,24 @@ async fn export(State(api): State<Api>, signal: Signal, request: Request) -> Res
         .accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Zstd)
         .max_decoding_message_size(limit);
-    server.unary(Export { api, signal }, request).await.into_response()
+    let counters = api.counters.clone();
+    let refuse = move |error: BodyError| {
+        error.count(&counters, signal, Protocol::OtlpGrpc);
+        match error {
+            BodyError::Busy { .. } => retry_later(error.to_string(), 1000),
+            BodyError::Slow => Status::deadline_exceeded(error.to_string()),
+            error => Status::cancelled(error.to_string()),
+        }
+    };
+    let (parts, body) = request.into_parts();
+    let (body, held) = api.bodies.held(body, refuse);
+    server.unary(Export { api, signal, held }, Request::from_parts(parts, body)).await.into_response()
 }
 
 struct Export {
     api: Api,
     signal: Signal,
+    held: Held,
 }
 
 impl UnaryService<Bytes> for Export {
@@ -45,11 +58,13 @@ impl UnaryService<Bytes> for Export {
     type Future = BoxFuture<'static, Result<tonic::Response<Bytes>, Status>>;
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let (api, signal) = (self.api.clone(), self.signal);
+        let (api, signal, held) = (self.api.clone(), self.signal, self.held.clone());
         Box::pin(async move {
             let headers = request.metadata().clone().into_headers();
             let tenant = api.tenant(&headers).map_err(Status::unauthenticated)?;
             let bytes = request.into_inner();
+            // The packed form is gone.
+            held.give_back();
             let _share = api.bodies.reserve(bytes.len()).map_err(|error| {
                 api.counters.shed(signal);
                 retry_later(error.to_string(), 1000)
