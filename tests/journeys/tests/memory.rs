@@ -24,7 +24,8 @@ const SENDERS: u64 = 4;
 const BODY_BYTES: usize = 100 << 20;
 /// Half of them stop in the head of a request, half in its body.
 const SLOW_CLIENTS: usize = 1000;
-const LINES: u64 = 16_000;
+/// Of a kilobyte. JSON may be at most a sixteenth of what a request may become in memory: 8 MiB here.
+const LINES: u64 = 6_500;
 
 const PHASES: [&str; 5] = ["a million series", "bodies of 100 MiB", "questions", "slow clients", "afterwards"];
 
@@ -224,7 +225,7 @@ fn large_bodies(engine: &Engine, seen: &Seen) {
     let text = "x".repeat(1000);
     let lines: Vec<(u64, &str)> = (0..LINES).map(|line| (now_ns - line, text.as_str())).collect();
     let body = otlp::logs("large", &lines).to_string().into_bytes();
-    assert!(body.len() > 16 << 20, "{} bytes are no large body", body.len());
+    assert!(body.len() > 7_000_000, "{} bytes are no large body", body.len());
     seen.insist("logs", LINES, || post(engine, "logs", body.clone()));
     wait::until("all lines of the large request", 60, || {
         let query = "sum(count_over_time({service_name=\"large\"}[10m]))";
@@ -326,15 +327,21 @@ fn questions(engine: &Engine) {
             });
         }
     });
-    for shard in (0..REQUESTS).step_by(97) {
-        let query = format!("count(last_over_time(flood{{shard=\"{shard}\"}}[1h]))");
-        assert_eq!(engine.number(&query), Some(SERIES as f64), "{query}");
+    for shard in [0, 333, 666, REQUESTS - 1] {
+        let query = format!("sum(last_over_time(flood{{shard=\"{shard}\"}}[1h]))");
+        let numbers = shard * SERIES..(shard + 1) * SERIES;
+        assert_eq!(engine.number(&query), Some(numbers.sum::<u64>() as f64), "{query}");
     }
 }
 
 fn judged(query: &str, reply: &Reply) {
-    println!("{query}: {} {:.300}", reply.status, reply.text());
-    assert!([200, 422, 503].contains(&reply.status), "{query}: {} {}", reply.status, reply.text());
+    let good = match reply.status {
+        200 => true,
+        // Its cost, and what to do.
+        422 => reply.text().contains(" bytes, more than its share") && reply.text().contains("--memory"),
+        _ => false,
+    };
+    assert!(good, "{query}: {} {}", reply.status, reply.text());
 }
 
 /// A thousand clients that stop halfway, and a good one that does not wait for them.
@@ -354,12 +361,11 @@ fn slow_clients(engine: &Engine, seen: &Seen) {
         })
         .collect();
     good_request_of_each(engine, seen, "meanwhile");
-    for stream in slow {
+    // Who stopped in a body is told so; who stopped in a head is only closed, as another journey sees, and later.
+    for stream in slow.into_iter().skip(1).step_by(2) {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
         let answer = whole_answer(stream);
-        if let Some(status) = status_of(&answer) {
-            seen.count("logs", 0, status);
-        }
+        seen.count("logs", 0, status_of(&answer).expect("a client that waits is answered"));
     }
 }
 
