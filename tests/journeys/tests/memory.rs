@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use tests_journeys::http::Reply;
-use tests_journeys::{Engine, http, otlp, wait};
+use tests_journeys::{Engine, http, otlp, tools, wait};
 
 const MEMORY_MB: u64 = 256;
 /// Code, stacks, buffers of sockets, the allocator's slack.
@@ -221,6 +222,7 @@ fn large_bodies(engine: &Engine, seen: &Seen) {
             refused(engine, seen, "transfer-encoding: chunked\r\n", || Box::new(honest_body(BODY_BYTES).map(chunk)))
         });
     });
+    large_bodies_over_grpc(engine, seen);
     let now_ns = wait::now_ns();
     let text = "x".repeat(1000);
     let lines: Vec<(u64, &str)> = (0..LINES).map(|line| (now_ns - line, text.as_str())).collect();
@@ -233,6 +235,22 @@ fn large_bodies(engine: &Engine, seen: &Seen) {
         let count = (reply.status == 200).then(|| reply.json()["data"]["result"][0]["value"][1].clone());
         if count == Some(Value::from(LINES.to_string())) { Ok(()) } else { Err(reply.text()) }
     });
+}
+
+/// A dozen of 24 MiB at once, of which there is room for one.
+fn large_bodies_over_grpc(engine: &Engine, seen: &Seen) {
+    let output = Command::new(tools::tool("python-grpc"))
+        .args([concat!(env!("CARGO_MANIFEST_DIR"), "/apps/large_grpc.py"), "12", &(24 << 20).to_string()])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &engine.otlp_grpc)
+        .output()
+        .expect("Python starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && error.is_empty(), "the sender complains: {error}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let numbers: Vec<u64> = printed.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [taken, shed] = numbers[..] else { panic!("two numbers: {printed}") };
+    assert_eq!(taken + shed, 12, "{printed}");
+    (0..shed).for_each(|_| seen.count("logs", 0, 429));
 }
 
 type Pieces = Box<dyn Iterator<Item = Vec<u8>>>;
