@@ -7,6 +7,7 @@
 
 pub mod artefacts;
 pub mod docker;
+pub mod bodies;
 pub mod engine;
 pub mod http;
 pub mod otlp;

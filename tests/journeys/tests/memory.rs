@@ -9,9 +9,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::Value;
+use tests_journeys::bodies::{chunk, honest_logs, packed};
 use tests_journeys::http::Reply;
 use tests_journeys::{Engine, http, otlp, tools, wait};
 
@@ -211,15 +210,15 @@ fn post(engine: &Engine, signal: &str, body: Vec<u8>) -> Reply {
 /// Four bodies of 100 MiB at once, each in another guise, are refused with the limit's name; one within the limit is taken.
 fn large_bodies(engine: &Engine, seen: &Seen) {
     let bomb = packed(std::iter::repeat_n(vec![0; 1 << 20], BODY_BYTES >> 20));
-    let honest = packed(honest_body(BODY_BYTES));
+    let honest = packed(honest_logs(BODY_BYTES));
     let length = |bytes: usize| format!("content-length: {bytes}\r\n");
     let gzip = |bytes: usize| format!("content-encoding: gzip\r\n{}", length(bytes));
     std::thread::scope(|scope| {
         scope.spawn(|| refused(engine, seen, &gzip(bomb.len()), || Box::new(std::iter::once(bomb.clone()))));
         scope.spawn(|| refused(engine, seen, &gzip(honest.len()), || Box::new(std::iter::once(honest.clone()))));
-        scope.spawn(|| refused(engine, seen, &length(BODY_BYTES), || Box::new(honest_body(BODY_BYTES))));
+        scope.spawn(|| refused(engine, seen, &length(BODY_BYTES), || Box::new(honest_logs(BODY_BYTES))));
         scope.spawn(|| {
-            refused(engine, seen, "transfer-encoding: chunked\r\n", || Box::new(honest_body(BODY_BYTES).map(chunk)))
+            refused(engine, seen, "transfer-encoding: chunked\r\n", || Box::new(honest_logs(BODY_BYTES).map(chunk)))
         });
     });
     large_bodies_over_grpc(engine, seen);
@@ -294,36 +293,6 @@ fn whole_answer(mut stream: TcpStream) -> String {
 
 fn status_of(answer: &str) -> Option<u16> {
     answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
-}
-
-/// Valid JSON of about so many bytes, in pieces of about a MiB: log lines of a kilobyte.
-fn honest_body(bytes: usize) -> impl Iterator<Item = Vec<u8>> {
-    let head = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":["#.to_vec();
-    let tail = b"]}]}]}".to_vec();
-    let filler = bytes - head.len() - tail.len();
-    let record = |line: usize| {
-        let text = format!("line {line:>10} {}", "abcdefghij".repeat(100));
-        format!(r#"{{"timeUnixNano":"1","body":{{"stringValue":"{text}"}}}},"#)
-    };
-    let size = record(0).len();
-    let pieces = (0..filler / size / 1000)
-        .map(move |piece| (piece * 1000..(piece + 1) * 1000).map(record).collect::<String>().into_bytes());
-    // The last record has no comma behind it; blanks make it as long as was said.
-    let last = record(0).trim_end_matches(',').to_owned().into_bytes();
-    let blanks = filler - (filler / size / 1000) * 1000 * size - last.len();
-    std::iter::once(head).chain(pieces).chain([vec![b' '; blanks], last, tail])
-}
-
-fn chunk(piece: Vec<u8>) -> Vec<u8> {
-    [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat()
-}
-
-fn packed(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    for piece in pieces {
-        encoder.write_all(&piece).expect("a vector takes everything");
-    }
-    encoder.finish().expect("a vector takes everything")
 }
 
 /// Questions about everything, four at once, are answered rightly or refused with their cost; questions about a part are answered.

@@ -90,7 +90,7 @@ fn past_the_size_the_oldest_goes_and_the_newest_stays() {
             assert_eq!(found(&engine, 0, time_ns), (ITEMS, ITEMS, true), "the first is there while it is the newest");
         }
     }
-    assert!(sent_bytes > 2 * SIZE_MB << 20, "only {sent_bytes} bytes were sent");
+    assert!(sent_bytes > (2 * SIZE_MB) << 20, "only {sent_bytes} bytes were sent");
     engine.post("/-/flush", &[], "").ok();
 
     wait::until("the oldest to be gone", 60, || match found(&engine, 0, time_ns(0)) {

@@ -187,14 +187,14 @@ impl Connection {
     fn passed(&mut self, step: &Step) -> Vec<Event> {
         let reads = step.call.starts_with("re");
         let name = || step.file.clone();
-        if !self.http2 && !(reads && step.data.starts_with(b"PRI ")) {
+        self.http2 |= reads && step.data.starts_with(b"PRI ");
+        if !self.http2 {
             return match (reads, &*step.data) {
                 (true, [b'P', b'O', b'S', b'T', b' ', ..]) => vec![Event::Received(name(), 0)],
                 (false, data) if data.starts_with(b"HTTP/1.1 ") => vec![Event::Answered(name(), 0)],
                 _ => Vec::new(),
             };
         }
-        self.http2 = true;
         let bytes = if reads { &mut self.read } else { &mut self.written };
         bytes.extend_from_slice(&step.data);
         if bytes.starts_with(PREFACE) {
