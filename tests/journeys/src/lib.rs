@@ -6,8 +6,8 @@
 )]
 
 pub mod artefacts;
-pub mod docker;
 pub mod bodies;
+pub mod docker;
 pub mod engine;
 pub mod http;
 pub mod otlp;
