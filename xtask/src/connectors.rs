@@ -1,17 +1,22 @@
-//! The connectors on their real counterparts: tests inside of a connector's crate, behind its feature `real-engine`, because a journey links none of our
-//! crates. This starts the counterpart, runs them and counts them; it does not know what they test.
+//! Crates on their real counterparts: tests inside of a crate, behind its feature `real-engine`, because a journey links none of our crates. This starts the counterpart, runs them and counts them; it does not know what they test.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Stdio};
 
 use crate::sh;
 
-/// All of them; there is one connector so far.
+/// Those that need a Docker engine.
+const ON_DOCKER: [&str; 2] = ["connect-docker", "operate-target-docker"];
+
+/// All of them, on one engine.
 pub(crate) fn run() -> sh::Outcome {
     let docker = Docker::start()?;
-    let passed = tests("connect-docker", &[("APM_TEST_DOCKER_HOST", &docker.host)]);
+    let passed: Vec<_> =
+        ON_DOCKER.iter().map(|package| tests(package, &[("APM_TEST_DOCKER_HOST", &docker.host)])).collect();
     docker.stop()?;
-    println!("connect-docker on a real engine: {} tests passed", passed?);
+    for (package, passed) in ON_DOCKER.iter().zip(passed) {
+        println!("{package} on a real engine: {} tests passed", passed?);
+    }
     Ok(())
 }
 

@@ -1,0 +1,263 @@
+//! A service on the engine, releases of it, and lives of an executor that are killed. Each test has a service of its own, so that they run
+//! side by side on one engine.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base_world::World;
+use connect_docker::{Engine, Surroundings, find};
+use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy};
+use operate_execute::{
+    Command as Order, Context, Done, Executor, History, Image, Judge, MemoryHistory, Met, Ruling, RunError, RunId,
+    Seal, Settings, Status, Target, Tell,
+};
+use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Severity};
+use operate_target_docker::{DockerTarget, secret_name};
+use operate_target_fake::{Crash, CrashingHistory};
+use serde_json::Value;
+
+/// A server of one line of shell: `/healthz` answers what the image was built for.
+const DOCKERFILE: &str =
+    "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
+
+pub(crate) fn host() -> String {
+    std::env::var("APM_TEST_DOCKER_HOST")
+        .expect("APM_TEST_DOCKER_HOST is not set: these tests are run by `cargo xtask journeys`")
+}
+
+/// Images `target/service:1` and `:2` that serve, `:ends` that ends at once, `:mute` that runs and never answers.
+fn images() {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let copied = Command::new("cp").arg("/bin/busybox").arg(folder.path()).status().expect("cp");
+        assert!(copied.success(), "Debian's busybox-static is needed");
+        let serves = "mkdir -p /www && echo ok > /www/healthz && exec httpd -f -p 80 -h /www";
+        for (tag, line) in [
+            ("1", serves),
+            ("2", serves),
+            ("ends", "echo cannot reach $DB_PASSWORD; exit 3"),
+            ("mute", "exec sleep 600"),
+        ] {
+            let mut build = Command::new("docker");
+            build
+                .args(["-H", &host(), "build", "-q", "-t", &format!("target/service:{tag}"), "-f", "-"])
+                .arg(folder.path());
+            // The default of Docker's newer clients needs a plugin.
+            build.env("DOCKER_BUILDKIT", "0").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+            let mut running = build.spawn().expect("docker");
+            let text =
+                format!("{DOCKERFILE}ENV VERSION={tag}\nSTOPSIGNAL SIGKILL\nCMD [\"/bin/sh\", \"-c\", \"{line}\"]\n");
+            std::io::Write::write_all(&mut running.stdin.take().expect("piped"), text.as_bytes()).expect("written");
+            assert!(running.wait().expect("built").success());
+        }
+    });
+}
+
+/// A target that can be killed around each of its calls.
+struct CrashingTarget {
+    inner: DockerTarget,
+    crash: Arc<Crash>,
+}
+
+#[async_trait]
+impl Target for CrashingTarget {
+    async fn survey(&self, objects: &[ObjectId]) -> Inventory {
+        self.inner.survey(objects).await
+    }
+
+    async fn check(&self, context: &Context, condition: &Condition) -> Result<Met, Failure> {
+        self.inner.check(context, condition).await
+    }
+
+    async fn image(&self, context: &Context, object: &ObjectId) -> Result<Image, Failure> {
+        self.inner.image(context, object).await
+    }
+
+    async fn act(&self, context: &Context, act: &Act) -> Result<Done, Failure> {
+        let done = self.inner.act(context, act).await;
+        self.crash.moment().await;
+        done
+    }
+
+    async fn restore(&self, context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
+        let restored = self.inner.restore(context, object, before).await;
+        self.crash.moment().await;
+        restored
+    }
+
+    fn is_same(&self, before: &Image, now: &Image) -> bool {
+        self.inner.is_same(before, now)
+    }
+}
+
+struct Quiet;
+
+impl Tell for Quiet {
+    fn tell(&self, _: &RunId, _: Severity, _: &str) {}
+}
+
+/// Rules what the release's request says.
+struct Obedient;
+
+#[async_trait]
+impl Judge for Obedient {
+    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Ruling, Failure> {
+        let sentence = "the test says so".to_owned();
+        Ok(if request["fail"] == Value::Bool(true) { Ruling::Fail { sentence } } else { Ruling::Pass { sentence } })
+    }
+}
+
+pub(crate) struct Rig {
+    pub(crate) service: String,
+    pub(crate) history: Arc<MemoryHistory>,
+    pub(crate) crash: Arc<Crash>,
+    world: World,
+    seal: Arc<Seal>,
+}
+
+impl Rig {
+    pub(crate) fn new(service: &str) -> Rig {
+        images();
+        let world = World::real();
+        let seal = Arc::new(Seal::new(&[3; 32], Arc::clone(&world.random)).expect("a key"));
+        let service = service.to_owned();
+        Rig { service, history: Arc::default(), crash: Arc::default(), world, seal }
+    }
+
+    pub(crate) fn target(&self) -> DockerTarget {
+        let surroundings = Surroundings { docker_host: Some(host()), ..Default::default() };
+        let engine = Engine::new(find(&surroundings, &*self.world.disk).expect("an address")).expect("no TLS");
+        DockerTarget::new(engine, Arc::clone(&self.seal), Arc::clone(&self.world.clock)).expect("a client")
+    }
+
+    pub(crate) fn release(&self, version: &str) -> Release {
+        let sealed = self.seal.seal(&secret_name("DB_PASSWORD"), b"correct-horse").expect("sealed");
+        let secret = Secret { sealed, mark: self.seal.mark(b"correct-horse") };
+        Release {
+            project: "target".into(),
+            service: self.service.clone(),
+            environment: "dev".into(),
+            version: version.into(),
+            image: format!("target/service:{version}"),
+            target: format!("docker:{}", self.service),
+            strategy: Strategy::Recreate,
+            replicas: 1,
+            container: Container {
+                env: [("COLOR".to_owned(), "blue".to_owned())].into(),
+                secrets: [("DB_PASSWORD".to_owned(), secret)].into(),
+                ports: vec![Port { container: 80, publish: Some(Publish { address: "127.0.0.1".into(), port: 0 }) }],
+                restart: "no".into(),
+                stop_grace_s: 1,
+                ..Container::default()
+            },
+            checks: vec![Check::Http { path: "/healthz".into(), port: 80 }],
+            ready_ms: 10_000,
+            gate: None,
+            judge: Some(serde_json::json!({})),
+            judge_ms: 10_000,
+            approval: None,
+            adopt: false,
+            actor: "ann".into(),
+            reason: String::new(),
+        }
+    }
+
+    fn executor(&self, life: usize) -> Executor {
+        let history = CrashingHistory { inner: self.history.clone(), crash: Arc::clone(&self.crash) };
+        let target = CrashingTarget { inner: self.target(), crash: Arc::clone(&self.crash) };
+        Executor {
+            history: Arc::new(history),
+            target: Arc::new(target),
+            judge: Arc::new(Obedient),
+            tell: Arc::new(Quiet),
+            clock: Arc::clone(&self.world.clock),
+            seal: Arc::clone(&self.seal),
+            holder: format!("life {life}"),
+            settings: Settings { lease_ms: 1_000, poll_ms: 50 },
+            watch: tokio::sync::broadcast::channel(16).0,
+        }
+    }
+
+    /// Plans and runs to the end; each life but the last ends as its kill says.
+    pub(crate) fn deploy(&self, release: &Release, kills: &[Kill]) -> (RunId, Status) {
+        let runtime =
+            || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let id = RunId(format!("{}-{}-{}", self.service, release.version, self.world.clock.now_ns()));
+        runtime().block_on(async {
+            let seen = self.target().survey(&operate_deploy::objects(release)).await;
+            let plan = operate_deploy::plan(release, &seen, self.world.clock.now_ms()).expect("a plan");
+            let command = Order { order: operate_execute::Order::Resume, actor: "ann".into(), reason: String::new() };
+            self.history.create(&id, &plan, self.world.clock.now_ms(), &command).await.expect("a run");
+        });
+        for life in 0..=kills.len() {
+            let kill = kills.get(life).copied().unwrap_or(Kill::Never);
+            let runtime = runtime();
+            let ended = runtime.block_on(async {
+                self.crash.arm(if let Kill::Moment(moment) = kill { moment } else { 0 });
+                let after = if let Kill::After(after) = kill { after } else { Duration::from_secs(600) };
+                let executor = self.executor(life);
+                tokio::select! {
+                    biased;
+                    () = self.crash.struck() => None,
+                    () = tokio::time::sleep(after) => None,
+                    ended = patient(&executor, &id) => Some(ended),
+                }
+            });
+            // Whatever it was asking of the engine is cut off here.
+            runtime.shutdown_background();
+            if let Some(ended) = ended {
+                return (id, ended.expect("an end"));
+            }
+        }
+        panic!("it was killed in its last life");
+    }
+
+    /// Containers of this service by their names, as the journal would record them.
+    pub(crate) fn containers(&self) -> BTreeMap<String, Image> {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let target = self.target();
+        let context = Context { run: RunId("look".into()), step: "look".into(), fence: operate_execute::Fence(0) };
+        let base = format!("target-dev-{}", self.service);
+        let names = ["", "-next", "-previous"].map(|rest| format!("{base}{rest}"));
+        runtime.block_on(async {
+            let mut found = BTreeMap::new();
+            for name in names {
+                let image = target.image(&context, &ObjectId::new("container", name.clone())).await.expect("an image");
+                if image != Image::Absent {
+                    found.insert(name, image);
+                }
+            }
+            found
+        })
+    }
+
+    pub(crate) fn journal(&self, run: &RunId) -> String {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let entries = runtime.block_on(self.history.entries(run, 0, usize::MAX)).expect("entries");
+        assert_eq!(operate_execute::Entry::broken(&entries), None);
+        serde_json::to_string(&entries).expect("JSON")
+    }
+}
+
+/// When a life ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kill {
+    Never,
+    /// At this boundary of journal or act.
+    Moment(u64),
+    /// Wherever it is by then.
+    After(Duration),
+}
+
+async fn patient(executor: &Executor, run: &RunId) -> Result<Status, RunError> {
+    loop {
+        match executor.run(run).await {
+            Err(RunError::Busy { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
+            ended => return ended,
+        }
+    }
+}
