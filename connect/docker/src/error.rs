@@ -196,11 +196,11 @@ fn holder(message: &str) -> Option<String> {
 
 /// `Bind for 127.0.0.1:8080 failed: port is already allocated`, `listen tcp4 0.0.0.0:80: bind: address already in use`
 fn address(message: &str) -> Option<String> {
-    let words = message.split([' ', ',']).map(|word| word.trim_end_matches(':'));
+    let mut words = message.split([' ', ',']).map(|word| word.trim_end_matches(':'));
     let port =
         |word: &str| word.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     // The last: the name of an endpoint with a colon may stand before it.
-    words.filter(|word| port(word)).next_back().map(str::to_owned)
+    words.rfind(|word| port(word)).map(str::to_owned)
 }
 
 /// `No such image: shop/cart:1`

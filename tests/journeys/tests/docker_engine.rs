@@ -93,7 +93,7 @@ fn a_killed_holder_leaves_nothing() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let folder = home.path().join("engine");
     std::fs::create_dir(&folder).expect("made");
-    let held = format!("sleep 1000 | sh {} {}", script.display(), folder.display());
+    let held = format!("sleep 1000 | sh {} {} >/dev/null", script.display(), folder.display());
     let mut holder = Command::new(tools::system("setsid")).args(["sh", "-c", &held]).spawn().expect("a shell");
     wait::until("the engine", 60, || if folder.join("docker.sock").exists() { Ok(()) } else { Err("no socket yet") });
     // Only the one who holds the input: its end is all the guard learns of.

@@ -62,7 +62,7 @@ async fn containers() {
     assert_eq!(id.await, "12");
     check(ok(""), async |engine| engine.start_container("web").await, &["POST /v1.41/containers/web/start"]).await;
     // Less than a second would be no grace at all.
-    for (grace, t) in [(second, 1), (second * 3 / 2, 2), (second / 2, 1), (second * 0, 0)] {
+    for (grace, t) in [(second, 1), (second * 3 / 2, 2), (second / 2, 1), (Duration::ZERO, 0)] {
         let line = format!("POST /v1.41/containers/web/stop?t={t}");
         check(ok(""), async |engine| engine.stop_container("web", grace).await, &[&line]).await;
     }

@@ -26,7 +26,11 @@ async fn images_are_built_and_a_failing_build_says_why() {
 
     let error = build(&engine, "real/bad:1", &format!("{DOCKERFILE}RUN exit 5\n")).await.expect_err("it fails");
     assert!(error.to_string().contains("returned a non-zero code: 5"), "{error}");
-    assert!(build(&engine, "real/bad:1", "FORM scratch\n").await.is_err());
+    let error = build(&engine, "real/bad:1", "FORM scratch\n").await.expect_err("no instruction");
+    assert!(error.to_string().contains("FORM"), "{error}");
+    // Refused before the context has been read: the reason arrives all the same.
+    let error = build(&engine, "Not A Name", DOCKERFILE).await.expect_err("no name");
+    assert!(error.to_string().contains("invalid reference format"), "{error}");
 
     // Saved and loaded again, it is the same image.
     let tar: Vec<Bytes> = engine.save(&["real/built:1"]).await.expect("it begins").try_collect().await.expect("whole");
