@@ -22,5 +22,5 @@ pub fn tool(name: &str) -> PathBuf {
 pub fn system(name: &str) -> PathBuf {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("no {name} on the PATH: run `cargo xtask tools --only {name}`"))
+    found.unwrap_or_else(|| panic!("no {name} on the PATH: run `cargo xtask tools`"))
 }
