@@ -100,13 +100,13 @@ pub enum RunError {
     NoCommand,
     #[error("`{program}` was not found on the PATH; is its virtual environment active?")]
     NotFound { program: String },
-    #[error("`{program}` cannot be run: {source}")]
+    #[error("`{program}` cannot be run")]
     NotRunnable { program: String, source: std::io::Error },
-    #[error("the project folder {folder} cannot be read: {source}", folder = folder.display())]
+    #[error("the project folder {folder} cannot be read", folder = folder.display())]
     Folder { folder: PathBuf, source: std::io::Error },
-    #[error("signals cannot be listened to: {source}")]
+    #[error("signals cannot be listened to")]
     Signals { source: std::io::Error },
-    #[error("waiting for `{program}` failed: {source}")]
+    #[error("waiting for `{program}` failed")]
     Wait { program: String, source: std::io::Error },
 }
 
