@@ -75,11 +75,23 @@ pub(crate) async fn run(
     let own_task = tokio::spawn(scrape_own(scraper.clone(), own, interval_ms));
     let host_task = settings.host_metrics.then(|| tokio::spawn(host::run(scraper.clone(), interval_ms)));
     let mut running: HashMap<(String, u64), Running> = HashMap::new();
+    let mut reloaded = false;
     while !*stop.borrow() {
         let plan = plans.borrow_and_update().clone();
         let targets = plan.targets(&scraper.world);
         let wanted: Vec<_> = targets.iter().map(|t| (t.job.config.job_name.clone(), t.target.hash())).collect();
-        running.retain(|key, task| wanted.contains(key) || task.gone.send(true).is_err());
+        running.retain(|key, task| {
+            let is_wanted = wanted.contains(key);
+            if !is_wanted {
+                // An error means that the task has ended already.
+                let _ = task.gone.send(true);
+            } else if reloaded {
+                // The settings of its job may have changed: it begins anew, without an end marker.
+                task.task.abort();
+            }
+            is_wanted && !reloaded
+        });
+        reloaded = false;
         for (key, found) in wanted.into_iter().zip(targets) {
             running.entry(key).or_insert_with(|| {
                 let (gone, heard) = watch::channel(false);
@@ -93,10 +105,7 @@ pub(crate) async fn run(
                 if changed.is_err() {
                     break;
                 }
-                // The settings of a job may have changed while its targets are the same: begin anew, without an end marker.
-                for (_, old) in running.drain() {
-                    old.task.abort();
-                }
+                reloaded = true;
             }
             () = tokio::time::sleep(DISCOVERY_PERIOD) => {}
         }
