@@ -7,12 +7,39 @@ use app_config::{ConfigError, Node, from_yaml};
 use base_explain::Report;
 use base_http::HttpConfig;
 use base_world::World;
+use observe_ingest::relabel::RelabelConfig;
 use observe_ingest::scrape::{GlobalConfig, ScrapeConfig, ScrapeJob, Target, TargetGroup};
 
 use super::fetch::HttpFetch;
 
 /// Keys of a scrape config that are the HTTP client's.
 const HTTP_KEYS: [&str; 4] = ["basic_auth", "authorization", "follow_redirects", "tls_config"];
+/// Prometheus's; those that are not about scraping are let pass.
+const GLOBAL_KEYS: [&str; 15] = [
+    "scrape_interval",
+    "scrape_timeout",
+    "scrape_protocols",
+    "evaluation_interval",
+    "rule_query_offset",
+    "query_log_file",
+    "scrape_failure_log_file",
+    "external_labels",
+    "body_size_limit",
+    "sample_limit",
+    "label_limit",
+    "label_name_length_limit",
+    "label_value_length_limit",
+    "target_limit",
+    "keep_dropped_targets",
+];
+const GROUP_KEYS: [&str; 2] = ["targets", "labels"];
+/// What the items of a scrape config's lists know.
+const ITEM_KEYS: [(&str, &[&str]); 4] = [
+    ("static_configs", &GROUP_KEYS),
+    ("file_sd_configs", &["files", "refresh_interval"]),
+    ("relabel_configs", RelabelConfig::KNOWN_KEYS),
+    ("metric_relabel_configs", RelabelConfig::KNOWN_KEYS),
+];
 const DISCOVERY_BYTES_MAX: u64 = 16 << 20;
 
 /// Jobs that can be run; empty by default.
@@ -40,11 +67,15 @@ impl ScrapePlan {
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let root = from_yaml(&path.display().to_string(), text)?;
         root.check_keys(&["global", "scrape_configs"])?;
+        root.get("global").map_or(Ok(()), |global| global.check_keys(&GLOBAL_KEYS))?;
         let global: GlobalConfig = root.get("global").map(Node::read).transpose()?.unwrap_or_default();
         let known: Vec<&str> = ScrapeConfig::KNOWN_KEYS.iter().copied().chain(HTTP_KEYS).collect();
         let mut jobs: Vec<Job> = Vec::new();
         for node in root.get("scrape_configs").map(Node::items).unwrap_or_default() {
             node.check_keys(&known)?;
+            for (list, keys) in ITEM_KEYS {
+                check_items(node.get(list), keys)?;
+            }
             let placed = |report: Report| ConfigError::new(node.origin.on(report));
             let config: ScrapeConfig = node.read()?;
             let http: HttpConfig = node.only(&HTTP_KEYS).read()?;
@@ -77,11 +108,19 @@ impl ScrapePlan {
     }
 }
 
+fn check_items(list: Option<&Node>, known: &[&str]) -> Result<(), ConfigError> {
+    list.map(Node::items).unwrap_or_default().iter().try_for_each(|item| item.check_keys(known))
+}
+
 fn groups(world: &World, pattern: &Path) -> Vec<TargetGroup> {
     let read = |path: &Path| -> Result<Vec<TargetGroup>, String> {
         let bytes = world.disk.read(path, DISCOVERY_BYTES_MAX).map_err(|error| error.to_string())?;
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
-        from_yaml(&path.display().to_string(), &text).and_then(|node| node.read()).map_err(|error| error.to_string())
+        let groups = from_yaml(&path.display().to_string(), &text).and_then(|node| {
+            check_items(Some(&node), &GROUP_KEYS)?;
+            node.read()
+        });
+        groups.map_err(|error| error.to_string())
     };
     let mut found = Vec::new();
     for path in expand(world, pattern) {
@@ -123,6 +162,15 @@ mod tests {
             "scrape_configs:\n- job_name: a\n  scrape_intervall: 5s\n",
             "unknown key `scrape_intervall` (at prometheus.yml:3:3); did you mean `scrape_interval`?",
         );
+        check(
+            "scrape_configs:\n- job_name: a\n  static_configs:\n  - target: ['x:1']\n",
+            "unknown key `target` (at prometheus.yml:4:5); did you mean `targets`?",
+        );
+        check(
+            "global: { scrape_interva: 5s }\n",
+            "unknown key `scrape_interva` (at prometheus.yml:1:11); did you mean `scrape_interval`?",
+        );
+        check("global: { evaluation_interval: 5s, external_labels: { site: ulm } }\n", "good");
         check(
             "rule_files: []\n",
             "unknown key `rule_files` (at prometheus.yml:1:1); one of global, scrape_configs is known here",
