@@ -15,12 +15,14 @@ pub(crate) async fn bind(
     if address == "off" {
         return Ok(None);
     }
+    // Without the main port there would be no way to ask anything.
+    let or_off = if flag == "--listen" { String::new() } else { format!(", or `{flag} off`") };
     let resolved: Vec<SocketAddr> = match tokio::net::lookup_host(with_host(address)).await {
         Ok(found) => found.collect(),
         Err(error) => {
             return Err(Report::new(format!("`{address}` is no address to listen on"))
                 .because(error.to_string())
-                .hint(format!("write `{flag} 127.0.0.1:PORT`, or `{flag} off`")));
+                .hint(format!("write `{flag} 127.0.0.1:PORT`{or_off}")));
         }
     };
     let Some(at) = resolved.first().copied() else {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use app_api::{BodyLimits, ConnectionLimits, QueryLimits};
 use app_config::{ByteSize, ConfigError, Span, Tree};
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use base_explain::Report;
+use serde::Deserialize;
 
 /// All that the engine heeds.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Settings {
 
 /// Listeners and what they allow.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
 pub struct ServerSettings {
     /// Page and all APIs.
     pub listen: String,
@@ -66,14 +66,13 @@ impl Default for ServerSettings {
 
 /// What is kept, and where it comes from.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
 pub struct ObserveSettings {
     /// The data folder; by default one for each project under the user's data home.
     pub data: Option<PathBuf>,
     /// For heads, caches and queries together; a quarter of the machine's by default.
     pub memory: Option<ByteSize>,
     pub retention: Span,
-    #[serde(deserialize_with = "retention_size")]
     pub retention_size: Option<ByteSize>,
     /// A `prometheus.yml` whose `scrape_configs` are scraped; relative to the file that names it.
     pub scrape: Option<PathBuf>,
@@ -98,18 +97,12 @@ impl Default for ObserveSettings {
 }
 
 /// Below this there would be room for the logs of the two stores and little else.
-const RETENTION_SIZE_MIN: ByteSize = ByteSize(32 << 20);
-
-fn retention_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
-    let size = Option::<ByteSize>::deserialize(deserializer)?;
-    match size.filter(|size| *size < RETENTION_SIZE_MIN) {
-        None => Ok(size),
-        Some(_) => Err(D::Error::custom("too small to keep anything in; at least 32MB is needed")),
-    }
-}
+const RETENTION_SIZE_MIN: u64 = 32 << 20;
 
 /// Below this an ordinary batch of an OpenTelemetry exporter would not fit.
 const BODY_SHARE_MIN: usize = 4 << 20;
+/// Bodies in flight have an eighth.
+const MEMORY_MIN: u64 = 8 * BODY_SHARE_MIN as u64;
 
 /// The keys that may stand at the top of `apm.yaml` today.
 const TOP: [&str; 4] = ["version", "project", "server", "observe"];
@@ -117,16 +110,45 @@ const TOP: [&str; 4] = ["version", "project", "server", "observe"];
 impl Settings {
     pub fn read(tree: &Tree) -> Result<Self, ConfigError> {
         tree.check_top(&TOP)?;
-        Ok(Settings {
+        let settings = Settings {
             project: tree.section("project")?,
             server: tree.section("server")?,
             observe: tree.section("observe")?,
-        })
+        };
+        settings.observe.check(tree)?;
+        Ok(settings)
     }
 
     /// The memory limit in bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.observe.memory.map_or_else(crate::memory::default_limit_bytes, |size| size.0)
+    }
+}
+
+impl ObserveSettings {
+    /// Refuses what would start an engine that takes nothing or keeps nothing.
+    fn check(&self, tree: &Tree) -> Result<(), ConfigError> {
+        let refuse = |path: &str, report: Report| {
+            let placed = match tree.node(path) {
+                Some(node) => node.origin.on(report),
+                None => report,
+            };
+            Err(ConfigError::new(placed))
+        };
+        if self.memory.is_some_and(|size| size.0 < MEMORY_MIN) {
+            let report =
+                Report::new(format!("the memory setting is under {} MB, too little to work with", MEMORY_MIN >> 20));
+            return refuse("observe.memory", report.hint("set more, or leave it out for a quarter of the machine's"));
+        }
+        if self.retention.0.is_zero() {
+            let report = Report::new("a retention of 0 would keep nothing");
+            return refuse("observe.retention", report.hint("set a time such as 15d"));
+        }
+        if self.retention_size.is_some_and(|size| size.0 < RETENTION_SIZE_MIN) {
+            let report = Report::new("the retention size is too small to keep anything in; at least 32MB is needed");
+            return refuse("observe.retention_size", report.hint("set a size such as 20GB, or leave it out for no limit"));
+        }
+        Ok(())
     }
 }
 
