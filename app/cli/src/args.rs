@@ -24,7 +24,7 @@ pub(crate) struct Global {
     /// The environment, such as `prod`; becomes deployment.environment.name
     #[arg(long, help_heading = "Global options", global = true, value_name = "NAME", env = "APM_ENV")]
     pub(crate) env: Option<String>,
-    /// The engine to talk to; by default the project's own, then http://127.0.0.1:4300
+    /// The engine to talk to; by default the project's own, then the newest that runs, then http://127.0.0.1:4300
     #[arg(long, help_heading = "Global options", global = true, value_name = "URL", env = "APM_URL")]
     pub(crate) url: Option<String>,
     /// Only warnings and errors
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     DemoService(DemoArgs),
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, ClapArgs)]
 pub(crate) struct UpArgs {
     /// Start three small demo services with a little load and now and then a fault, so that there is something to see
     #[arg(long)]

@@ -16,7 +16,9 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 pub(crate) fn tree(world: &World, global: &Global, up: &UpArgs) -> Result<Tree, Report> {
     let mut tree = Tree::default();
     if let Some(path) = file(world, global)? {
-        let text = read(world, &path)?;
+        // A file that was only found is there.
+        let named = |report: Report| report.because("`--config` or `APM_CONFIG` names it");
+        let text = read(world, &path).map_err(named)?;
         let lookup = |name: &str| std::env::var(name).ok();
         tree.add_file(&path.display().to_string(), &text, &lookup).map_err(|error| error.report().clone())?;
     }
@@ -61,25 +63,39 @@ fn read(world: &World, path: &Path) -> Result<String, Report> {
     String::from_utf8(bytes).map_err(|_| Report::new(format!("{} is not UTF-8 text", path.display())))
 }
 
+/// What the project is called in its file or the environment.
+pub(crate) fn project(world: &World, global: &Global) -> Result<Option<String>, Report> {
+    let tree = tree(world, global, &UpArgs::default())?;
+    tree.section("project").map_err(|error| error.report().clone())
+}
+
 /// The file named by `observe.scrape`, relative to the project's file.
 pub(crate) fn scrape_plan(world: &World, global: &Global, settings: &Settings) -> Result<ScrapePlan, Report> {
     let Some(named) = &settings.observe.scrape else { return Ok(ScrapePlan::default()) };
     let base = file(world, global)?.and_then(|path| path.parent().map(Path::to_path_buf)).unwrap_or_default();
     let path = base.join(named);
-    let text = read(world, &path)?;
+    let text = read(world, &path).map_err(|report| report.because("`observe.scrape` names it"))?;
     ScrapePlan::parse(&path, &text).map_err(|error| error.report().clone())
 }
 
 /// Tokens of the token file and, as an admin's, `APM_TOKEN`.
 pub(crate) fn tokens(world: &World, settings: &Settings) -> Result<Tokens, Report> {
-    let mut text = match &settings.server.token_file {
-        Some(path) => read(world, path)?,
-        None => String::new(),
-    };
+    let mut text = String::new();
+    if let Some(path) = &settings.server.token_file {
+        text = read(world, path)?;
+        let because = |report: Report| report.because(format!("the token file is {}", path.display()));
+        Tokens::parse(&text).map_err(|error| because(Report::of(&error)))?;
+    }
     if let Ok(token) = std::env::var("APM_TOKEN")
         && !token.is_empty()
     {
-        text.push_str(&format!("\nadmin {token}\n"));
+        let line = format!("\nadmin {token}\n");
+        // A blank or a `#` would end the token where nobody expects it.
+        if token.contains(|c: char| c.is_whitespace() || c == '#') || Tokens::parse(&line).is_err() {
+            return Err(Report::new("APM_TOKEN is no token: it wants at least 16 characters, no blanks and no `#`")
+                .hint("`openssl rand -hex 32` makes a good one"));
+        }
+        text.push_str(&line);
     }
     Tokens::parse(&text).map_err(|error| Report::of(&error))
 }

@@ -6,7 +6,7 @@ use base_explain::Report;
 use base_world::World;
 
 use crate::args::{Global, RunArgs};
-use crate::config::xdg;
+use crate::config::{project, xdg};
 use crate::output::{Failure, note, paint};
 
 pub(crate) fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> {
@@ -44,13 +44,20 @@ pub(crate) fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> {
     }
 }
 
-/// The engine that the user means: the newest that runs, unless `--url` says another.
+/// The engine that the user means: `--url`'s, else the project's own, else the newest that runs.
 fn find(global: &Global) -> Option<EngineEntry> {
-    let running = engines(&World::real(), &xdg("XDG_STATE_HOME", ".local/state"));
-    match &global.url {
-        Some(url) => running.into_iter().find(|entry| entry.url == url.trim_end_matches('/')),
-        None => running.into_iter().next(),
+    let world = World::real();
+    let mut running = engines(&world, &xdg("XDG_STATE_HOME", ".local/state"));
+    if let Some(url) = &global.url {
+        return running.into_iter().find(|entry| entry.url == url.trim_end_matches('/'));
     }
+    let project = project(&world, global).unwrap_or_else(|report| {
+        // The program is started all the same: a slip in a file of ours must not stop it.
+        note(&format!("apm: {}", report.one_line()));
+        None
+    });
+    let own = running.iter().position(|entry| entry.project == project).unwrap_or(0);
+    (!running.is_empty()).then(|| running.swap_remove(own))
 }
 
 struct Lines<'a> {

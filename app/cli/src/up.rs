@@ -80,7 +80,6 @@ fn greet(global: &Global, running: &Running, ready_ms: u64, retention: Duration,
     let entry = &running.entry;
     let bold = |text: &str| paint(global, "1", text);
     let dim = |text: &str| paint(global, "2", text);
-    let days = retention.as_secs() / 86_400;
     let otlp: Vec<String> = [
         entry.otlp_http.as_ref().map(|url| format!("{url} {}", dim("http"))),
         entry.otlp_grpc.as_ref().map(|url| format!("{} {}", url.trim_start_matches("http://"), dim("grpc"))),
@@ -97,7 +96,10 @@ fn greet(global: &Global, running: &Running, ready_ms: u64, retention: Duration,
     if !otlp.is_empty() {
         say(global, &format!("  {}   {}", dim("otlp"), otlp.join("   ")));
     }
-    say(global, &format!("  {}   {} {}", dim("data"), entry.data_dir.display(), dim(&format!("kept {days} days"))));
+    say(
+        global,
+        &format!("  {}   {} {}", dim("data"), entry.data_dir.display(), dim(&format!("kept {}", span(retention)))),
+    );
     say(global, "");
     if demo {
         say(global, "  The demo runs: three services, a little load, a fault now and then.");
@@ -105,6 +107,15 @@ fn greet(global: &Global, running: &Running, ready_ms: u64, retention: Duration,
         say(global, &format!("  Send something:  {}", bold("apm run -- python app.py")));
     }
     say(global, &format!("  {}", dim("Ctrl-C ends it.")));
+}
+
+/// In the largest unit that needs no fraction: `15 days`, `36 hours`.
+fn span(time: Duration) -> String {
+    let units = [("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000)];
+    let (unit, unit_ms) =
+        units.into_iter().find(|(_, ms)| time.as_millis().is_multiple_of(*ms)).unwrap_or(("millisecond", 1));
+    let count = time.as_millis() / unit_ms;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 struct Signals {
