@@ -1,0 +1,15 @@
+//! The `apm` program itself, started as a person starts it: what it prints, what it answers, and how it ends. It needs nothing but the binary, `/bin/sh`
+//! and loopback; what needs other programs is a journey. It links none of our rooms.
+#![expect(clippy::disallowed_methods, reason = "the tests play the person, who edits files and waits on a clock")]
+
+mod arrival;
+mod demo;
+mod engine;
+mod faces;
+mod home;
+mod http;
+mod listening;
+mod run;
+mod run_agent;
+mod scraping;
+mod transcript;
