@@ -1,5 +1,7 @@
 //! What `apm run` says when no trace comes: the nearest cause, whichever part of the way is broken. All cases wait side by side.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::home::{Home, Started};
 use crate::http::Server;
 use crate::run_agent::python;
@@ -42,6 +44,8 @@ fn engine(status: u16, body: &'static str) -> Server {
 fn the_nearest_cause_is_named() {
     let empty = engine(200, r#"{"data": []}"#);
     let unknown = engine(404, "{}");
+    // A trace of an earlier launch proves nothing about this one.
+    let earlier = engine(200, r#"{"data": [{"traceID": "a1", "spans": [{"operationName": "old", "startTime": 1}]}]}"#);
     let (starting, broken, strange) = (engine(503, ""), engine(500, ""), engine(200, "<html>"));
     let (on, span) = (says(r#"{"event": "started"}"#), says(r#"{"event": "span"}"#));
     let failed = says(r#"{"event": "export_failed", "reason": "timed out"}"#);
@@ -67,6 +71,11 @@ fn the_nearest_cause_is_named() {
         ),
         shell(
             &unknown,
+            &[],
+            "No trace yet: the language of this command was not recognised. The program was given OpenTelemetry's environment, so an OpenTelemetry SDK in its code will send here.",
+        ),
+        shell(
+            &earlier,
             &[],
             "No trace yet: the language of this command was not recognised. The program was given OpenTelemetry's environment, so an OpenTelemetry SDK in its code will send here.",
         ),
@@ -101,4 +110,23 @@ fn the_nearest_cause_is_named() {
         home.write("stop", "");
         assert_eq!(started.ended().code, Some(0));
     }
+}
+
+#[test]
+fn a_job_that_is_over_at_once_still_shows_its_trace() {
+    // Nothing is known yet when the job is started; its trace comes as it ends.
+    let asked = AtomicUsize::new(0);
+    let late = Server::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => (200, r#"{"data": []}"#.to_owned()),
+        _ => (
+            200,
+            r#"{"data": [{"traceID": "a1", "spans": [{"operationName": "sell", "startTime": 4102444800000000}]}]}"#
+                .to_owned(),
+        ),
+    });
+    let home = Home::new();
+    python(&home, &format!("{}exit 0", says(r#"{"event": "span"}"#)));
+    let ended = home.start(&mut home.apm(&["run", "--url", &late.url(), "--", "python", "job.py"])).ended();
+    let expect = format!("apm: First trace: sell {}/ui/traces/a1\n", late.url());
+    assert_eq!((ended.code, ended.stderr.ends_with(&expect)), (Some(0), true), "{}", ended.stderr);
 }

@@ -133,6 +133,15 @@ fn a_changed_file_restarts_the_program_and_a_slip_waits_for_the_next() {
 }
 
 #[test]
+fn a_program_that_reloads_by_itself_is_left_alone() {
+    let home = Home::new();
+    let mut command = shell(&home, &NOBODY, "exit 5");
+    let ended = home.start(command.args(["shop", "--reload"])).ended();
+    let expect = format!("{NO_AGENT}apm: `sh --reload` reloads by itself, so restarting on change is left to it.\n");
+    assert_eq!((ended.code, ended.stderr), (Some(5), expect));
+}
+
+#[test]
 fn the_project_s_own_engine_is_found_and_the_first_trace_shown() {
     let home = Home::new();
     home.write("apm.yaml", "project: shop\n");
