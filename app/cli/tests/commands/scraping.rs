@@ -81,6 +81,8 @@ fn targets_this_machine_and_the_engine_itself_are_scraped() {
     }
     let said = engine.process().stderr();
     assert!(said.contains("targets-b.json cannot be read: ") && said.contains("`targetts`"), "{said}");
+    // A second look at the same files says nothing new, and what a target had is not forgotten.
+    assert_eq!(engine.ask("POST", "/-/reload", "").status, 200);
     // A service that falls ill, and is well again.
     status.store(500, Ordering::SeqCst);
     up("moody", Some(0.0));
@@ -124,5 +126,11 @@ fn targets_this_machine_and_the_engine_itself_are_scraped() {
     for job in ["found", "moody", "guarded", "absent"] {
         up(job, None);
     }
-    assert_eq!(engine.terminate().code, Some(0));
+    // The same target under other settings is scraped by those.
+    file(&[job("fixed", &shop.address, "body_size_limit: 10B")]);
+    assert_eq!(engine.ask("POST", "/-/reload", "").status, 200);
+    up("fixed", Some(0.0));
+    let ended = engine.terminate();
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.stderr.matches("targets-b.json cannot be read").count(), 1, "{}", ended.stderr);
 }

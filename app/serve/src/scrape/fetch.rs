@@ -8,11 +8,18 @@ use observe_ingest::scrape::{Fetch, FetchRequest, Fetched};
 /// Larger texts are refused even where the configuration sets no limit.
 const BODY_BYTES_MAX: usize = 256 << 20;
 
-pub(crate) struct HttpFetch(Client);
+pub(crate) struct HttpFetch {
+    client: Client,
+    config: HttpConfig,
+}
 
 impl HttpFetch {
     pub(crate) fn new(config: HttpConfig) -> Result<Self, HttpError> {
-        Client::new(config).map(HttpFetch)
+        Ok(HttpFetch { client: Client::new(config.clone())?, config })
+    }
+
+    pub(crate) fn config(&self) -> &HttpConfig {
+        &self.config
     }
 }
 
@@ -26,7 +33,7 @@ impl Fetch for HttpFetch {
         };
         let seconds = (request.timeout_ms as f64 / 1000.0).to_string();
         let headers = [("accept", request.accept), ("x-prometheus-scrape-timeout-seconds", seconds.as_str())];
-        let answer = self.0.get(&request.url, &headers, limits).await.map_err(|error| error.to_string())?;
+        let answer = self.client.get(&request.url, &headers, limits).await.map_err(|error| error.to_string())?;
         match answer.status {
             200 => Ok(Fetched { content_type: answer.content_type, body: answer.body.into() }),
             status => Err(format!("server returned HTTP status {status}")),

@@ -6,14 +6,14 @@ mod fetch;
 mod host;
 mod plan;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base_signal::TenantId;
 use base_world::World;
 use observe_ingest::scrape::{
-    Fetch, Fetched, GlobalConfig, PromDuration, ScrapeConfig, ScrapeJob, ScrapeLoop, Target, TargetGroup,
+    Fetch, Fetched, GlobalConfig, PromDuration, ScrapeConfig, ScrapeJob, ScrapeLoop, TargetGroup,
 };
 use observe_ingest::self_metrics::{IngestMetrics, Protocol};
 use observe_source::{Appended, MetricWrite};
@@ -26,7 +26,7 @@ pub use plan::ScrapePlan;
 use crate::own::Own;
 use crate::settings::ObserveSettings;
 use crate::sink::EngineSink;
-use fetch::HttpFetch;
+use plan::FoundTarget;
 
 /// What every scraping task needs.
 #[derive(Clone)]
@@ -56,6 +56,7 @@ impl Scraper {
 
 /// A target's task, ended by dropping the sender; then it says that its series ended.
 struct Running {
+    found: FoundTarget,
     gone: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -75,28 +76,35 @@ pub(crate) async fn run(
     let own_task = tokio::spawn(scrape_own(scraper.clone(), own, interval_ms));
     let host_task = settings.host_metrics.then(|| tokio::spawn(host::run(scraper.clone(), interval_ms)));
     let mut running: HashMap<(String, u64), Running> = HashMap::new();
-    let mut reloaded = false;
+    let mut told = BTreeSet::new();
     while !*stop.borrow() {
         let plan = plans.borrow_and_update().clone();
-        let targets = plan.targets(&scraper.world);
-        let wanted: Vec<_> = targets.iter().map(|t| (t.job.config.job_name.clone(), t.target.hash())).collect();
-        running.retain(|key, task| {
-            let is_wanted = wanted.contains(key);
-            if !is_wanted {
-                // An error means that the task has ended already.
-                let _ = task.gone.send(true);
-            } else if reloaded {
-                // The settings of its job may have changed: it begins anew, without an end marker.
-                task.task.abort();
+        let (targets, troubles) = plan.targets(&scraper.world);
+        // Each is told once while it lasts, not at every look.
+        for trouble in troubles.difference(&told) {
+            tracing::warn!("{trouble}");
+        }
+        told = troubles;
+        let key = |found: &FoundTarget| (found.job.config.job_name.clone(), found.target.hash());
+        let wanted: HashMap<_, _> = targets.into_iter().map(|found| (key(&found), found)).collect();
+        running.retain(|key, running| match wanted.get(key) {
+            Some(found) if found.is_alike(&running.found) => true,
+            Some(_) => {
+                // The settings of its job changed: it begins anew, without an end marker.
+                running.task.abort();
+                false
             }
-            is_wanted && !reloaded
+            None => {
+                // An error means that the task has ended already.
+                let _ = running.gone.send(true);
+                false
+            }
         });
-        reloaded = false;
-        for (key, found) in wanted.into_iter().zip(targets) {
+        for (key, found) in wanted {
             running.entry(key).or_insert_with(|| {
                 let (gone, heard) = watch::channel(false);
-                let task = scrape(scraper.clone(), found.job, found.target, found.fetch, heard);
-                Running { gone, task: tokio::spawn(task) }
+                let task = tokio::spawn(scrape(scraper.clone(), found.clone(), heard));
+                Running { found, gone, task }
             });
         }
         tokio::select! {
@@ -105,7 +113,6 @@ pub(crate) async fn run(
                 if changed.is_err() {
                     break;
                 }
-                reloaded = true;
             }
             () = tokio::time::sleep(DISCOVERY_PERIOD) => {}
         }
@@ -120,13 +127,8 @@ pub(crate) async fn run(
 }
 
 /// One target, for ever or until it is gone.
-async fn scrape(
-    scraper: Scraper,
-    job: Arc<ScrapeJob>,
-    target: Target,
-    fetch: Arc<HttpFetch>,
-    mut gone: watch::Receiver<bool>,
-) {
+async fn scrape(scraper: Scraper, found: FoundTarget, mut gone: watch::Receiver<bool>) {
+    let FoundTarget { job, target, fetch } = found;
     let interval_ms = target.interval_ms;
     let mut due_ms = target.first_scrape_ms(scraper.world.clock.now_ms(), 0);
     let mut state = ScrapeLoop::new(job, target);

@@ -1,9 +1,10 @@
 //! `prometheus.yml` as what to scrape: read whole or not at all, every unknown key named with its place.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use app_config::{ConfigError, Node, from_yaml};
+use app_config::{ConfigError, Node, Value, from_yaml};
 use base_explain::Report;
 use base_http::HttpConfig;
 use base_world::World;
@@ -57,21 +58,43 @@ struct Job {
 }
 
 /// One target with all that is needed to scrape it.
+#[derive(Clone)]
 pub(crate) struct FoundTarget {
     pub(crate) job: Arc<ScrapeJob>,
     pub(crate) target: Target,
     pub(crate) fetch: Arc<HttpFetch>,
 }
 
+impl FoundTarget {
+    /// Whether it is scraped in the same way, whatever other targets its job has.
+    pub(crate) fn is_alike(&self, other: &FoundTarget) -> bool {
+        let settings = |found: &FoundTarget| ScrapeConfig {
+            static_configs: Vec::new(),
+            file_sd_configs: Vec::new(),
+            ..found.job.config.clone()
+        };
+        self.target == other.target && settings(self) == settings(other) && self.fetch.config() == other.fetch.config()
+    }
+}
+
 impl ScrapePlan {
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let root = from_yaml(&path.display().to_string(), text)?;
+        if !matches!(root.value, Value::Map(_) | Value::Null) {
+            let report = Report::new("a scrape configuration is a map of keys").hint("begin with `scrape_configs:`");
+            return Err(ConfigError::new(root.origin.on(report)));
+        }
         root.check_keys(&["global", "scrape_configs"])?;
         root.get("global").map_or(Ok(()), |global| global.check_keys(&GLOBAL_KEYS))?;
         let global: GlobalConfig = root.get("global").map(Node::read).transpose()?.unwrap_or_default();
         let known: Vec<&str> = ScrapeConfig::KNOWN_KEYS.iter().copied().chain(HTTP_KEYS).collect();
         let mut jobs: Vec<Job> = Vec::new();
-        for node in root.get("scrape_configs").map(Node::items).unwrap_or_default() {
+        let configs = root.get("scrape_configs");
+        if let Some(node) = configs.filter(|node| !matches!(node.value, Value::List(_) | Value::Null)) {
+            let report = Report::new("`scrape_configs` is a list").hint("begin each job with `- job_name: NAME`");
+            return Err(ConfigError::new(node.origin.on(report)));
+        }
+        for node in configs.map(Node::items).unwrap_or_default() {
             node.check_keys(&known)?;
             for (list, keys) in ITEM_KEYS {
                 check_items(node.get(list), keys)?;
@@ -90,21 +113,19 @@ impl ScrapePlan {
         Ok(ScrapePlan { jobs, folder: path.parent().map(Path::to_path_buf).unwrap_or_default() })
     }
 
-    /// The targets of this moment; files of discovery that cannot be read are named in the log.
-    pub(crate) fn targets(&self, world: &World) -> Vec<FoundTarget> {
-        let mut found = Vec::new();
+    /// The targets of this moment, and sentences about those that cannot be had.
+    pub(crate) fn targets(&self, world: &World) -> (Vec<FoundTarget>, BTreeSet<String>) {
+        let (mut found, mut troubles) = (Vec::new(), BTreeSet::new());
         for Job { job, fetch } in &self.jobs {
             let patterns = job.config.file_sd_configs.iter().flat_map(|discovery| &discovery.files);
             let files: Vec<TargetGroup> =
-                patterns.flat_map(|pattern| groups(world, &self.folder.join(pattern))).collect();
+                patterns.flat_map(|pattern| groups(world, &self.folder.join(pattern), &mut troubles)).collect();
             let set = job.targets(job.config.static_configs.iter().chain(&files));
-            for error in &set.errors {
-                tracing::warn!(job = job.config.job_name, "{error}");
-            }
+            troubles.extend(set.errors.iter().map(ToString::to_string));
             let with_job = |target| FoundTarget { job: job.clone(), target, fetch: fetch.clone() };
             found.extend(set.active.into_iter().map(with_job));
         }
-        found
+        (found, troubles)
     }
 }
 
@@ -112,7 +133,7 @@ fn check_items(list: Option<&Node>, known: &[&str]) -> Result<(), ConfigError> {
     list.map(Node::items).unwrap_or_default().iter().try_for_each(|item| item.check_keys(known))
 }
 
-fn groups(world: &World, pattern: &Path) -> Vec<TargetGroup> {
+fn groups(world: &World, pattern: &Path, troubles: &mut BTreeSet<String>) -> Vec<TargetGroup> {
     let read = |path: &Path| -> Result<Vec<TargetGroup>, String> {
         let bytes = world.disk.read(path, DISCOVERY_BYTES_MAX).map_err(|error| error.to_string())?;
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
@@ -126,7 +147,9 @@ fn groups(world: &World, pattern: &Path) -> Vec<TargetGroup> {
     for path in expand(world, pattern) {
         match read(&path) {
             Ok(groups) => found.extend(groups),
-            Err(why) => tracing::warn!("targets of {} cannot be read: {why}", path.display()),
+            Err(why) => {
+                troubles.insert(format!("targets of {} cannot be read: {why}", path.display()));
+            }
         }
     }
     found
@@ -171,6 +194,11 @@ mod tests {
             "unknown key `scrape_interva` (at prometheus.yml:1:11); did you mean `scrape_interval`?",
         );
         check("global: { evaluation_interval: 5s, external_labels: { site: ulm } }\n", "good");
+        check("[1]\n", "a scrape configuration is a map of keys (at prometheus.yml:1:1); begin with `scrape_configs:`");
+        check(
+            "scrape_configs: { job_name: a }\n",
+            "`scrape_configs` is a list (at prometheus.yml:1:17); begin each job with `- job_name: NAME`",
+        );
         check(
             "rule_files: []\n",
             "unknown key `rule_files` (at prometheus.yml:1:1); one of global, scrape_configs is known here",
