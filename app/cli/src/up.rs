@@ -18,6 +18,8 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
     let started_ns = world.clock.monotonic_ns();
     let settings = tree(&world, global, args).and_then(|tree| settings(&tree)).map_err(Failure::Usage)?;
     let data_dir = settings.observe.data.clone().unwrap_or_else(|| data_dir(args.demo, settings.project.as_deref()));
+    // Others read it in the engine's entry, and they are in folders of their own.
+    let data_dir = std::path::absolute(&data_dir).unwrap_or(data_dir);
     let reload = {
         let (global_config, settings, world) = (clone(global), settings.clone(), world.clone());
         Box::new(move || scrape_plan(&world, &global_config, &settings))

@@ -16,7 +16,7 @@ fn refused(home: &Home, words: &[&str], pid: u32) -> (Option<i32>, String) {
 fn a_second_engine_is_told_who_holds_the_folder_and_the_port() {
     let home = Home::new();
     let engine = Engine::start(&home, &["--data", "here"]);
-    let in_use = "error: the data folder here is in use
+    let in_use = "error: the data folder HOME/shop/here is in use
  |
  = because: another engine (pid PID) runs on it
  = help: use that one, stop it, or give another folder with --data
