@@ -11,20 +11,20 @@ const LIMITS: Limits = Limits { timeout: Duration::from_secs(20), body_bytes: 10
 
 /// Serves each of `answers` once, in turn, and then nobody; what was asked can be read from the channel.
 fn server(answers: &[&str]) -> (String, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
     let answers: Vec<String> = answers.iter().map(|answer| answer.replace("URL", &url)).collect();
     let (sender, asked) = channel();
     std::thread::spawn(move || {
         for answer in answers {
-            let mut reader = BufReader::new(listener.accept().unwrap().0);
+            let mut reader = BufReader::new(listener.accept().expect("a client").0);
             let mut head = String::new();
-            while reader.read_line(&mut head).unwrap() > 2 {}
+            while reader.read_line(&mut head).expect("a line") > 2 {}
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-            reader.read_exact(&mut body).unwrap();
-            sender.send(head + &String::from_utf8(body).unwrap()).unwrap();
-            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
+            reader.read_exact(&mut body).expect("a body");
+            sender.send(head + &String::from_utf8_lossy(&body)).expect("a test that listens");
+            reader.get_mut().write_all(answer.as_bytes()).expect("a client that waits");
         }
     });
     (url, asked)
@@ -35,7 +35,7 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 }
 
 async fn get(config: HttpConfig, url: &str) -> Result<Answer, HttpError> {
-    Client::new(config).unwrap().get(url, &[("x-extra", "one")], LIMITS).await
+    Client::new(config).expect("a client").get(url, &[("x-extra", "one")], LIMITS).await
 }
 
 #[tokio::test]
@@ -96,8 +96,8 @@ async fn redirects_are_followed_unless_they_may_not_be() {
 }
 
 async fn check(url: &str, limits: Limits, expect: &str) {
-    let client = Client::new(HttpConfig::default()).unwrap();
-    let error = client.get(url, &[], limits).await.unwrap_err();
+    let client = Client::new(HttpConfig::default()).expect("a client");
+    let error = client.get(url, &[], limits).await.expect_err("trouble");
     assert_eq!(error.to_string().replace(url, "URL"), expect);
 }
 
