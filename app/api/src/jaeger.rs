@@ -15,7 +15,7 @@ use crate::Api;
 use crate::params::Params;
 use crate::query::Refused;
 
-const DEFAULT_LIMIT: u64 = 20;
+const DEFAULT_LIMIT: u64 = 100;
 const LIMIT_MAX: u64 = 1500;
 
 pub(crate) fn routes() -> Router<Api> {
@@ -53,9 +53,17 @@ fn bad(text: impl Into<String>) -> Failure {
     Failure(StatusCode::BAD_REQUEST, text.into())
 }
 
+fn no_service() -> Failure {
+    bad("parameter 'service' is required")
+}
+
 fn success(data: Vec<serde_json::Value>) -> Response {
+    with_errors(data, serde_json::Value::Null)
+}
+
+fn with_errors(data: Vec<serde_json::Value>, errors: serde_json::Value) -> Response {
     let total = data.len();
-    let body = serde_json::json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": null});
+    let body = serde_json::json!({"data": data, "total": total, "limit": 0, "offset": 0, "errors": errors});
     axum::Json(body).into_response()
 }
 
@@ -92,7 +100,7 @@ async fn service_operations(
 
 async fn operations(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
     let (tenant, params) = begin(&api, &headers, request).await?;
-    let service = params.required("service").map_err(bad)?.to_owned();
+    let service = params.get("service").ok_or_else(no_service)?.to_owned();
     let wanted = params.get("spanKind").map(str::to_owned);
     let found = operation_list(&api, tenant, service).await?;
     let kept = found.into_iter().filter(|(_, kind)| wanted.as_ref().is_none_or(|w| w == kind));
@@ -102,32 +110,42 @@ async fn operations(State(api): State<Api>, headers: HeaderMap, request: Request
 /// Traces that hold a span with all the wanted properties, newest first; each trace comes whole.
 async fn search(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
     let (tenant, params) = begin(&api, &headers, request).await?;
-    let asked: Vec<TraceId> =
-        params.all("traceID").map(|id| id.parse().map_err(|e| bad(format!("{e}")))).collect::<Result<_, _>>()?;
+    let asked: Vec<TraceId> = params
+        .all("traceID")
+        .map(|id| id.parse().map_err(|e| bad(format!("cannot parse traceID param: {e}"))))
+        .collect::<Result<_, _>>()?;
     if asked.is_empty() && params.get("service").is_none() {
-        return Err(bad("parameter 'service' is required"));
+        return Err(no_service());
     }
     let filters = filters(&params)?;
     let micros = |name: &str| -> Result<Option<i64>, Failure> {
         let read = |text: &str| {
             text.parse::<i64>()
-                .map_err(|_| bad(format!("cannot parse {name}: `{text}` is not a number of microseconds")))
+                .map_err(|_| bad(format!("unable to parse param '{name}': `{text}` is not a number of microseconds")))
         };
         Ok(params.get(name).map(read).transpose()?.map(|us| us.saturating_mul(1000)))
     };
     let range = RangeNs::new(micros("start")?.unwrap_or(i64::MIN), micros("end")?.unwrap_or(i64::MAX));
     let limit = params.number("limit").map_err(bad)?.unwrap_or(DEFAULT_LIMIT).clamp(1, LIMIT_MAX) as usize;
+    let by_id = asked.clone();
     let found = api
         .queries
         .clone()
         .run(None, move |budget, cancel| {
             let ids =
-                if asked.is_empty() { matching(&api, &tenant, range, &filters, limit, budget, cancel)? } else { asked };
+                if by_id.is_empty() { matching(&api, &tenant, range, &filters, limit, budget, cancel)? } else { by_id };
             whole(&api, &tenant, &ids, budget, cancel)
         })
         .await??;
-    let shown: Result<_, _> = found.iter().map(|spans| shown(spans)).collect();
-    Ok(success(shown?))
+    let there = |id: &TraceId| found.iter().flatten().any(|span| span.trace_id == *id);
+    let missing: Vec<_> = asked
+        .iter()
+        .filter(|id| !there(id))
+        .map(|id| serde_json::json!({"msg": "trace not found", "traceID": id.to_string()}))
+        .collect();
+    let errors = if missing.is_empty() { serde_json::Value::Null } else { missing.into() };
+    let traces: Result<_, _> = found.iter().map(|spans| shown(spans)).collect();
+    Ok(with_errors(traces?, errors))
 }
 
 fn filters(params: &Params) -> Result<Vec<SpanFilter>, Failure> {
@@ -136,12 +154,18 @@ fn filters(params: &Params) -> Result<Vec<SpanFilter>, Failure> {
     filters.extend(params.get("operation").filter(|name| *name != "all").map(|name| SpanFilter::Name(name.to_owned())));
     let duration = |name: &str| -> Result<Option<u64>, Failure> {
         let read = |text: &str| {
-            go_duration_ns(text)
-                .ok_or_else(|| bad(format!("cannot parse {name}: `{text}` is not a duration such as 1.5s or 200ms")))
+            go_duration_ns(text).ok_or_else(|| {
+                bad(format!("unable to parse param '{name}': `{text}` is not a duration such as 1.5s or 200ms"))
+            })
         };
         params.get(name).map(read).transpose()
     };
     let (min, max) = (duration("minDuration")?, duration("maxDuration")?);
+    // A longest duration of nothing is none, as an empty field is.
+    let max = max.filter(|max| *max > 0);
+    if min.zip(max).is_some_and(|(min, max)| max < min) {
+        return Err(bad("'maxDuration' should be greater than 'minDuration'"));
+    }
     if min.is_some() || max.is_some() {
         filters.push(SpanFilter::DurationNs { min, max });
     }

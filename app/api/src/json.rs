@@ -112,7 +112,8 @@ pub(crate) fn put_histogram_point(out: &mut String, time_ms: i64, histogram: &Na
     out.push_str("}]");
 }
 
-/// (boundary rule, lower, upper, count), ascending. Rules: 0 open left, 1 open right, 2 open both, 3 closed both.
+/// (boundary rule, lower, upper, count), ascending. Rules: 0 open left, 1 open right, 2 open both, 3 closed both; the lowest
+/// custom bucket is closed at -Inf.
 fn bucket_rows(histogram: &NativeHistogram) -> Vec<(u8, f64, f64, f64)> {
     let (zero, positive, negative): (f64, Vec<f64>, Vec<f64>) = match &histogram.buckets {
         Buckets::Integer { zero_count, positive, negative, .. } => {
@@ -140,7 +141,10 @@ fn bucket_rows(histogram: &NativeHistogram) -> Vec<(u8, f64, f64, f64)> {
             let at = |i: i64| usize::try_from(i).ok().and_then(|i| histogram.custom_bounds.get(i)).copied();
             return if index < 0 { f64::NEG_INFINITY } else { at(index).unwrap_or(f64::INFINITY) };
         }
-        2f64.powf(index as f64 * 2f64.powi(-histogram.schema))
+        let bound = 2f64.powf(index as f64 * 2f64.powi(-histogram.schema));
+        // The last bucket of finite values ends at the largest of them.
+        let last = (1024f64 * 2f64.powi(histogram.schema)) as i64;
+        if bound.is_infinite() && index <= last { f64::MAX } else { bound }
     };
     let mut rows = Vec::new();
     for (index, count) in indexed(&histogram.negative_runs, negative).into_iter().rev().filter(|(_, c)| *c != 0.0) {
@@ -150,7 +154,8 @@ fn bucket_rows(histogram: &NativeHistogram) -> Vec<(u8, f64, f64, f64)> {
         rows.push((3, -histogram.zero_threshold, histogram.zero_threshold, zero));
     }
     for (index, count) in indexed(&histogram.positive_runs, positive).into_iter().filter(|(_, c)| *c != 0.0) {
-        rows.push((0, bound(index - 1), bound(index), count));
+        let rule = if custom && index == 0 { 3 } else { 0 };
+        rows.push((rule, bound(index - 1), bound(index), count));
     }
     rows
 }

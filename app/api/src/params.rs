@@ -14,17 +14,18 @@ pub(crate) struct Params(Vec<(String, String)>);
 const FORM_BYTES_MAX: usize = 2 << 20;
 
 impl Params {
-    /// From the query string and, for a POST, the form.
+    /// From the form of a POST and from the query string; the form comes first, so it wins where one value is wanted.
     pub(crate) async fn read(request: Request) -> Result<Self, String> {
         let (parts, body) = request.into_parts();
-        let mut pairs = pairs(parts.uri.query().unwrap_or_default().as_bytes());
+        let mut found = Vec::new();
         if parts.method == Method::POST {
             let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
             if kind.starts_with("application/x-www-form-urlencoded") {
-                pairs.extend(self::pairs(&read_form(body).await?));
+                found = pairs(&read_form(body).await?);
             }
         }
-        Ok(Params(pairs))
+        found.extend(pairs(parts.uri.query().unwrap_or_default().as_bytes()));
+        Ok(Params(found))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {

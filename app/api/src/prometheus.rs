@@ -62,9 +62,7 @@ impl From<Refused> for Failure {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         match error {
-            SourceError::Cancelled => {
-                Failure { status: StatusCode::SERVICE_UNAVAILABLE, kind: "canceled", text: error.to_string() }
-            }
+            SourceError::Cancelled => Failure { status: client_gone(), kind: "canceled", text: error.to_string() },
             error => Failure::execution(error.to_string()),
         }
     }
@@ -76,10 +74,16 @@ impl From<QueryError> for Failure {
             "bad_data" => StatusCode::BAD_REQUEST,
             "execution" => StatusCode::UNPROCESSABLE_ENTITY,
             "internal" => StatusCode::INTERNAL_SERVER_ERROR,
+            "canceled" => client_gone(),
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Failure { status, kind: error.error_type(), text: error.to_string() }
     }
+}
+
+/// nginx's 499, which Prometheus answers when nobody waits any more.
+fn client_gone() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 impl IntoResponse for Failure {
@@ -126,7 +130,7 @@ async fn query(State(api): State<Api>, headers: HeaderMap, request: Request) -> 
     let (tenant, params) = begin(&api, &headers, request).await?;
     let text = params.required("query").map_err(Failure::bad_data)?.to_owned();
     let time_ms = params.time_ms("time").map_err(Failure::bad_data)?.unwrap_or_else(|| api.clock.now_ms());
-    let engine = engine(&params)?;
+    let (engine, limit) = (engine(&params)?, limit(&params)?);
     let answer = api
         .queries
         .run(timeout(&params)?, move |budget, cancel| {
@@ -134,7 +138,7 @@ async fn query(State(api): State<Api>, headers: HeaderMap, request: Request) -> 
             engine.instant(api.metrics.as_ref(), &query, time_ms)
         })
         .await??;
-    Ok(answer_response(&answer))
+    Ok(answer_response(&cut(answer, limit)))
 }
 
 async fn query_range(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
@@ -156,7 +160,7 @@ async fn query_range(State(api): State<Api>, headers: HeaderMap, request: Reques
         let why = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
         return Err(Failure::bad_data(why));
     }
-    let engine = engine(&params)?;
+    let (engine, limit) = (engine(&params)?, limit(&params)?);
     let answer = api
         .queries
         .run(timeout(&params)?, move |budget, cancel| {
@@ -164,7 +168,31 @@ async fn query_range(State(api): State<Api>, headers: HeaderMap, request: Reques
             engine.range(api.metrics.as_ref(), &query, start_ms, end_ms, step_ms)
         })
         .await??;
-    Ok(answer_response(&answer))
+    Ok(answer_response(&cut(answer, limit)))
+}
+
+/// `limit`: the most series, or names, of an answer; 0, as none given, is all.
+fn limit(params: &Params) -> Result<usize, Failure> {
+    let limit = params.number("limit").map_err(Failure::bad_data)?.unwrap_or(0);
+    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// The first `limit` series of a vector or matrix, with the warning that Prometheus gives.
+fn cut(mut answer: Answer, limit: usize) -> Answer {
+    let count = match &answer.value {
+        Value::Vector(points) => points.len(),
+        Value::Matrix(series) => series.len(),
+        Value::Scalar(..) | Value::String(..) => 0,
+    };
+    if limit > 0 && count > limit {
+        match &mut answer.value {
+            Value::Vector(points) => points.truncate(limit),
+            Value::Matrix(series) => series.truncate(limit),
+            Value::Scalar(..) | Value::String(..) => {}
+        }
+        answer.annotations.warn("results truncated due to limit");
+    }
+    answer
 }
 
 fn answer_response(answer: &Answer) -> Response {
@@ -234,10 +262,9 @@ async fn look_up<T: Send + 'static>(
     work: impl FnOnce(&Api, &LabelQuery<'_>) -> Result<T, SourceError> + Send + 'static,
 ) -> Result<T, Failure> {
     let range = params.range_ms().map_err(Failure::bad_data)?;
-    let limit = params.number("limit").map_err(Failure::bad_data)?.unwrap_or(0);
+    let limit = limit(params)?;
     let owned = api.clone();
     let run = move |budget: &Budget, cancel: &Cancel| {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         work(&owned, &LabelQuery { tenant: &tenant, matchers: &sets, range, limit, budget, cancel })
     };
     Ok(api.queries.run(timeout(params)?, run).await??)
@@ -342,14 +369,23 @@ async fn query_exemplars(State(api): State<Api>, headers: HeaderMap, request: Re
 
 async fn metadata(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
     let (tenant, params) = begin(&api, &headers, request).await?;
-    let limit = params.number("limit").map_err(Failure::bad_data)?.and_then(|n| usize::try_from(n).ok());
+    // Here alone a limit of 0 is none at all and a negative one is no limit.
+    let count = |name: &str| -> Result<Option<usize>, Failure> {
+        let Some(text) = params.get(name) else { return Ok(None) };
+        let number: i64 = text.parse().map_err(|_| Failure::bad_data(format!("{name} must be a number")))?;
+        Ok(usize::try_from(number).ok())
+    };
+    let (limit, per_metric) = (count("limit")?, count("limit_per_metric")?.filter(|n| *n > 0));
     let found = api.metrics.metadata(&tenant, params.get("metric"))?;
     let mut families: BTreeMap<&str, Vec<serde_json::Value>> = BTreeMap::new();
     for (name, meta) in &found {
         let entry = serde_json::json!({"type": meta.kind.as_str(), "help": meta.help, "unit": meta.unit});
-        families.entry(name).or_default().push(entry);
+        let entries = families.entry(name).or_default();
+        if per_metric.is_none_or(|most| entries.len() < most) {
+            entries.push(entry);
+        }
     }
-    let cut: BTreeMap<_, _> = families.into_iter().take(limit.filter(|n| *n > 0).unwrap_or(usize::MAX)).collect();
+    let cut: BTreeMap<_, _> = families.into_iter().take(limit.unwrap_or(usize::MAX)).collect();
     let data = serde_json::to_string(&cut).map_err(|error| Failure::execution(error.to_string()))?;
     Ok(success(&data, &Annotations::default()))
 }

@@ -18,7 +18,7 @@ use crate::syntax::{AggregateOp, Expr, ExprKind, ParseError, parse};
 pub struct Settings {
     /// The most lines that one answer holds (Loki's max_entries_limit_per_query).
     pub entries_max: usize,
-    /// The most steps of a range query.
+    /// The most intervals of a range query.
     pub steps_max: usize,
     /// Refuse selectors that fit every stream, as Loki does.
     pub selector_required: bool,
@@ -186,7 +186,8 @@ impl Engine {
         let step_ns = step_ms.saturating_mul(1_000_000);
         let count = (i128::from(end_ns) - i128::from(start_ns)) / i128::from(step_ns) + 1;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if count > self.settings.steps_max {
+        // Loki counts intervals, not points.
+        if count - 1 > self.settings.steps_max {
             let max = self.settings.steps_max;
             let text = format!(
                 "exceeded maximum resolution of {max} points per timeseries. Try increasing the value of the step parameter"

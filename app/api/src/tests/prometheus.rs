@@ -1,0 +1,453 @@
+//! The Prometheus API as Grafana, promtool and curl use it.
+
+use base_signal::{Buckets, CounterReset, Exemplar, MetricKind, NativeHistogram, SpanRun};
+
+use super::*;
+
+/// Two `up` series and a third family, each with points at 0, 60 and 120 seconds.
+fn server() -> Server {
+    let server = Server::new();
+    let points = |values: [f64; 3]| [(0, values[0]), (60_000, values[1]), (120_000, values[2])];
+    server.metric(&[("__name__", "up"), ("job", "a")], &points([1.0, 0.0, 1.0]));
+    server.metric(&[("__name__", "up"), ("job", "b")], &points([1.0, 1.0, 1.5]));
+    server
+        .metric(&[("__name__", "load"), ("host.name", "h\n\"1\""), ("job", "c")], &points([0.25, 0.5, f64::INFINITY]));
+    server
+}
+
+fn ok(data: Value) -> Value {
+    json!({"status": "success", "data": data})
+}
+
+fn error(kind: &str, text: &str) -> Value {
+    json!({"status": "error", "errorType": kind, "error": text})
+}
+
+/// The same request as GET and as a posted form.
+async fn check(server: &Server, path: &str, params: &[(&str, &str)], expected: (u16, Value)) {
+    assert_eq!(server.get_with(path, params).await, expected, "GET {path} {params:?}");
+    assert_eq!(server.post_form(path, params).await, expected, "POST {path} {params:?}");
+}
+
+async fn instant(server: &Server, query: &str, time: &str, data: Value) {
+    check(server, "/api/v1/query", &[("query", query), ("time", time)], (200, ok(data))).await;
+}
+
+#[tokio::test]
+async fn every_kind_of_instant_answer() {
+    let server = server();
+    let vector = |result: Value| json!({"resultType": "vector", "result": result});
+    let up = |job: &str, value: Value| json!({"metric": {"__name__": "up", "job": job}, "value": value});
+    let both = vector(json!([up("a", json!([120, "1"])), up("b", json!([120, "1.5"]))]));
+    instant(&server, "up", "120", both.clone()).await;
+    instant(&server, "up", "1970-01-01T00:02:00Z", both).await;
+    instant(&server, "up == 0", "60.5", vector(json!([up("a", json!([60.5, "0"]))]))).await;
+    instant(&server, "nothing", "60", vector(json!([]))).await;
+    let load = json!({"metric": {"__name__": "load", "host.name": "h\n\"1\"", "job": "c"}, "value": [120, "+Inf"]});
+    instant(&server, r#"{"load","host.name"=~"h.*"}"#, "120", vector(json!([load]))).await;
+    let scalar = |text: &str| json!({"resultType": "scalar", "result": [0, text]});
+    for (query, text) in [
+        ("1.5", "1.5"),
+        ("1/0", "+Inf"),
+        ("-1/0", "-Inf"),
+        ("0/0", "NaN"),
+        ("2e21", "2e+21"),
+        ("1e-7", "1e-07"),
+        ("scalar(up)", "NaN"),
+    ] {
+        instant(&server, query, "0", scalar(text)).await;
+    }
+    instant(&server, r#""a\"b""#, "1.25", json!({"resultType": "string", "result": [1.25, "a\"b"]})).await;
+    let values = json!([[60, "0"], [120, "1"]]);
+    let matrix =
+        json!({"resultType": "matrix", "result": [{"metric": {"__name__": "up", "job": "a"}, "values": values}]});
+    instant(&server, r#"up{job="a"}[2m]"#, "120", matrix).await;
+}
+
+#[tokio::test]
+async fn without_a_time_it_is_now_and_a_lookback_may_be_wanted() {
+    let server = Server::new();
+    server.metric(&[("__name__", "up")], &[(NOW_MS - 240_000, 1.0)]);
+    let found = |value| json!({"resultType": "vector", "result": value});
+    let now = found(json!([{"metric": {"__name__": "up"}, "value": [1_700_000_000, "1"]}]));
+    check(&server, "/api/v1/query", &[("query", "up")], (200, ok(now))).await;
+    let none = found(json!([]));
+    check(&server, "/api/v1/query", &[("query", "up"), ("lookback_delta", "3m")], (200, ok(none))).await;
+}
+
+#[tokio::test]
+async fn ranges() {
+    let server = server();
+    let range = |query| [("query", query), ("start", "0"), ("end", "1970-01-01T00:02:00Z"), ("step", "1m")];
+    let matrix = |result: Value| (200, ok(json!({"resultType": "matrix", "result": result})));
+    let values = json!([[0, "1"], [60, "0"], [120, "1"]]);
+    let up = json!([{"metric": {"__name__": "up", "job": "a"}, "values": values}]);
+    check(&server, "/api/v1/query_range", &range(r#"up{job="a"}"#), matrix(up)).await;
+    let two = json!([{"metric": {}, "values": [[0, "2"], [60, "2"], [120, "2"]]}]);
+    check(&server, "/api/v1/query_range", &range("1+1"), matrix(two)).await;
+    check(&server, "/api/v1/query_range", &range("nothing"), matrix(json!([]))).await;
+    // The step in seconds with decimals.
+    let fine = [("query", "vector(1)"), ("start", "0.5"), ("end", "1"), ("step", "0.25")];
+    let points = json!([{"metric": {}, "values": [[0.5, "1"], [0.75, "1"], [1, "1"]]}]);
+    check(&server, "/api/v1/query_range", &fine, matrix(points)).await;
+    // 11,000 intervals are allowed, one more is not.
+    let most = [("query", "vector(1)"), ("start", "0"), ("end", "11000"), ("step", "1")];
+    let (status, found) = server.get_with("/api/v1/query_range", &most).await;
+    assert_eq!((status, found["data"]["result"][0]["values"].as_array().map(Vec::len)), (200, Some(11_001)));
+}
+
+#[tokio::test]
+async fn a_limit_cuts_series_and_says_so() {
+    let server = server();
+    let limited = |kind: &str, values: Value| {
+        let series = json!([{"metric": {"__name__": "up", "job": "a"}, (if kind == "vector" { "value" } else { "values" }): values}]);
+        let data = json!({"resultType": kind, "result": series});
+        (200, json!({"status": "success", "data": data, "warnings": ["results truncated due to limit"]}))
+    };
+    let now = [("query", "up"), ("time", "0"), ("limit", "1")];
+    check(&server, "/api/v1/query", &now, limited("vector", json!([0, "1"]))).await;
+    let range = [("query", "up"), ("start", "0"), ("end", "0"), ("step", "1"), ("limit", "1")];
+    check(&server, "/api/v1/query_range", &range, limited("matrix", json!([[0, "1"]]))).await;
+    for limit in ["0", "2"] {
+        let (_, whole) = server.get_with("/api/v1/query", &[("query", "up"), ("time", "0"), ("limit", limit)]).await;
+        assert_eq!(whole["data"]["result"].as_array().map(Vec::len), Some(2), "{limit}");
+        assert_eq!(whole["warnings"], Value::Null);
+    }
+    let scalar = ok(json!({"resultType": "scalar", "result": [0, "1"]}));
+    check(&server, "/api/v1/query", &[("query", "1"), ("time", "0"), ("limit", "1")], (200, scalar)).await;
+    let bad = error("bad_data", "invalid parameter \"limit\": `-1` is not a whole number");
+    check(&server, "/api/v1/query", &[("query", "1"), ("limit", "-1")], (400, bad)).await;
+}
+
+#[tokio::test]
+async fn remarks_come_beside_the_answer() {
+    let server = server();
+    let ask = async |query| server.get_with("/api/v1/query", &[("query", query), ("time", "120")]).await.1;
+    let info =
+        "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"up\" (1:6)";
+    assert_eq!(ask("rate(up[2m])").await["infos"], json!([info]));
+    let warning = "PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)";
+    let found = ask("quantile(2, up)").await;
+    assert_eq!((&found["warnings"], &found["infos"]), (&json!([warning]), &Value::Null));
+    assert_eq!(found["data"]["result"], json!([{"metric": {}, "value": [120, "+Inf"]}]));
+}
+
+fn run(offset: i32, length: u32) -> SpanRun {
+    SpanRun { offset, length }
+}
+
+fn histograms(server: &Server) {
+    let exponential = NativeHistogram {
+        schema: 0,
+        counter_reset: CounterReset::Unknown,
+        zero_threshold: 0.001,
+        sum: 5.5,
+        positive_runs: vec![run(0, 1), run(1, 1)],
+        negative_runs: vec![run(0, 2)],
+        buckets: Buckets::Integer { count: 9, zero_count: 1, positive: vec![2, 3], negative: vec![1, 2] },
+        custom_bounds: Vec::new(),
+    };
+    let custom = NativeHistogram {
+        schema: NativeHistogram::CUSTOM_SCHEMA,
+        zero_threshold: 0.0,
+        positive_runs: vec![run(0, 3)],
+        negative_runs: Vec::new(),
+        buckets: Buckets::Float { count: 5.5, zero_count: 0.0, positive: vec![4.0, 0.0, 1.5], negative: vec![] },
+        custom_bounds: vec![1.0, 2.5],
+        ..exponential.clone()
+    };
+    let widest = NativeHistogram {
+        schema: -4,
+        positive_runs: vec![run(64, 2)],
+        negative_runs: Vec::new(),
+        buckets: Buckets::Float { count: 2.0, zero_count: 0.0, positive: vec![1.0, 1.0], negative: vec![] },
+        ..exponential.clone()
+    };
+    let empty = NativeHistogram {
+        sum: 0.0,
+        positive_runs: Vec::new(),
+        negative_runs: Vec::new(),
+        buckets: Buckets::Integer { count: 0, zero_count: 0, positive: vec![], negative: vec![] },
+        ..exponential.clone()
+    };
+    let mut write = MetricWrite::default();
+    for (name, histogram) in [("custom", custom), ("empty", empty), ("exponential", exponential), ("widest", widest)] {
+        let series = write.series.push(&mut vec![("__name__", name)]);
+        write.histograms.push((series, 0, histogram));
+    }
+    let mixed = write.series.push(&mut vec![("__name__", "exponential")]);
+    write.samples.push((mixed, 60_000, 7.0));
+    server.memory.metrics.lock().append(&write);
+}
+
+#[tokio::test]
+async fn native_histograms_have_their_buckets() {
+    let server = Server::new();
+    histograms(&server);
+    let exponential = json!({
+        "count": "9", "sum": "5.5",
+        // Negative ones from far to near, closed on the left; zero closed on both sides; positive ones closed on the right.
+        "buckets": [
+            [1, "-2", "-1", "2"], [1, "-1", "-0.5", "1"], [3, "-0.001", "0.001", "1"], [0, "0.5", "1", "2"],
+            [0, "2", "4", "3"],
+        ],
+    });
+    let table = [
+        ("exponential", exponential.clone()),
+        // The lowest custom bucket holds -Inf too; an empty bucket is left out.
+        (
+            "custom",
+            json!({"count": "5.5", "sum": "5.5", "buckets": [[3, "-Inf", "1", "4"], [0, "2.5", "+Inf", "1.5"]]}),
+        ),
+        ("empty", json!({"count": "0", "sum": "0"})),
+        // The last finite bucket ends at the largest double, the overflow bucket at +Inf.
+        (
+            "widest",
+            json!({"count": "2", "sum": "5.5", "buckets": [
+                [0, "2.7430620343968443e+303", "1.7976931348623157e+308", "1"],
+                [0, "1.7976931348623157e+308", "+Inf", "1"],
+            ]}),
+        ),
+    ];
+    for (name, histogram) in table {
+        let result = json!([{"metric": {"__name__": name}, "histogram": [0, histogram]}]);
+        instant(&server, name, "0", json!({"resultType": "vector", "result": result})).await;
+    }
+    // Floats and histograms of one series come apart.
+    let range = [("query", "exponential"), ("start", "0"), ("end", "60"), ("step", "60")];
+    let series =
+        json!([{"metric": {"__name__": "exponential"}, "values": [[60, "7"]], "histograms": [[0, exponential]]}]);
+    check(&server, "/api/v1/query_range", &range, (200, ok(json!({"resultType": "matrix", "result": series})))).await;
+}
+
+#[tokio::test]
+async fn bad_parameters_are_named() {
+    let server = server();
+    let too_fine =
+        "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
+    let no_step = "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer";
+    let before = "invalid parameter \"end\": end timestamp must not be before start time";
+    let string = "invalid expression type \"string\" for range query, must be Scalar or instant Vector";
+    let table: [(&str, &str, &str); 24] = [
+        ("/api/v1/query", "", "invalid parameter \"query\": it is missing"),
+        ("/api/v1/query", "query=", "invalid parameter \"query\": it is missing"),
+        ("/api/v1/query", "query=up&time=x", "invalid parameter \"time\": cannot parse \"x\" to a valid timestamp"),
+        (
+            "/api/v1/query",
+            "query=up&time=1e30",
+            "invalid parameter \"time\": cannot parse \"1e30\" to a valid timestamp",
+        ),
+        (
+            "/api/v1/query",
+            "query=up&timeout=x",
+            "invalid parameter \"timeout\": cannot parse \"x\" to a valid duration",
+        ),
+        (
+            "/api/v1/query",
+            "query=up&lookback_delta=1e30",
+            "invalid parameter \"lookback_delta\": cannot parse \"1e30\" to a valid duration",
+        ),
+        ("/api/v1/query", "query=sum(", "invalid parameter \"query\": 1:5: parse error: unclosed left parenthesis"),
+        ("/api/v1/query_range", "query=up&end=1&step=1", "invalid parameter \"start\": it is missing"),
+        ("/api/v1/query_range", "query=up&start=1&step=1", "invalid parameter \"end\": it is missing"),
+        ("/api/v1/query_range", "query=up&start=1&end=1", "invalid parameter \"step\": it is missing"),
+        ("/api/v1/query_range", "start=1&end=1&step=1", "invalid parameter \"query\": it is missing"),
+        ("/api/v1/query_range", "query=up&start=1&end=0&step=1", before),
+        ("/api/v1/query_range", "query=up&start=0&end=1&step=0", no_step),
+        (
+            "/api/v1/query_range",
+            "query=up&start=0&end=1&step=-5m",
+            "invalid parameter \"step\": cannot parse \"-5m\" to a valid duration",
+        ),
+        ("/api/v1/query_range", "query=up&start=0&end=1&step=-5", no_step),
+        ("/api/v1/query_range", "query=up&start=0&end=11001&step=1", too_fine),
+        ("/api/v1/query_range", "query=%22a%22&start=0&end=1&step=1", string),
+        ("/api/v1/series", "", "no match[] parameter provided"),
+        ("/api/v1/series", "match[]=up&limit=x", "invalid parameter \"limit\": `x` is not a whole number"),
+        ("/api/v1/labels", "start=5&end=1", before),
+        ("/api/v1/labels", "start=x", "invalid parameter \"start\": cannot parse \"x\" to a valid timestamp"),
+        ("/api/v1/query_exemplars", "", "invalid parameter \"query\": it is missing"),
+        ("/api/v1/query_exemplars", "query=up&start=2&end=1", before),
+        ("/api/v1/labels", "end=x", "invalid parameter \"end\": cannot parse \"x\" to a valid timestamp"),
+    ];
+    for (path, params, text) in table {
+        let expected = (400, error("bad_data", text));
+        assert_eq!(server.get(&format!("{path}?{params}")).await, expected, "{path} {params}");
+        let posted = server.send("POST", path, "application/x-www-form-urlencoded", params).await;
+        assert_eq!(posted, expected, "POST {path} {params}");
+    }
+    for path in ["/api/v1/series", "/api/v1/labels", "/api/v1/label/job/values"] {
+        let (status, found) = server.get_with(path, &[("match[]", "up{")]).await;
+        assert_eq!((status, &found["errorType"]), (400, &json!("bad_data")), "{path}");
+        assert!(found["error"].as_str().is_some_and(|e| e.starts_with("invalid parameter \"match[]\": 1:")), "{found}");
+    }
+    let large = format!("query={}", "1".repeat(3 << 20));
+    let (status, found) = server.send("POST", "/api/v1/query", "application/x-www-form-urlencoded", large).await;
+    assert_eq!((status, found), (400, error("bad_data", "the form has more than 2097152 bytes or broke off")));
+}
+
+#[tokio::test]
+async fn a_forms_value_goes_before_the_query_strings() {
+    let server = server();
+    let kind = "application/x-www-form-urlencoded; charset=utf-8";
+    let (_, found) = server.send("POST", "/api/v1/query?query=1&time=5", kind, "query=2").await;
+    assert_eq!(found["data"]["result"], json!([5, "2"]));
+    // Another kind of body is no form.
+    let (_, found) = server.send("POST", "/api/v1/query?query=1&time=5", "text/plain", "query=2").await;
+    assert_eq!(found["data"]["result"], json!([5, "1"]));
+}
+
+#[tokio::test]
+async fn names_values_and_series() {
+    let server = server();
+    check(&server, "/api/v1/labels", &[], (200, ok(json!(["__name__", "host.name", "job"])))).await;
+    check(&server, "/api/v1/labels", &[("match[]", "up")], (200, ok(json!(["__name__", "job"])))).await;
+    let cut = json!({"status": "success", "data": ["__name__"], "warnings": ["results truncated due to limit"]});
+    check(&server, "/api/v1/labels", &[("limit", "1")], (200, cut)).await;
+    check(&server, "/api/v1/labels", &[("start", "121")], (200, ok(json!([])))).await;
+    check(&server, "/api/v1/labels", &[("end", "-1")], (200, ok(json!([])))).await;
+    let values = async |path: &str, expected: Value| assert_eq!(server.get(path).await, (200, ok(expected)), "{path}");
+    values("/api/v1/label/job/values", json!(["a", "b", "c"])).await;
+    values("/api/v1/label/job/values?match[]=load&match[]=up%7Bjob=%22b%22%7D", json!(["b", "c"])).await;
+    values("/api/v1/label/U__host_2e_name/values", json!(["h\n\"1\""])).await;
+    values("/api/v1/label/none/values", json!([])).await;
+    let up = |job| json!({"__name__": "up", "job": job});
+    check(&server, "/api/v1/series", &[("match[]", "up")], (200, ok(json!([up("a"), up("b")])))).await;
+    let either = [("match[]", "up{job=\"b\"}"), ("match[]", "{job=\"a\"}")];
+    check(&server, "/api/v1/series", &either, (200, ok(json!([up("a"), up("b")])))).await;
+    let (_, limited) = server.get_with("/api/v1/series", &[("match[]", "up"), ("limit", "1")]).await;
+    assert_eq!(limited["data"], json!([up("a")]));
+    assert_eq!(limited["warnings"], json!(["results truncated due to limit"]));
+}
+
+#[tokio::test]
+async fn exemplars() {
+    let server = Server::new();
+    let mut write = MetricWrite::default();
+    let series = write.series.push(&mut vec![("__name__", "lat_bucket"), ("le", "1")]);
+    for (time_ms, trace) in [(2500, "b"), (1000, "a")] {
+        let labels = Labels::from_pairs([("trace_id", trace)]);
+        write.exemplars.push((series, Exemplar { labels, time_ms, value: 0.75 }));
+    }
+    server.memory.metrics.lock().append(&write);
+    let one = |trace: &str, time: Value| json!({"labels": {"trace_id": trace}, "value": "0.75", "timestamp": time});
+    let found = |exemplars: Value| {
+        let labels = json!({"__name__": "lat_bucket", "le": "1"});
+        (200, ok(json!([{"seriesLabels": labels, "exemplars": exemplars}])))
+    };
+    let path = "/api/v1/query_exemplars";
+    // As Grafana asks: the panel's whole expression.
+    let query = "histogram_quantile(0.9, sum by (le) (rate(lat_bucket[5m])))";
+    let both = json!([one("a", json!(1)), one("b", json!(2.5))]);
+    check(&server, path, &[("query", query), ("start", "0"), ("end", "10")], found(both)).await;
+    let late = json!([one("b", json!(2.5))]);
+    check(&server, path, &[("query", query), ("start", "2"), ("end", "10")], found(late)).await;
+    check(&server, path, &[("query", query), ("start", "3"), ("end", "10")], (200, ok(json!([])))).await;
+    check(&server, path, &[("query", "up"), ("start", "0"), ("end", "10")], (200, ok(json!([])))).await;
+    check(&server, path, &[("query", "1+1"), ("start", "0"), ("end", "10")], (200, ok(json!([])))).await;
+    let (status, bad) = server.get_with(path, &[("query", "sum(")]).await;
+    assert_eq!((status, &bad["errorType"]), (400, &json!("bad_data")));
+}
+
+#[tokio::test]
+async fn metadata() {
+    let server = Server::new();
+    let entry = |kind, help: &str| Metadata { kind, help: help.into(), unit: String::new() };
+    let metadata = vec![
+        ("load".to_owned(), entry(MetricKind::Gauge, "How \"busy\"")),
+        ("req_total".to_owned(), entry(MetricKind::Counter, "")),
+    ];
+    server.memory.metrics.lock().append(&MetricWrite { metadata, ..MetricWrite::default() });
+    let load = json!([{"type": "gauge", "help": "How \"busy\"", "unit": ""}]);
+    let requests = json!([{"type": "counter", "help": "", "unit": ""}]);
+    let both = json!({"load": load, "req_total": requests});
+    let table = [
+        ("", 200, ok(both.clone())),
+        ("?metric=req_total", 200, ok(json!({"req_total": requests}))),
+        ("?metric=none", 200, ok(json!({}))),
+        ("?limit=1", 200, ok(json!({"load": load}))),
+        ("?limit=0", 200, ok(json!({}))),
+        ("?limit=-1", 200, ok(both.clone())),
+        ("?limit_per_metric=0", 200, ok(both.clone())),
+        ("?limit_per_metric=1", 200, ok(both)),
+        ("?limit=x", 400, error("bad_data", "limit must be a number")),
+        ("?limit_per_metric=x", 400, error("bad_data", "limit_per_metric must be a number")),
+    ];
+    for (params, status, expected) in table {
+        assert_eq!(server.get(&format!("/api/v1/metadata{params}")).await, (status, expected), "{params}");
+    }
+}
+
+#[tokio::test]
+async fn faults_have_prometheus_status_and_type() {
+    let server = server();
+    let unavailable = SourceError::Unavailable { reason: "no sync".into() };
+    let storage = SourceError::Storage { reason: "seg-1: bad checksum".into() };
+    let shed = SourceError::Shed { what: "memory", retry_after_ms: 1 };
+    let budget = SourceError::Budget { wanted_bytes: 2, limit_bytes: 1 };
+    let table = [
+        (Fault::Error(budget), "/api/v1/query?query=up", 422, "execution"),
+        (Fault::Error(unavailable.clone()), "/api/v1/query?query=up", 503, "unavailable"),
+        (Fault::Error(shed), "/api/v1/query?query=up", 503, "unavailable"),
+        (Fault::Error(storage.clone()), "/api/v1/query?query=up", 500, "internal"),
+        (Fault::Error(SourceError::Cancelled), "/api/v1/query?query=up", 499, "canceled"),
+        (Fault::Error(SourceError::Cancelled), "/api/v1/labels", 499, "canceled"),
+        (Fault::Error(storage.clone()), "/api/v1/labels", 422, "execution"),
+        (Fault::Error(storage), "/api/v1/metadata", 422, "execution"),
+        (Fault::Panic, "/api/v1/query?query=up", 500, "internal"),
+        (Fault::Panic, "/api/v1/series?match[]=up", 500, "internal"),
+        (Fault::Hang, "/api/v1/query?query=up&timeout=20ms", 503, "timeout"),
+        (Fault::Hang, "/api/v1/query_range?query=up&start=0&end=1&step=1&timeout=0.02", 503, "timeout"),
+        (Fault::Hang, "/api/v1/label/job/values?timeout=20ms", 503, "timeout"),
+    ];
+    for (fault, path, status, kind) in table {
+        server.fault(fault.clone());
+        let (got, found) = server.get(path).await;
+        assert_eq!((got, &found["errorType"]), (status, &json!(kind)), "{fault:?} {path}: {found}");
+        assert_eq!((&found["status"], found["error"].as_str().is_some_and(|e| !e.is_empty())), (&json!("error"), true));
+        if matches!(fault, Fault::Hang) {
+            // The source was told that nobody waits any more.
+            server.memory.cancelled.notified().await;
+        }
+    }
+    server.fault(Fault::None);
+    assert_eq!(server.get("/api/v1/query?query=up").await.0, 200, "a fault harms no later query");
+    // Evaluation that finds the data wrong.
+    server.metric(&[("__name__", "up"), ("job", "a"), ("x", "1")], &[(0, 1.0)]);
+    let many = [("query", "up * on (job) up"), ("time", "0")];
+    let (status, found) = server.get_with("/api/v1/query", &many).await;
+    assert_eq!((status, &found["errorType"]), (422, &json!("execution")), "{found}");
+}
+
+#[tokio::test]
+async fn no_more_queries_at_once_than_allowed() {
+    let server = Server::with(|api| {
+        let timeout = std::time::Duration::from_millis(20);
+        api.queries = Queries::new(QueryLimits { concurrency: 0, timeout, memory_bytes: 1 << 20 });
+    });
+    // Zero would answer nothing for ever: it is one. The server's own time limit holds where a client asks for more.
+    assert_eq!(server.get("/api/v1/query?query=1&timeout=1h").await.0, 200);
+    server.fault(Fault::Hang);
+    let (status, found) = server.get("/api/v1/query?query=up&timeout=1h").await;
+    assert_eq!((status, found["error"].clone()), (503, json!("query timed out in expression evaluation")));
+}
+
+#[tokio::test]
+async fn a_tenant_is_wanted_where_tenancy_is_on() {
+    let server = shared_server();
+    let why = "no org id: with tenancy on, a request needs the header X-Scope-OrgID";
+    assert_eq!(server.get("/api/v1/query?query=1").await, (400, error("bad_data", why)));
+    let reply = server.ask("GET", "/api/v1/query?query=1", &[("x-scope-orgid", "team-a")], Body::empty()).await;
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
+async fn which_prometheus_this_is() {
+    let reply = Server::new().ask("GET", "/api/v1/status/buildinfo", &[], Body::empty()).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"));
+    assert_eq!(reply.header("x-content-type-options"), "nosniff");
+    let found: Value = serde_json::from_slice(&reply.bytes).unwrap();
+    assert!(found["data"]["version"].as_str().is_some_and(|v| v.starts_with("3.")), "{found}");
+    // With features Grafana would take it for Mimir.
+    assert_eq!(found["data"]["features"], Value::Null);
+}
