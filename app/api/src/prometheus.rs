@@ -179,17 +179,19 @@ fn limit(params: &Params) -> Result<usize, Failure> {
 
 /// The first `limit` series of a vector or matrix, with the warning that Prometheus gives.
 fn cut(mut answer: Answer, limit: usize) -> Answer {
-    let count = match &answer.value {
-        Value::Vector(points) => points.len(),
-        Value::Matrix(series) => series.len(),
-        Value::Scalar(..) | Value::String(..) => 0,
-    };
-    if limit > 0 && count > limit {
-        match &mut answer.value {
-            Value::Vector(points) => points.truncate(limit),
-            Value::Matrix(series) => series.truncate(limit),
-            Value::Scalar(..) | Value::String(..) => {}
+    fn shorten<T>(items: &mut Vec<T>, limit: usize) -> bool {
+        let too_many = limit > 0 && items.len() > limit;
+        if too_many {
+            items.truncate(limit);
         }
+        too_many
+    }
+    let shortened = match &mut answer.value {
+        Value::Vector(points) => shorten(points, limit),
+        Value::Matrix(series) => shorten(series, limit),
+        Value::Scalar(..) | Value::String(..) => false,
+    };
+    if shortened {
         answer.annotations.warn("results truncated due to limit");
     }
     answer

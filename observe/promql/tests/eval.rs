@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use base_signal::TenantId;
-use observe_promql::{Engine, PointValue, Query, Value};
+use observe_promql::{Engine, PointValue, Query, QueryError, Value};
 use observe_querytest::{Answered, Eval, Outcome, Point, When, run};
 use observe_source::fake::FakeMetrics;
-use observe_source::{Budget, Cancel, Level, MetricWrite};
+use observe_source::{
+    Annotations, Budget, Cancel, ExemplarSeries, LabelQuery, Level, MetricBatch, MetricBatches, MetricSource,
+    MetricWrite, SelectMetrics, SourceError,
+};
 
 fn evaluate(source: &FakeMetrics, eval: &Eval) -> Result<Outcome, String> {
     let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
@@ -95,6 +98,70 @@ fn limits_are_told() {
         (error.error_type(), error.to_string().as_str()),
         ("canceled", "query was canceled in expression evaluation")
     );
+}
+
+#[test]
+fn answers_and_errors_have_the_apis_names() {
+    let source = FakeMetrics::default();
+    let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
+    let engine = Engine::default();
+    for (text, name) in [("1", "scalar"), ("'a'", "string"), ("vector(1)", "vector"), ("a[1m]", "matrix")] {
+        let query = Query { text, tenant: &tenant, budget: &budget, cancel: &cancel };
+        assert_eq!(engine.instant(&source, &query, 0).unwrap().value.type_name(), name);
+    }
+    let table = [
+        (SourceError::Shed { what: "memory", retry_after_ms: 1 }, "unavailable"),
+        (SourceError::Unavailable { reason: "no sync".into() }, "unavailable"),
+        (SourceError::Storage { reason: "seg-1: bad checksum".into() }, "internal"),
+        (SourceError::Budget { wanted_bytes: 2, limit_bytes: 1 }, "execution"),
+        (SourceError::Cancelled, "canceled"),
+    ];
+    for (error, name) in table {
+        assert_eq!(QueryError::from(error).error_type(), name);
+    }
+}
+
+/// A source whose batches do not hold what they promise.
+struct Broken;
+
+impl MetricSource for Broken {
+    fn select(&self, _: &SelectMetrics<'_>) -> Result<Box<dyn MetricBatches>, SourceError> {
+        let series = vec![base_signal::Labels::from_pairs([("__name__", "a")])];
+        let batch =
+            MetricBatch { series, ends: vec![3], times_ms: vec![0], values: vec![1.0], ..MetricBatch::default() };
+        Ok(Box::new(Once(Some(batch))))
+    }
+    fn label_names(&self, _: &LabelQuery<'_>) -> Result<(Vec<String>, Annotations), SourceError> {
+        Err(SourceError::Cancelled)
+    }
+    fn label_values(&self, _: &str, _: &LabelQuery<'_>) -> Result<(Vec<String>, Annotations), SourceError> {
+        Err(SourceError::Cancelled)
+    }
+    fn series(&self, _: &LabelQuery<'_>) -> Result<(Vec<base_signal::Labels>, Annotations), SourceError> {
+        Err(SourceError::Cancelled)
+    }
+    fn exemplars(&self, _: &LabelQuery<'_>) -> Result<Vec<ExemplarSeries>, SourceError> {
+        Err(SourceError::Cancelled)
+    }
+    fn metadata(&self, _: &TenantId, _: Option<&str>) -> Result<Vec<(String, base_signal::Metadata)>, SourceError> {
+        Err(SourceError::Cancelled)
+    }
+}
+
+struct Once(Option<MetricBatch>);
+
+impl MetricBatches for Once {
+    fn next(&mut self) -> Result<Option<MetricBatch>, SourceError> {
+        Ok(self.0.take())
+    }
+}
+
+#[test]
+fn a_broken_source_is_an_error_and_no_panic() {
+    let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
+    let query = Query { text: "a", tenant: &tenant, budget: &budget, cancel: &cancel };
+    let error = Engine::default().instant(&Broken, &query, 0).unwrap_err();
+    assert_eq!(error.to_string(), "the source returned a broken batch for {__name__=\"a\"}");
 }
 
 #[test]

@@ -10,8 +10,10 @@ fn server() -> Server {
     let points = |values: [f64; 3]| [(0, values[0]), (60_000, values[1]), (120_000, values[2])];
     server.metric(&[("__name__", "up"), ("job", "a")], &points([1.0, 0.0, 1.0]));
     server.metric(&[("__name__", "up"), ("job", "b")], &points([1.0, 1.0, 1.5]));
-    server
-        .metric(&[("__name__", "load"), ("host.name", "h\n\"1\""), ("job", "c")], &points([0.25, 0.5, f64::INFINITY]));
+    server.metric(
+        &[("__name__", "load"), ("host.name", "h\n\r\t\\\"1\""), ("job", "c")],
+        &points([0.25, 0.5, f64::INFINITY]),
+    );
     server
 }
 
@@ -43,7 +45,8 @@ async fn every_kind_of_instant_answer() {
     instant(&server, "up", "1970-01-01T00:02:00Z", both).await;
     instant(&server, "up == 0", "60.5", vector(json!([up("a", json!([60.5, "0"]))]))).await;
     instant(&server, "nothing", "60", vector(json!([]))).await;
-    let load = json!({"metric": {"__name__": "load", "host.name": "h\n\"1\"", "job": "c"}, "value": [120, "+Inf"]});
+    let load =
+        json!({"metric": {"__name__": "load", "host.name": "h\n\r\t\\\"1\"", "job": "c"}, "value": [120, "+Inf"]});
     instant(&server, r#"{"load","host.name"=~"h.*"}"#, "120", vector(json!([load]))).await;
     let scalar = |text: &str| json!({"resultType": "scalar", "result": [0, text]});
     for (query, text) in [
@@ -309,7 +312,7 @@ async fn names_values_and_series() {
     let values = async |path: &str, expected: Value| assert_eq!(server.get(path).await, (200, ok(expected)), "{path}");
     values("/api/v1/label/job/values", json!(["a", "b", "c"])).await;
     values("/api/v1/label/job/values?match[]=load&match[]=up%7Bjob=%22b%22%7D", json!(["b", "c"])).await;
-    values("/api/v1/label/U__host_2e_name/values", json!(["h\n\"1\""])).await;
+    values("/api/v1/label/U__host_2e_name/values", json!(["h\n\r\t\\\"1\""])).await;
     values("/api/v1/label/none/values", json!([])).await;
     let up = |job| json!({"__name__": "up", "job": job});
     check(&server, "/api/v1/series", &[("match[]", "up")], (200, ok(json!([up("a"), up("b")])))).await;

@@ -108,6 +108,25 @@ fn broken_gzip() -> Vec<u8> {
     vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1, 9, 0]
 }
 
+#[tokio::test]
+async fn a_packed_body_is_unpacked_and_gives_its_room_back() {
+    // The body in one stored block, then 0x40e0_95ed-32 and length.
+    let body = br#"{"streams":[]}"#;
+    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1, 14, 0, !14, 0xff];
+    packed.extend_from_slice(body);
+    packed.extend(0x40e0_95ed_u32.to_le_bytes());
+    packed.extend(14_u32.to_le_bytes());
+    let server = Server::new();
+    for _ in 0..10 {
+        let headers = [JSON, ("content-encoding", "gzip")];
+        assert_eq!(server.ask("POST", "/loki/api/v1/push", &headers, packed.clone()).await.status, 204);
+    }
+    // While it is unpacked it may become as large as any body: there must be room for that.
+    let server = bodies(|limits| limits.in_flight_bytes = 64 << 10);
+    let reply = server.ask("POST", "/loki/api/v1/push", &[JSON, ("content-encoding", "gzip")], packed).await;
+    assert_eq!((reply.status, reply.header("retry-after")), (429, "1"));
+}
+
 fn bodies(change: impl FnOnce(&mut BodyLimits)) -> Server {
     let mut limits = BodyLimits { body_bytes: 64 << 10, in_flight_bytes: 256 << 10, ..BodyLimits::default() };
     change(&mut limits);

@@ -108,6 +108,12 @@ impl Evaluator<'_> {
             } else {
                 one.histograms = None;
             }
+            if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
+                if !one.is_empty() {
+                    self.incompatible(op, span, "float", "float");
+                }
+                continue;
+            }
             for (value, scalar) in one.values.iter_mut().zip(scalar) {
                 if is_missing(*value) {
                     continue;
@@ -124,10 +130,6 @@ impl Evaluator<'_> {
                 } else {
                     result
                 };
-            }
-            if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) && !one.is_empty() {
-                self.incompatible(op, span, "float", "float");
-                continue;
             }
             if drops_name(op, binary.return_bool) {
                 one.labels = names::without_name(&one.labels);
