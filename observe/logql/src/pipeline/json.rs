@@ -29,8 +29,12 @@ pub(super) fn flatten<'a>(text: &'a str, found: &mut dyn FnMut(&str, Cow<'a, str
     if scanner.at < text.len() { Err(NotJson("text after the JSON object")) } else { Ok(()) }
 }
 
-/// The value at a path as a label shows it: strings without quotes, the rest as it is written.
+/// The value at a path as a label shows it: strings without quotes, the rest as it is written. A line that does not even
+/// begin as Loki expects JSON to is none.
 pub(super) fn find<'a>(text: &'a str, path: &[Step]) -> Result<Option<Cow<'a, str>>, NotJson> {
+    if !text.is_empty() && !text.starts_with(['"', '{', '[']) {
+        return Err(NotJson("expected a JSON value"));
+    }
     let mut scanner = Scanner { text, at: 0 };
     for step in path {
         if !scanner.enter(step)? {

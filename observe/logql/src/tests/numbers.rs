@@ -136,3 +136,121 @@ fn a_range_has_one_value_a_step() {
     let few = Engine::default().query_range(&logs, &query, 0, 20_000 * S, 1_000, 0, Direction::Backward).unwrap_err();
     assert!(few.to_string().starts_with("exceeded maximum resolution of 11000 points"), "{few}");
 }
+
+#[test]
+fn every_function_over_values() {
+    const VALUES: &str = r#"
+        app=a | 1 | n=2 size=1KB took=1s
+        app=a | 2 | n=4 size=2KB took=500ms
+        app=a | 3 | n=9 size=1.5KiB took=1m
+        app=a | 4 | other=1
+    "#;
+    let grouped = |function: &str, unwrap: &str| {
+        let query = format!(r#"{function}{{app="a"}} | logfmt | unwrap {unwrap} [10s]) by (app)"#);
+        samples(&store(VALUES), &query, 4).join("; ")
+    };
+    let a = |value: &str| format!(r#"{{app="a"}} {value}"#);
+    assert_eq!(grouped("avg_over_time(", "n"), a("5"));
+    assert_eq!(grouped("min_over_time(", "n"), a("2"));
+    assert_eq!(grouped("max_over_time(", "n"), a("9"));
+    assert_eq!(grouped("first_over_time(", "n"), a("2"));
+    assert_eq!(grouped("last_over_time(", "n"), a("9"));
+    assert_eq!(grouped("stdvar_over_time(", "n"), a("8.666666666666666"));
+    assert_eq!(grouped("stddev_over_time(", "n"), a("2.943920288775949"));
+    assert_eq!(grouped("quantile_over_time(0, ", "n"), a("2"));
+    assert_eq!(grouped("quantile_over_time(0.75, ", "n"), a("6.5"));
+    assert_eq!(grouped("quantile_over_time(1, ", "n"), a("9"));
+    assert_eq!(grouped("quantile_over_time(2, ", "n"), a("inf"));
+    assert_eq!(grouped("max_over_time(", "bytes(size)"), a("2000"));
+    assert_eq!(grouped("max_over_time(", "duration_seconds(took)"), a("60"));
+    let sums = |function: &str| {
+        let query = format!(r#"{function}({{app="a"}} | logfmt n | unwrap n [10s])"#);
+        samples(&store(VALUES), &query, 4).join("; ")
+    };
+    assert_eq!(sums("sum_over_time"), a("15"));
+    assert_eq!(sums("rate"), a("1.5"));
+    assert_eq!(sums("absent_over_time"), "");
+    let refused = samples(&store(VALUES), r#"rate_counter({app="a"} | logfmt | unwrap n [10s])"#, 4);
+    assert_eq!(
+        refused,
+        [
+            "parse error at line 1, col 1: rate_counter cannot be evaluated yet; leave it out, or do that step in the client"
+        ]
+    );
+    // A filter after unwrap leaves a line out; a value of another kind is an error.
+    let kept = r#"max_over_time({app="a"} | logfmt | unwrap n | took="1s" [10s]) by (app)"#;
+    assert_eq!(samples(&store(VALUES), kept, 4), [a("2")]);
+}
+
+#[test]
+fn spread_and_order_of_series() {
+    const MIX: &str = r#"
+        app=a | 1 | v=1
+        app=b | 1 | v=NaN
+        app=c | 1 | v=3
+    "#;
+    let by_app = r#"max_over_time({app=~".+"} | logfmt | unwrap v [10s]) by (app)"#;
+    let ask = |query: String| samples(&store(MIX), &query, 4);
+    let (a, b, c) = (r#"{app="a"} 1"#, r#"{app="b"} NaN"#, r#"{app="c"} 3"#);
+    // Not-a-number is last, either way.
+    assert_eq!(ask(format!("sort({by_app})")), [a, c, b]);
+    assert_eq!(ask(format!("sort_desc({by_app})")), [c, a, b]);
+    assert_eq!(ask(format!("topk(2, {by_app})")), [c, a]);
+    assert_eq!(ask(format!("bottomk(2, {by_app})")), [a, c]);
+    assert_eq!(ask(format!("approx_topk(1, {by_app})")), [c]);
+    let numbers = r#"max_over_time({app=~"a|c"} | logfmt | unwrap v [10s]) by (app)"#;
+    assert_eq!(ask(format!("stdvar({numbers})")), ["{} 1"]);
+    assert_eq!(ask(format!("stddev({numbers})")), ["{} 1"]);
+    assert_eq!(ask(format!("max({numbers}) + min({numbers}) + avg({numbers}) + sum({numbers})")), ["{} 10"]);
+}
+
+#[test]
+fn what_has_no_number() {
+    let ask = |query: &str| samples(&store(LINES), query, 60).join("; ");
+    assert_eq!(ask("sum(1)"), "sum needs series, not a number");
+    assert_eq!(ask(r#"label_replace(1, "a", "b", "c", "d")"#), "label_replace needs series, not a number");
+    let same = r#"label_replace(sum by (app) (count_over_time({app=~".+"}[2m])), "app", "x", "app", ".*")"#;
+    assert_eq!(ask(same), r#"label_replace made two series with the same labels {app="x"}"#);
+    let by_pod = r#"sum by (app, level) (count_over_time({app="a"}[2m]))"#;
+    let by_app = r#"sum by (app) (count_over_time({app="a"}[2m]))"#;
+    assert_eq!(
+        ask(&format!("{by_pod} / on (app) {by_app}")),
+        "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+    );
+    // The labels of the one side that are asked for.
+    let named = format!(r#"label_replace({by_app}, "team", "t", "", "")"#);
+    assert_eq!(
+        ask(&format!("{by_pod} * on (app) group_left (team) {named}")),
+        r#"{app="a", level="error", team="t"} 3; {app="a", level="info", team="t"} 6"#
+    );
+}
+
+#[test]
+fn steps_and_limits_of_a_range() {
+    let (logs, ask) = (store(LINES), Ask::new());
+    let range = |text: &str, step_ms: i64| {
+        let query = Query { text, tenant: &ask.tenant, budget: &ask.budget, cancel: &ask.cancel };
+        Engine::default().query_range(&logs, &query, 0, 20 * S, step_ms, 0, Direction::Backward)
+    };
+    let points = |text: &str| {
+        let Data::Matrix(series) = range(text, 10_000).unwrap().data else { panic!("no matrix") };
+        let shown = |s: &crate::Series| {
+            s.points.iter().fold(s.labels.to_string(), |t, p| format!("{t} {}@{}", p.value, p.time_ns / S))
+        };
+        series.iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(points("1 + 1"), ["{} 2@0 2@10 2@20"]);
+    // `or` fills the steps that the left side leaves open, of series with the same labels too.
+    let app = |level: &str| format!(r#"sum by (app) (count_over_time({{app="a", level="{level}"}}[5s]))"#);
+    assert_eq!(points(&format!("{} or {}", app("info"), app("error"))), [r#"{app="a"} 1@10 1@20"#]);
+    for step_ms in [0, -1] {
+        let error = range("1", step_ms).unwrap_err().to_string();
+        assert_eq!(error, "zero or negative query resolution step widths are not accepted. Try a positive integer");
+    }
+    let fits = |seconds: i64| {
+        let query = Query { text: "1", tenant: &ask.tenant, budget: &ask.budget, cancel: &ask.cancel };
+        Engine::default().query_range(&logs, &query, 0, seconds * S, 1000, 0, Direction::Backward).is_ok()
+    };
+    // Intervals are counted, not points.
+    assert!(fits(11_000) && !fits(11_001));
+}

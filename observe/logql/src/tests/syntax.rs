@@ -121,6 +121,141 @@ fn says_what_is_wrong_and_where() {
 }
 
 #[test]
+fn strings_numbers_and_units() {
+    check(r#"{a="\a\b\f\n\r\t\v\\\"\x41\101\u00e9\U0001f600"}"#, r#"{a="\u0007\u0008\u000c\n\r\t\u000b\\\"AAé😀"}"#);
+    for broken in ["\\x4", "\\xzz", "\\u00g0", "\\ud800", "\\U00110000", "\\q", "\\1"] {
+        let error = parse(&format!("{{a=\"{broken}\"}}")).unwrap_err().to_string();
+        assert_eq!(error, "parse error at line 1, col 5: invalid char escape", "{broken}");
+    }
+    check("{a=\"\\xff\"}", "parse error at line 1, col 4: string is not UTF-8");
+    check("{a=`x", "parse error at line 1, col 4: literal not terminated");
+    check("{a=\"x\n\"}", "parse error at line 1, col 4: literal not terminated");
+    check("0x1F + 1e-3 + .5 + 2E+2", "((31 + 0.001) + 0.5) + 200");
+    check(r#"{a="b"} | x > 1.5GiB"#, r#"{a="b"} | x>1610612736B"#);
+    check(r#"{a="b"} | x > 2k | y < 3T"#, r#"{a="b"} | x>2000B | y<3000000000000B"#);
+    check(r#"{a="b"} | x > -1m30s"#, r#"{a="b"} | x>-1m30s"#);
+    check(
+        r#"{a="b"} | x > 99999999999h"#,
+        r#"parse error at line 1, col 15: unknown unit "h" in duration "99999999999h""#,
+    );
+    check(r#"{a="b"} | x > 1.5.5s"#, r#"parse error at line 1, col 15: unknown unit "s" in duration "1.5.5s""#);
+    check(r#"{a="b"} | x > 1e30s"#, r#"parse error at line 1, col 15: unknown unit "e30s" in duration "1e30s""#);
+    check(r#"rate({a="b"}[5m] offset -1h)"#, r#"rate({a="b"} [5m] offset -1h)"#);
+    check(r#"rate({a="b"}[1500ms])"#, r#"rate({a="b"} [1s500ms])"#);
+}
+
+#[test]
+fn more_of_the_language_comes_back_as_it_was() {
+    for query in [
+        r#"max_over_time({a="b"} | unwrap x [1m])"#,
+        r#"max_over_time({a="b"} | unwrap bytes(x) [1m]) by (y)"#,
+        r#"max_over_time({a="b"} | unwrap x [1m]) without (y)"#,
+        r#"{a="b"} | x=ip("10.0.0.1") | y!=ip("::1")"#,
+        r#"{a="b"} | label_format x=y"#,
+        r#"rate({a="b"} [1m]) > bool 1"#,
+    ] {
+        check(query, query);
+    }
+    let spelled = "duration_seconds";
+    let query = format!(r#"max_over_time({{a="b"}} | unwrap {spelled}(x) [1m])"#);
+    check(&query, r#"max_over_time({a="b"} | unwrap duration(x) [1m])"#);
+}
+
+#[test]
+fn more_that_is_wrong_and_where() {
+    let unwrap = |rest: &str| format!(r#"sum_over_time({{a="b"}} {rest})"#);
+    let table = [
+        (r#"rate({a="b"} | 5 [1m])"#.into(), "parse error at line 1, col 16: syntax error: unexpected NUMBER"),
+        (r#"rate({a="b"} | 5m)"#.into(), "parse error at line 1, col 16: syntax error: unexpected DURATION"),
+        (r#"rate({a="b"} | 5KB)"#.into(), "parse error at line 1, col 16: syntax error: unexpected BYTES"),
+        (r#"{a="b"} | --strict"#.into(), "parse error at line 1, col 11: syntax error: unexpected PARSER_FLAG"),
+        (
+            r#"{a="b"} | logfmt --loose"#.into(),
+            "parse error at line 1, col 18: syntax error: unexpected PARSER_FLAG, expecting --strict or --keep-empty",
+        ),
+        (
+            r#"{a="b"} | logfmt x,"#.into(),
+            "parse error at line 1, col 20: syntax error: unexpected $end, expecting IDENTIFIER",
+        ),
+        (
+            r#"{a="b"} | label_format x=1"#.into(),
+            "parse error at line 1, col 26: syntax error: unexpected NUMBER, expecting STRING or IDENTIFIER",
+        ),
+        (
+            r#"{a="b"} | label_format x=y, x=z"#.into(),
+            "parse error at line 1, col 29: multiple label name 'x' not allowed in a single format operation",
+        ),
+        (
+            r#"{a="b"} | x="#.into(),
+            "parse error at line 1, col 13: syntax error: unexpected $end, expecting STRING or NUMBER or DURATION or BYTES",
+        ),
+        (
+            r#"{a="b"} | (x + 1)"#.into(),
+            "parse error at line 1, col 14: syntax error: unexpected +, expecting = or =~ or !~ or != or == or > or >= or < or <=",
+        ),
+        (
+            r#"{a="b"} |~ ip("10.0.0.1")"#.into(),
+            "parse error at line 1, col 12: ip: unknown operation, only |= and != are allowed",
+        ),
+        (r#"rate({a="b"}[1m][2m])"#.into(), "parse error at line 1, col 17: syntax error: unexpected [, expecting )"),
+        (
+            r#"rate({a="b"}["x"])"#.into(),
+            "parse error at line 1, col 14: syntax error: unexpected STRING, expecting DURATION",
+        ),
+        (
+            unwrap("| unwrap x | unwrap y [1m]"),
+            "parse error at line 1, col 34: syntax error: unexpected |, expecting )",
+        ),
+        (unwrap("| unwrap x | json [1m]"), "parse error at line 1, col 34: only label filters may follow unwrap"),
+        (unwrap("| unwrap seconds(x) [1m]"), "parse error at line 1, col 39: unknown conversion \"seconds\" in unwrap"),
+        (
+            r#"count_over_time({a="b"} | unwrap x [1m])"#.into(),
+            "parse error : invalid aggregation count_over_time with unwrap",
+        ),
+        (
+            r#"sum_over_time({a="b"} | unwrap x [1m]) by (y)"#.into(),
+            "parse error : grouping not allowed for sum_over_time aggregation",
+        ),
+        (
+            r#"rate(0.5, {a="b"}[1m])"#.into(),
+            "parse error at line 1, col 1: parameter 0.5 not supported for operation rate",
+        ),
+        (
+            r#"quantile_over_time({a="b"} | unwrap x [1m])"#.into(),
+            "parse error at line 1, col 1: parameter required for operation quantile_over_time",
+        ),
+        (
+            r#"topk(0, rate({a="b"}[1m]))"#.into(),
+            "parse error at line 1, col 1: invalid parameter (must be greater than 0) topk(0",
+        ),
+        (
+            r#"sum by (a) (rate({a="b"}[1m])) by (a)"#.into(),
+            "parse error at line 1, col 37: the grouping is given twice, before and after",
+        ),
+        (
+            r#"sum by (a b) (rate({a="b"}[1m]))"#.into(),
+            "parse error at line 1, col 11: syntax error: unexpected IDENTIFIER, expecting , or )",
+        ),
+        (
+            r#"sum({a="b"})"#.into(),
+            "parse error at line 1, col 12: syntax error: unexpected ), a log selector needs a function such as count_over_time({…}[5m])",
+        ),
+        (
+            r#"label_replace(vector(1), "a", "b", "c", "(")"#.into(),
+            "parse error at line 1, col 41: invalid regex in label_replace: error parsing regexp: unclosed group: `(`",
+        ),
+        ("vector(x)".into(), "parse error at line 1, col 8: syntax error: unexpected IDENTIFIER, expecting NUMBER"),
+        ("- x".into(), "parse error at line 1, col 3: syntax error: unexpected IDENTIFIER, expecting NUMBER"),
+    ];
+    for (query, expect) in table {
+        check(&query, expect);
+    }
+    let long = format!("{{a=\"{}\"}}", "x".repeat(200_000));
+    let error = parse(&long).unwrap_err().to_string();
+    assert!(error.starts_with("parse error : input size too long (200006 > "), "{error}");
+}
+
+#[test]
 fn deep_queries_are_refused_not_crashed_on() {
     let nested = format!("{}1{}", "(".repeat(5_000), ")".repeat(5_000));
     check(&nested, "parse error at line 1, col 101: the query is nested deeper than 100 levels");
