@@ -162,4 +162,117 @@ mod tests {
         }
         assert!(read(&text).unwrap_err().to_string().starts_with("aliases copy too much"));
     }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "kebab-case")]
+    enum Word {
+        Text,
+        Json,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Metres(f64);
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Kinds {
+        word: Word,
+        length: Metres,
+        any: Vec<f64>,
+        signed: i32,
+        nothing: Option<u8>,
+        some: Option<u8>,
+        text: String,
+        section: std::collections::BTreeMap<String, bool>,
+    }
+
+    fn kinds(text: &str) -> Result<Kinds, ConfigError> {
+        from_yaml("kinds.yaml", text)?.read()
+    }
+
+    #[test]
+    fn every_kind_of_value() {
+        let text = "word: json\nlength: 1.5\nany: [.inf, -.inf, 7, 1e3, .nan]\nsigned: -3\nnothing: ~\nsome: 5\n\
+                    text: 15d\nsection:\n";
+        let read = kinds(text).unwrap();
+        assert_eq!((read.word, read.length, read.signed), (Word::Json, Metres(1.5), -3));
+        assert_eq!(read.any[..4], [f64::INFINITY, f64::NEG_INFINITY, 7.0, 1000.0]);
+        assert!(read.any[4].is_nan());
+        assert_eq!((read.nothing, read.some, read.text.as_str(), read.section.len()), (None, Some(5), "15d", 0));
+    }
+
+    #[test]
+    fn wrong_kinds_name_their_place() {
+        let with = |key: &str, value: &str| {
+            let pairs =
+                [("word", "text"), ("length", "1"), ("any", "[]"), ("signed", "1"), ("text", "x"), ("section", "{}")];
+            let line = |(name, held): (&str, &str)| format!("{name}: {}\n", if name == key { value } else { held });
+            kinds(&pairs.map(line).concat()).unwrap_err().to_string()
+        };
+        assert_eq!(with("word", "jsn"), "unknown value `jsn` (at kinds.yaml:1:7); did you mean `json`?");
+        assert_eq!(
+            with("word", "telegram"),
+            "unknown value `telegram` (at kinds.yaml:1:7); one of text, json is known here"
+        );
+        assert_eq!(with("word", "[a]"), "enum Word is wanted here, not sequence (at kinds.yaml:1:7)");
+        assert_eq!(with("signed", "3000000000"), "i32 is wanted here, not integer `3000000000` (at kinds.yaml:4:9)");
+        assert_eq!(with("signed", "'1'"), "i32 is wanted here, not string \"1\" (at kinds.yaml:4:9)");
+        assert_eq!(with("text", "[1]"), "a string is wanted here, not sequence (at kinds.yaml:5:7)");
+        assert_eq!(with("section", "{a: 7}"), "a boolean is wanted here, not integer `7` (at kinds.yaml:6:14)");
+        let missing = kinds("word: text\n").unwrap_err().to_string();
+        assert_eq!(missing, "the key `length` is missing (at kinds.yaml:1:1); add `length: …`");
+    }
+
+    #[test]
+    fn a_file_that_is_no_configuration() {
+        check("- a\n", "a configuration is a map of keys (at apm.yaml:1:1); begin with `version: 1`");
+        check(
+            "a: 1\n---\nb: 2\n",
+            "a second document; one is expected (at apm.yaml:3:1); remove it, or the `---` before it",
+        );
+        check("? [a]\n: b\n", "a key must be plain text (at apm.yaml:1:3); quote it");
+        let deep = format!("a: {}{}", "[".repeat(70), "]".repeat(70));
+        assert!(read(&deep).unwrap_err().to_string().starts_with("nested too deep (at apm.yaml:1:"));
+        let large = format!("a: {}", "x".repeat(5 << 20));
+        check(&large, "`apm.yaml` has 5242883 bytes, the limit is 4194304");
+        // An empty one sets nothing.
+        assert_eq!(read("").unwrap(), Observe { live: true, ..Observe::default() });
+        assert_eq!(read("observe:\n").unwrap(), Observe { live: true, ..Observe::default() });
+    }
+
+    #[test]
+    fn merge_keys_and_anchors() {
+        let text = "base: &base { a: 1, b: 2 }\nother: &other { b: 3, c: 4 }\n\
+                    one: { <<: *base, b: 9 }\ntwo: { <<: [*base, *other] }\n";
+        let node = from_yaml("m.yaml", text).unwrap();
+        let read = |name: &str| node.get(name).unwrap().read::<std::collections::BTreeMap<String, u8>>().unwrap();
+        let map = |pairs: &[(&str, u8)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), *v)).collect();
+        assert_eq!(read("one"), map(&[("a", 1), ("b", 9)]));
+        assert_eq!(read("two"), map(&[("a", 1), ("b", 2), ("c", 4)]));
+        assert!(from_yaml("m.yaml", "a: *nothing\n").is_err());
+    }
+
+    #[test]
+    fn dollars_that_are_no_variable_stay_and_lists_are_looked_through() {
+        let read = read("observe:\n  name: $5 and ${EMPTY:-}\n  scrape: ['${HOME_TOWN}', \"$$x\"]\n").unwrap();
+        assert_eq!(read.name.as_deref(), Some("$5 and "));
+        assert_eq!(read.scrape, ["Ulm", "$x"]);
+    }
+
+    #[test]
+    fn where_a_value_came_from() {
+        let mut tree = Tree::default();
+        assert_eq!(Node::default().origin.to_string(), "default");
+        tree.add_file("apm.yaml", "observe: { memory: 1GB, scrape: [a] }\n", &|_| None).unwrap();
+        assert_eq!(tree.node("observe.memory").unwrap().origin.to_string(), "apm.yaml:1:20");
+        assert_eq!(tree.node("observe.scrape").unwrap().items().len(), 1);
+        assert_eq!(tree.node("observe.memory").unwrap().items().len(), 0);
+        assert!(tree.node("observe.memory.more").is_none());
+        tree.add_environment([("APM_OBSERVE__MEMORY".to_owned(), "much".to_owned())]);
+        assert_eq!(tree.node("observe.memory").unwrap().origin.to_string(), "$APM_OBSERVE__MEMORY");
+        let error = tree.section::<Observe>("observe").unwrap_err().to_string();
+        assert!(error.contains("it was set by the environment variable `APM_OBSERVE__MEMORY`"), "{error}");
+        let part = tree.node("observe").unwrap().only(&["scrape"]);
+        assert!(part.get("memory").is_none() && part.get("scrape").is_some());
+        assert!(part.get("scrape").unwrap().check_keys(&[]).is_ok(), "a list has no keys");
+    }
 }

@@ -114,3 +114,25 @@ impl std::fmt::Display for Report {
         f.write_str(&self.one_line())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: &'static str,
+        source: Option<Box<Layer>>,
+    }
+
+    #[test]
+    fn a_chain_of_errors_tells_each_cause_once() {
+        let chain = ["cannot open the store", "wal/7", "wal/7", "permission denied"];
+        let of = |inner: Option<Layer>, text| Some(Layer { text, source: inner.map(Box::new) });
+        let error = chain.into_iter().rev().fold(None, of).unwrap();
+        let report = Report::of(&error);
+        assert_eq!(report.causes, ["wal/7", "permission denied"]);
+        assert_eq!(report.to_string(), "cannot open the store: wal/7: permission denied");
+    }
+}

@@ -56,3 +56,26 @@ impl NativeHistogram {
         crate::is_stale_nan(self.sum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_both_kinds_and_the_stale_one() {
+        let mut histogram = NativeHistogram {
+            schema: 0,
+            counter_reset: CounterReset::Unknown,
+            zero_threshold: 0.0,
+            sum: 1.0,
+            positive_runs: Vec::new(),
+            negative_runs: Vec::new(),
+            buckets: Buckets::Integer { count: 3, zero_count: 3, positive: vec![], negative: vec![] },
+            custom_bounds: Vec::new(),
+        };
+        assert_eq!((histogram.count(), histogram.is_stale()), (3.0, false));
+        histogram.buckets = Buckets::Float { count: 0.5, zero_count: 0.5, positive: vec![], negative: vec![] };
+        histogram.sum = crate::stale_nan();
+        assert_eq!((histogram.count(), histogram.is_stale()), (0.5, true));
+    }
+}

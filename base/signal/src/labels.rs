@@ -364,4 +364,25 @@ mod tests {
         let shown: Vec<_> = sets.iter().map(Labels::to_string).collect();
         assert_eq!(shown, [r#"{a="01"}"#, r#"{a="1"}"#, r#"{a="1", b="2"}"#, r#"{aa="0"}"#]);
     }
+
+    #[test]
+    fn emptiness_builders_and_arenas() {
+        assert!(Labels::empty().is_empty() && !Labels::from_pairs([("a", "1")]).is_empty());
+        let mut arena = LabelArena::default();
+        assert!(arena.is_empty() && arena.size_bytes() == 0);
+        let first = Labels::from_pairs([("a", "1"), ("b", "2")]);
+        arena.push_set(first.as_ref());
+        arena.push(&mut vec![]);
+        assert_eq!((arena.len(), arena.is_empty(), arena.size_bytes()), (2, false, first.as_bytes().len() + 8));
+        assert_eq!(arena.iter().map(|set| set.len()).collect::<Vec<_>>(), [2, 0]);
+        assert!(arena.get(1).is_empty());
+        let mut builder = first.to_builder();
+        assert_eq!((builder.get("a"), builder.get("c")), (Some("1"), None));
+        builder.remove("a").set("c", "3").set("b", "");
+        assert_eq!(builder.build().to_string(), r#"{c="3"}"#);
+        assert_eq!(first.without(|name| name == "a").to_string(), r#"{b="2"}"#);
+        let (small, large) = (Labels::from_pairs([("a", "1")]), Labels::from_pairs([("a", "2")]));
+        assert!(small < large && small.as_ref() < large.as_ref());
+        assert_eq!(format!("{:?} {:?}", small, large.as_ref()), r#"{a="1"} {a="2"}"#);
+    }
 }

@@ -50,3 +50,28 @@ pub struct LogEntry {
     /// Structured metadata, sorted by name; trace ids are the pairs `trace_id` and `span_id` in lower-case hex.
     pub metadata: Vec<(String, String)>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severity_numbers_have_lokis_words() {
+        let table = [
+            (0, "unknown"),
+            (1, "trace"),
+            (4, "trace"),
+            (5, "debug"),
+            (9, "info"),
+            (12, "info"),
+            (13, "warn"),
+            (17, "error"),
+            (24, "fatal"),
+            (25, "unknown"),
+            (-1, "unknown"),
+        ];
+        for (number, word) in table {
+            assert_eq!(Severity::from_number(number).as_str(), word, "{number}");
+        }
+    }
+}

@@ -78,3 +78,35 @@ impl fmt::Display for Matcher {
         write!(f, "{}{op}{:?}", self.name, self.value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matchers_on_labels_and_as_they_are_written() {
+        let labels = crate::Labels::from_pairs([("job", "api")]);
+        let table = [
+            ("job", MatchOp::Equal, "api", true, false, r#"job="api""#),
+            ("job", MatchOp::NotEqual, "api", false, true, r#"job!="api""#),
+            ("job", MatchOp::Regex, "a.*|x", true, false, r#"job=~"a.*|x""#),
+            ("job", MatchOp::NotRegex, "a.*", false, true, r#"job!~"a.*""#),
+            ("job", MatchOp::Regex, "ap", false, false, r#"job=~"ap""#),
+            // An absent label is an empty one.
+            ("none", MatchOp::Equal, "", true, true, r#"none="""#),
+            ("none", MatchOp::NotEqual, "x", true, true, r#"none!="x""#),
+            ("none", MatchOp::Regex, ".*", true, true, r#"none=~".*""#),
+            ("none", MatchOp::Regex, ".+", false, false, r#"none=~".+""#),
+        ];
+        for (name, op, value, matches, empty, shown) in table {
+            let matcher = Matcher::new(name, op, value).unwrap();
+            assert_eq!(matcher.to_string(), shown);
+            assert_eq!((matcher.matches_labels(labels.as_ref()), matcher.matches_empty()), (matches, empty), "{shown}");
+            assert_eq!(matcher.pattern().is_some(), matches!(op, MatchOp::Regex | MatchOp::NotRegex));
+        }
+        assert!(Matcher::new("job", MatchOp::Regex, "(").is_err());
+        assert!(Matcher::new("job", MatchOp::Equal, "(").is_ok());
+        assert_eq!(Matcher::equal("a", "b"), Matcher::new("a", MatchOp::Equal, "b").unwrap());
+        assert_ne!(Matcher::equal("a", "b"), Matcher::new("a", MatchOp::NotEqual, "b").unwrap());
+    }
+}

@@ -79,3 +79,24 @@ pub struct Metadata {
     pub help: String,
     pub unit: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_prometheus_words_both_ways() {
+        for word in ["unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"] {
+            assert_eq!(MetricKind::parse(word).map(MetricKind::as_str), Some(word));
+        }
+        // The text format's older word.
+        assert_eq!(MetricKind::parse("untyped"), Some(MetricKind::Unknown));
+        assert_eq!(MetricKind::parse("Counter"), None);
+    }
+
+    #[test]
+    fn the_stale_marker_is_one_nan_of_many() {
+        assert!(stale_nan().is_nan() && is_stale_nan(stale_nan()));
+        assert!(!is_stale_nan(f64::NAN));
+    }
+}

@@ -102,7 +102,7 @@ fn short(error: &regex_syntax::Error) -> String {
     }
 }
 
-/// RE2's spelling to the crate's: ASCII classes, `\Q…\E` quoted, `\C` any byte taken as any character, `\z` kept.
+/// RE2's spelling to the crate's: ASCII classes, octal codes, `\Q…\E` quoted, `\C` any byte taken as any character, `\z` kept.
 fn translate(source: &str) -> String {
     let mut out = String::with_capacity(source.len() + 8);
     let mut chars = source.chars();
@@ -119,6 +119,16 @@ fn translate(source: &str) -> String {
                 Some('b') if !in_class => out.push_str(r"(?-u:\b)"),
                 Some('B') if !in_class => out.push_str(r"(?-u:\B)"),
                 Some('C') if !in_class => out.push_str("(?s:.)"),
+                // An octal code; one digit alone but `0` would be a backreference, which neither knows.
+                Some(first @ '0'..='7') => {
+                    let digits = chars.as_str().bytes().take(2).take_while(|b| (b'0'..=b'7').contains(b)).count();
+                    let (more, after) = chars.as_str().split_at(digits);
+                    match u32::from_str_radix(&format!("{first}{more}"), 8) {
+                        Ok(code) if first == '0' || digits > 0 => out.push_str(&format!("\\x{{{code:x}}}")),
+                        _ => out.extend(['\\', first]),
+                    }
+                    chars = after.chars();
+                }
                 Some('Q') if !in_class => {
                     let rest = chars.as_str();
                     let (quoted, after) = rest.split_once("\\E").unwrap_or((rest, ""));
@@ -295,6 +305,24 @@ mod tests {
             ("", "", true),
             (r"\p{Greek}", "β", true),
             ("[a&&b]", "&", true),
+            ("[a~b]", "~", true),
+            (r"\D\W\S", "x-x", true),
+            (r"\D", "5", false),
+            (r"\W", "_", false),
+            (r"\S", " ", false),
+            (r"a\s?b", "a\u{a0}b", false),
+            (r"[\d\s]+", "1 2", true),
+            (r".*\bb", "a b", true),
+            (r"a\Bb", "ab", true),
+            (r"\C", "é", true),
+            (r"\Qa.b", "a.b", true),
+            (r"\x{41}\101?", "A", true),
+            (r"\101[\060-\071]\0?", "A7", true),
+            ("[[:nope]", "[", true),
+            ("[^]a]", "b", true),
+            ("[^]a]", "]", false),
+            ("^a$", "a", true),
+            ("(ab)c.*", "abcd", true),
         ];
         for (source, text, expected) in table {
             let pattern = Pattern::anchored(source).unwrap_or_else(|e| panic!("{source}: {e}"));
@@ -304,7 +332,7 @@ mod tests {
 
     #[test]
     fn refused_with_the_pattern() {
-        for source in ["a)(b", "(", "a{1001}", "[z-a]", "*a", r"(\w{900}){900}"] {
+        for source in ["a)(b", "(", "a{1001}", "[z-a]", "*a", r"(\w{900}){900}", r"\p{Nope}", "a\\", r"(a)\1"] {
             let error = Pattern::anchored(source).expect_err(source);
             assert!(error.to_string().starts_with("error parsing regexp: "), "{error}");
         }
@@ -316,7 +344,19 @@ mod tests {
         assert_eq!(literals("a|b|(cd|ce)"), Some(vec!["a".into(), "b".into(), "cd".into(), "ce".into()]));
         assert_eq!(literals("GET|PO(ST|T)"), Some(vec!["GET".into(), "POST".into(), "POT".into()]));
         assert_eq!(literals("a.*"), None);
-        assert_eq!(Pattern::anchored("node_.*").unwrap().prefix(), "node_");
+        let prefix = |source: &str| Pattern::anchored(source).unwrap().prefix().to_owned();
+        assert_eq!(prefix("node_.*"), "node_");
+        assert_eq!(prefix("^(ab)c(x|y)+"), "ab");
+        assert_eq!(prefix(".*x"), "");
+        // More than a store would look up one by one.
+        let many: Vec<_> = (0..2000).map(|i| format!("v{i:04}")).collect();
+        assert_eq!(literals(&many.join("|")), None);
+        assert_eq!(literals("[a-z][a-z][a-z][a-z]"), None);
+        let pattern = Pattern::anchored("(?P<a>x)y").unwrap();
+        assert_eq!(
+            (pattern.as_str(), pattern.regex().captures("xy").unwrap().name("a").unwrap().as_str()),
+            ("(?P<a>x)y", "x")
+        );
         assert!(Pattern::unanchored("err").unwrap().is_match("an error"));
     }
 }

@@ -147,3 +147,25 @@ impl Span {
         u64::try_from(self.end_ns.saturating_sub(self.start_ns)).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_states_have_the_protocols_numbers_and_names() {
+        let kinds = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
+        for (number, name) in kinds.into_iter().enumerate() {
+            let kind = SpanKind::from_number(number as i64);
+            assert_eq!((kind.number() as usize, kind.as_str()), (number, format!("SPAN_KIND_{name}").as_str()));
+        }
+        assert_eq!(SpanKind::from_number(6), SpanKind::Unspecified);
+        for (number, name) in ["UNSET", "OK", "ERROR"].into_iter().enumerate() {
+            let code = StatusCode::from_number(number as i64);
+            assert_eq!((code.number() as usize, code.as_str()), (number, format!("STATUS_CODE_{name}").as_str()));
+        }
+        assert_eq!(StatusCode::from_number(-1), StatusCode::Unset);
+        let backwards = Span { start_ns: 5, end_ns: 3, ..Span::default() };
+        assert_eq!(backwards.duration_ns(), 0);
+    }
+}

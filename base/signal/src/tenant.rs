@@ -36,3 +36,22 @@ impl fmt::Debug for TenantId {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_as_mimir_and_loki_take_them() {
+        let long = "x".repeat(150);
+        for good in ["a", "team-1", "A!-_.*'()", "...", long.as_str()] {
+            let tenant = TenantId::new(good).unwrap_or_else(|| panic!("{good}"));
+            assert_eq!((tenant.to_string(), format!("{tenant:?}").as_str()), (good.to_owned(), good));
+        }
+        let too_long = "x".repeat(151);
+        for bad in ["", ".", "..", "a/b", "a b", "a|b", "é", too_long.as_str()] {
+            assert_eq!(TenantId::new(bad), None, "{bad}");
+        }
+        assert_eq!(TenantId::default().as_str(), "anonymous");
+    }
+}

@@ -102,4 +102,13 @@ mod tests {
         assert_eq!(map.to_string(), r#"{"a\"b":"x\n","list":[1,0.5,null],"raw":"01ff"}"#);
         assert_eq!(Value::String("plain".into()).to_string(), "plain");
     }
+
+    #[test]
+    fn what_json_has_no_word_for() {
+        let list = |items| Value::Array(items).to_string();
+        let odd = vec![Value::Double(f64::INFINITY), Value::Double(f64::NAN), Value::Bool(true), Value::Int(-7)];
+        assert_eq!(list(odd), r#"["inf","NaN",true,-7]"#);
+        assert_eq!(list(vec![Value::String("\\\r\t\u{1}".into())]), r#"["\\\r\t\u0001"]"#);
+        assert_eq!((Value::Empty.to_string(), Value::Int(1).as_str()), (String::new(), None));
+    }
 }

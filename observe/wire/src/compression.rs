@@ -129,6 +129,10 @@ mod tests {
     #[test]
     fn what_is_refused() {
         check("br", b"", 10, Err("content encoding \"br\" is not supported; use gzip, zstd, deflate, snappy or none"));
+        assert!(decode("br", b"", 10).unwrap_err().is_unsupported_encoding());
+        let three = decode("gzip, gzip, gzip", b"", 10).unwrap_err();
+        assert!(three.is_unsupported_encoding(), "{three}");
+        assert!(!decode("gzip", b"x", 10).unwrap_err().is_unsupported_encoding());
         // A snappy header that promises 4 GB and holds nothing.
         let lie = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
         assert!(decode("snappy", &lie, usize::MAX).unwrap_err().to_string().contains("more than the bytes can hold"));

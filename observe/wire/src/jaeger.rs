@@ -294,4 +294,31 @@ mod tests {
             })
         );
     }
+
+    #[test]
+    fn every_kind_and_state_has_jaegers_word() {
+        let tags = |kind, code| {
+            let span = Span { kind, status: SpanStatus { code, message: String::new() }, ..Span::default() };
+            tags(&span).into_iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(" ")
+        };
+        let table = [
+            (SpanKind::Unspecified, StatusCode::Unset, ""),
+            (SpanKind::Internal, StatusCode::Ok, r#"span.kind="internal" otel.status_code="OK""#),
+            (SpanKind::Producer, StatusCode::Unset, r#"span.kind="producer""#),
+            (SpanKind::Consumer, StatusCode::Error, r#"span.kind="consumer" otel.status_code="ERROR" error=true"#),
+        ];
+        for (kind, code, expect) in table {
+            assert_eq!(tags(kind, code), expect);
+        }
+        // The sender's own mark stays the only one.
+        let own = Span {
+            status: SpanStatus { code: StatusCode::Error, message: String::new() },
+            attributes: vec![("error".into(), Value::String("timeout".into()))],
+            ..Span::default()
+        };
+        assert_eq!(super::tags(&own).iter().filter(|tag| tag.key == "error").count(), 1);
+        let odd = [Value::Bytes(vec![0, 255]), Value::Double(f64::NAN), Value::Array(vec![Value::Int(1)])];
+        let shown = odd.map(|value| tag("x", &value)).map(|tag| format!("{} {}", tag.kind, tag.value));
+        assert_eq!(shown, [r#"binary "00ff""#, r#"string "\"NaN\"""#, r#"string "[1]""#]);
+    }
 }

@@ -110,6 +110,11 @@ mod tests {
         check(&[], r#"{"msg":"error","Level":"info"}"#, "info");
         check(&[], r#"{"level":50,"msg":"x"}"#, "error");
         check(&[], r#"{"msg":"error"}"#, "unknown");
+        for (number, word) in [(10, "trace"), (20, "debug"), (30, "info"), (40, "warn"), (60, "fatal"), (35, "unknown")]
+        {
+            check(&[], &format!(r#"{{"level":{number}}}"#), word);
+        }
+        check(&[], r#"{"level":null,"severity":"error"}"#, "error");
         check(&[], r#"ts=1 level=warn msg="error here""#, "warn");
         check(&[], r#"lvl="crit" x"#, "critical");
         check(&[], "2026-01-01 10:00:00 [INFO] no error at all", "info");

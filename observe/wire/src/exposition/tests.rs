@@ -185,3 +185,47 @@ fn content_negotiation() {
     assert_eq!(Format::from_accept("*/*"), Format::Prometheus);
     assert_eq!(Format::from_accept(Format::ACCEPT), Format::OpenMetrics);
 }
+
+#[test]
+fn formats_by_their_header() {
+    assert_eq!(Format::from_content_type(Format::Prometheus.content_type()), Format::Prometheus);
+    assert_eq!(Format::from_content_type(Format::OpenMetrics.content_type()), Format::OpenMetrics);
+    assert_eq!(Format::from_accept(Format::ACCEPT), Format::OpenMetrics);
+    assert_eq!(Format::from_accept("text/plain, */*"), Format::Prometheus);
+}
+
+#[test]
+fn limits_and_words_that_are_no_kind() {
+    let long = format!("up 1\na{{b=\"{}\"}} 1\n", "x".repeat(2 << 20));
+    let error = rows(&long, Format::Prometheus).unwrap_err();
+    assert!(error.contains("line 2") && error.contains("bytes; at most"), "{error}");
+    let labels: Vec<_> = (0..=1000).map(|i| format!("l{i}=\"x\"")).collect();
+    let error = rows(&format!("a{{{}}} 1", labels.join(",")), Format::Prometheus).unwrap_err();
+    assert!(error.contains("more than ") && error.contains(" labels"), "{error}");
+    let error = rows("# TYPE up gague\n", Format::Prometheus).unwrap_err();
+    assert!(error.contains(r#""gague" is not a metric type; counter, gauge, histogram"#), "{error}");
+    let error = rows("{a=\"b\"} 1", Format::Prometheus).unwrap_err();
+    assert!(error.contains("a metric name, before or inside of the braces expected"), "{error}");
+    // Names in quotes, as Prometheus 3 writes those outside of the classic letters.
+    check("# TYPE \"my.metric\" gauge\n{\"my.metric\",a=\"b\"} 1\n", &["type my.metric gauge", "my.metric{a=\"b\"} 1"]);
+    check("# HELP a ends in \\\n", &[r#"help a "ends in \\""#]);
+}
+
+#[test]
+fn kinds_that_the_older_format_does_not_know() {
+    let word = |format: Format, kind: MetricKind| {
+        let mut writer = TextWriter::new(format);
+        writer.family("m", kind, "");
+        writer.finish().lines().next().unwrap_or_default().to_owned()
+    };
+    for (kind, plain, open) in [
+        (MetricKind::Unknown, "untyped", "unknown"),
+        (MetricKind::Info, "gauge", "info"),
+        (MetricKind::StateSet, "gauge", "stateset"),
+        (MetricKind::GaugeHistogram, "gauge", "gaugehistogram"),
+        (MetricKind::Summary, "summary", "summary"),
+    ] {
+        assert_eq!(word(Format::Prometheus, kind), format!("# TYPE m {plain}"));
+        assert_eq!(word(Format::OpenMetrics, kind), format!("# TYPE m {open}"));
+    }
+}

@@ -152,6 +152,12 @@ mod tests {
         check(r#"{app="shop"}"#, Ok(&[("app", "shop")]));
         check(" { a = \"1\" , b=`x\\y`, } ", Ok(&[("a", "1"), ("b", "x\\y")]));
         check(r#"{a="q\"\n\u00e9\\é"}"#, Ok(&[("a", "q\"\né\\é")]));
+        check(r#"{a="\t\r\a\b\f\v\x41\U0001f600\'"}"#, Ok(&[("a", "\t\r\x07\x08\x0c\x0bA😀'")]));
+        let escape = "an escape such as \\n, \\\", \\\\ or \\u00e9 expected at byte 4";
+        for broken in [r"\xff", r"\u00g0", r"\ud800"] {
+            let text = format!("{{a=\"{broken}\"}}");
+            check(&text, Err(&format!("labels {text:?}: {escape}")));
+        }
         check(r#"{a="x}"#, Err(r#"labels "{a=\"x}": a closing quote expected at byte 6"#));
         check(r#"{a="\q"}"#, Err(r#"labels "{a=\"\\q\"}": an escape such as \n, \", \\ or \u00e9 expected at byte 4"#));
         check("{1a=\"x\"}", Err(r#"labels "{1a=\"x\"}": a label name expected at byte 1"#));

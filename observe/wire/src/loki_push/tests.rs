@@ -87,3 +87,24 @@ fn protobuf_with_a_bad_stream_among_good_ones() {
         r#"2 invalid_labels (first: labels "{app=}": a quoted value expected at byte 5)"#
     );
 }
+
+#[test]
+fn a_stream_with_a_name_that_is_none_is_left_out_and_the_rest_is_taken() {
+    let body = r#"{"streams":[{"stream":{"a b":"x"},"values":[["1","lost"],["2","lost"]]},
+        {"stream":{"app":"shop","level":"warn"},"values":[["5","kept",null],[6,"too",{"level":"debug"}]]}]}"#;
+    let decoded = decode_json(body.as_bytes(), &Limits::default()).unwrap();
+    let reject = &decoded.rejects.rejected[&RejectReason::InvalidLabels];
+    assert_eq!((reject.count, reject.example.as_str()), (2, r#""a b" is not a label name"#));
+    let levels: Vec<_> = shown(&decoded).iter().map(|line| line.contains("detected_level=warn")).collect();
+    // Its own metadata goes before the stream's labels.
+    assert_eq!(levels, [true, false], "{:?}", shown(&decoded));
+    for (entry, why) in [
+        (r#"[true,"x"]"#, "true is not a time in Unix nanoseconds"),
+        (r#"["1",5]"#, "the line must be a string"),
+        (r#"["1","x",5]"#, "structured metadata must be an object of strings"),
+    ] {
+        let body = format!(r#"{{"streams":[{{"stream":{{"a":"b"}},"values":[{entry}]}}]}}"#);
+        let error = decode_json(body.as_bytes(), &Limits::default()).unwrap_err().to_string();
+        assert_eq!(error, format!("streams[0].values[0]: {why}"));
+    }
+}
