@@ -203,3 +203,27 @@ fn status_hint(status: http::StatusCode) -> &'static str {
         _ => "the collector's own log says more",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_fit_what_went_wrong() {
+        let hint = |code| status_hint(http::StatusCode::from_u16(code).unwrap());
+        for (code, word) in [
+            (401, "OTEL_EXPORTER_OTLP_HEADERS"),
+            (403, "OTEL_EXPORTER_OTLP_HEADERS"),
+            (404, "without /v1/traces"),
+            (405, "without /v1/traces"),
+            (413, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+            (429, "overloaded"),
+            (503, "overloaded"),
+            (500, "own log"),
+        ] {
+            assert!(hint(code).contains(word), "{code}: {}", hint(code));
+        }
+        assert!(reach_hint("c.example:4317").contains("gRPC port"));
+        assert!(reach_hint("c.example:4318").contains("is the collector running"));
+    }
+}

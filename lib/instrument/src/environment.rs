@@ -274,4 +274,71 @@ mod tests {
             "OTEL_LOGS_EXPORTER is `prometheus`: no such exporter here\n  hint: use otlp or none",
         );
     }
+
+    #[test]
+    fn settings_that_cannot_be_honoured_name_themselves() {
+        let http = "name=- traces=http://localhost:4318/v1/traces metrics=http://localhost:4318/v1/metrics \
+                    logs=http://localhost:4318/v1/logs";
+        check(
+            &[("OTEL_TRACES_EXPORTER", "console"), ("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")],
+            "name=- traces=- metrics=- logs=- ! OTEL_TRACES_EXPORTER=console is left out: set RUST_LOG and \
+             Console::Text instead",
+        );
+        check(
+            &[("OTEL_METRICS_EXPORTER", "statsd")],
+            "OTEL_METRICS_EXPORTER is `statsd`: no such exporter here\n  hint: use otlp, prometheus or none; several are \
+             separated by commas",
+        );
+        check(
+            &[("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json")],
+            "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL is `http/json`: this protocol is not supported\n  hint: set it to \
+             http/protobuf, or unset it",
+        );
+        // A signal's own protocol goes before the shared one.
+        let own = [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/protobuf"),
+        ];
+        check(&own, http);
+        for text in ["0", "-1", "10s"] {
+            let expect = format!(
+                "OTEL_EXPORTER_OTLP_TIMEOUT is `{text}`: this is not a number of milliseconds above 0\n  hint: for ten \
+                 seconds write 10000"
+            );
+            check(&[("OTEL_EXPORTER_OTLP_TIMEOUT", text)], &expect);
+        }
+        check(&[("OTEL_EXPORTER_OTLP_TIMEOUT", " 250 "), ("OTEL_SERVICE_NAME", "  ")], http);
+        check(
+            &[("OTEL_RESOURCE_ATTRIBUTES", "a=%4,b=%zz,=c,d=%ff,e=%C3%A9")],
+            &format!(
+                "{http} e=é{}",
+                ["a=%4", "b=%zz", "=c", "d=%ff"]
+                    .map(|part| format!(
+                        " ! OTEL_RESOURCE_ATTRIBUTES has `{part}`, which is left out: it is not key=value"
+                    ))
+                    .concat()
+            ),
+        );
+        check(
+            &[("OTEL_PROPAGATORS", "b3,tracecontext")],
+            &format!(
+                "{http} ! OTEL_PROPAGATORS names `b3`, which is left out: only tracecontext and baggage are supported"
+            ),
+        );
+    }
+
+    #[test]
+    fn limits_and_propagators() {
+        let with = |name: &'static str, value: &'static str| {
+            read(&move |asked: &str| (asked == name).then(|| value.to_owned())).unwrap()
+        };
+        assert_eq!(with("X", "").timeout, Duration::from_secs(10));
+        assert_eq!(with("OTEL_EXPORTER_OTLP_TIMEOUT", "250").timeout, Duration::from_millis(250));
+        assert_eq!(with("X", "").propagators, [Propagator::TraceContext, Propagator::Baggage]);
+        assert_eq!(with("OTEL_PROPAGATORS", "baggage").propagators, [Propagator::Baggage]);
+        assert_eq!(with("OTEL_PROPAGATORS", "tracecontext,none").propagators, []);
+        assert!(with("OTEL_SDK_DISABLED", "TRUE").disabled && !with("OTEL_SDK_DISABLED", "1").disabled);
+    }
 }

@@ -336,4 +336,75 @@ mod tests {
         drop(guard);
         assert!(told.lock().is_empty());
     }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_once_and_so_is_its_end() {
+        use axum::http::StatusCode;
+        let status = Arc::new(Mutex::new(StatusCode::UNAUTHORIZED));
+        let asked = status.clone();
+        let app = axum::Router::new().fallback(move || {
+            let status = *asked.lock();
+            async move { status }
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let only_traces = &[("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
+        let (telemetry, subscriber, told) = set_up(only_traces, format!("http://{host}"));
+        let guard = tracing::subscriber::set_default(subscriber);
+        let work = async || {
+            tracing::info_span!("work").in_scope(|| ());
+            telemetry.flush().await
+        };
+        assert!(!work().await && !work().await);
+        let refused = format!(
+            "telemetry is not accepted: http://{host}/v1/traces answered 401 Unauthorized\n  hint: put the token into \
+             OTEL_EXPORTER_OTLP_HEADERS, for example authorization=Bearer%20TOKEN"
+        );
+        assert_eq!(*told.lock(), [refused.clone()]);
+        *status.lock() = StatusCode::OK;
+        assert!(work().await && work().await);
+        assert_eq!(*told.lock(), [refused, format!("telemetry is delivered to {host} again")]);
+        assert_eq!(telemetry.delivery(), crate::Delivery { delivered: 2, failed: 2 });
+        assert!(format!("{telemetry:?}").contains("delivered: 2"), "{telemetry:?}");
+        drop(guard);
+        // Dropped without a shutdown, it ends its threads all the same.
+        drop(telemetry);
+    }
+
+    #[test]
+    fn what_the_builder_is_told() {
+        let instrument = Instrument::new("cart").version("1.2").attribute("team", "checkout").console(Console::Json);
+        assert!(format!("{instrument:?}").contains("name: \"cart\""), "{instrument:?}");
+        let off = |name: &str| name.ends_with("_EXPORTER").then(|| "none".to_owned());
+        let (telemetry, _subscriber) = instrument.environment(off).prometheus(true).build().unwrap();
+        let text = telemetry.metrics_text().unwrap();
+        for label in ["service_name=\"cart\"", "service_version=\"1.2\"", "team=\"checkout\""] {
+            assert!(text.contains(label), "{text}");
+        }
+        let (plain, _) = Instrument::new("cart").environment(off).build().unwrap();
+        assert!(plain.metrics_router().is_none() && plain.metrics_text().is_none());
+        let bad = Instrument::new("cart").environment(|name| (name == "OTEL_TRACES_EXPORTER").then(|| "x".to_owned()));
+        assert!(bad.build().is_err());
+    }
+
+    #[test]
+    fn levels_of_the_libraries_below() {
+        let quiet = level_filter(None).to_string();
+        assert!(
+            quiet.contains("info") && quiet.contains("hyper=warn") && quiet.contains("opentelemetry=off"),
+            "{quiet}"
+        );
+        let asked = level_filter(Some("debug,hyper=trace")).to_string();
+        assert!(asked.contains("hyper=trace") && !asked.contains("hyper=warn"), "{asked}");
+        for (url, expect) in [
+            ("http://localhost:4318", true),
+            ("http://127.8.0.1", true),
+            ("http://[::1]:4318/x", true),
+            ("http://c.example", false),
+            ("not a url", false),
+        ] {
+            assert_eq!(is_loopback(url), expect, "{url}");
+        }
+    }
 }

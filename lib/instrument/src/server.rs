@@ -239,3 +239,18 @@ fn protocol(version: Version) -> &'static str {
         _ => "1.1",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_and_versions_are_of_a_closed_list() {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"] {
+            assert_eq!(known_method(&method.parse().unwrap()), method);
+        }
+        assert_eq!(known_method(&Method::from_bytes(b"PURGE").unwrap()), "_OTHER");
+        let versions = [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3];
+        assert_eq!(versions.map(protocol), ["1.0", "1.1", "2", "3"]);
+    }
+}

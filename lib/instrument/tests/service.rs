@@ -29,6 +29,8 @@ fn app(telemetry: &Telemetry) -> Router {
             }),
         )
         .route("/panics", get(|| async { panic_now() }))
+        .route("/panics/told", get(|| async { panic_with(Some(7)) }))
+        .route("/panics/silent", get(|| async { panic_with(None) }))
         .layer(telemetry.http_layer());
     telemetry.metrics_router().unwrap().merge(routes)
 }
@@ -37,6 +39,13 @@ fn panic_now() -> &'static str {
     let empty: Vec<u8> = Vec::new();
     assert!(!empty.is_empty(), "the shelf is empty");
     "unreachable"
+}
+
+fn panic_with(shelf: Option<u8>) -> &'static str {
+    match shelf {
+        Some(number) => std::panic::panic_any(format!("shelf {number} is empty")),
+        None => std::panic::panic_any(7_u8),
+    }
 }
 
 async fn answer(app: Router, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String, String) {
@@ -126,6 +135,52 @@ async fn a_panic_is_answered_500_and_recorded() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_panic_of_any_payload_is_recorded() {
+    check("/panics/told", &[], &["answer 500", "exception.message=shelf 7 is empty exception.type=panic"]).await;
+    check("/panics/silent", &[], &["answer 500", "exception.message=panic with a payload that is no text"]).await;
+}
+
+#[tokio::test]
+async fn the_caller_is_on_the_span() {
+    let (telemetry, captured) = Captured::start("cart");
+    let peer = axum::extract::ConnectInfo(std::net::SocketAddr::from(([10, 1, 2, 3], 40_000)));
+    let request = Request::builder().uri("/items/1").header("host", "cart.example").header("user-agent", "curl/8");
+    let request = request.extension(peer).version(axum::http::Version::HTTP_2).body(Body::empty()).unwrap();
+    app(&telemetry).oneshot(request).await.unwrap();
+    let span = captured.span("GET /items/{id}").unwrap();
+    let attribute = |name: &str| span.attributes.get(name).map(String::as_str);
+    assert_eq!(attribute("client.address"), Some("10.1.2.3"));
+    assert_eq!(attribute("user_agent.original"), Some("curl/8"));
+    assert_eq!((attribute("server.address"), attribute("server.port")), (Some("cart.example"), None));
+    assert_eq!(attribute("network.protocol.version"), Some("2"));
+}
+
+#[tokio::test]
+async fn an_outgoing_request_that_fails_says_why() {
+    let (telemetry, captured) = Captured::start("cart");
+    let outgoing = telemetry.outgoing();
+    let url = "https://stock.example/items/9".parse().unwrap();
+    let method = axum::http::Method::GET;
+    let refused =
+        outgoing.run(&method, &url, "/items/{id}", |_| async { Err::<StatusCode, _>("connection refused") }).await;
+    assert_eq!(refused, Err("connection refused"));
+    let span = captured.span("GET /items/{id}").unwrap();
+    assert_eq!(span.error.as_deref(), Some("connection refused"));
+    assert_eq!(
+        (span.attributes["error.type"].as_str(), span.attributes["server.port"].as_str()),
+        ("request_failed", "443")
+    );
+    assert_eq!(span.events[0].1["exception.message"], "connection refused");
+    let missing = outgoing.run(&method, &url, "/missing", |_| async { Ok::<_, String>(StatusCode::NOT_FOUND) }).await;
+    assert_eq!(missing, Ok(StatusCode::NOT_FOUND));
+    let span = captured.span("GET /missing").unwrap();
+    assert_eq!((span.error.as_deref(), span.attributes["error.type"].as_str()), (Some(""), "404"));
+    for (label, value) in [("error.type", "request_failed"), ("http.response.status_code", "404")] {
+        assert_eq!(captured.metric("http.client.request.duration", &[(label, value)]), Some(1.0), "{value}");
+    }
 }
 
 #[tokio::test]
@@ -230,4 +285,12 @@ async fn health_tells_each_dependency() {
         r#"200 {"dependencies":[{"error":"no answer within 20 ms","name":"mail","required":false,"state":"down"}],"status":"degraded"}"#,
     )
     .await;
+    let broken = || Dependency::new("bug", || async { panic!("a defect of the check") });
+    check(
+        vec![broken()],
+        "/readyz",
+        r#"503 {"dependencies":[{"error":"the check panicked","name":"bug","required":true,"state":"down"}],"status":"unready"}"#,
+    )
+    .await;
+    assert!(format!("{:?}", up()).contains("name: \"cache\""));
 }

@@ -79,3 +79,6 @@ pub fn run(
     }
     if failures.is_empty() { Ok(cases) } else { Err(failures.join("\n\n")) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,4 +153,47 @@ mod tests {
         assert_eq!(label_name("http.response.status_code"), "http_response_status_code");
         assert_eq!(label_name("0day"), "key_0day");
     }
+
+    #[test]
+    fn every_unit_that_has_a_word() {
+        use Kind::Gauge;
+        let words = [
+            ("d", "days"),
+            ("h", "hours"),
+            ("min", "minutes"),
+            ("ms", "milliseconds"),
+            ("us", "microseconds"),
+            ("ns", "nanoseconds"),
+            ("KiBy", "kibibytes"),
+            ("MiBy", "mebibytes"),
+            ("GiBy", "gibibytes"),
+            ("TiBy", "tibibytes"),
+            ("KBy", "kilobytes"),
+            ("MBy", "megabytes"),
+            ("GBy", "gigabytes"),
+            ("TBy", "terabytes"),
+            ("m", "meters"),
+            ("V", "volts"),
+            ("A", "amperes"),
+            ("J", "joules"),
+            ("W", "watts"),
+            ("g", "grams"),
+            ("Cel", "celsius"),
+            ("Hz", "hertz"),
+            ("%", "percent"),
+            ("By/m", "bytes_per_minute"),
+            ("By/h", "bytes_per_hour"),
+            ("By/d", "bytes_per_day"),
+            ("By/w", "bytes_per_week"),
+            ("By/mo", "bytes_per_month"),
+            ("By/y", "bytes_per_year"),
+            ("{packet}/s", "per_second"),
+            ("By/{op}", "bytes"),
+            ("a-b", "a_b"),
+        ];
+        for (unit, word) in words {
+            check("x", unit, Gauge, &format!("x_{word}"));
+        }
+        assert_eq!((label_name(""), label_name("a..b")), ("_".to_owned(), "a_b".to_owned()));
+    }
 }

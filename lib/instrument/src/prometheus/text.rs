@@ -194,3 +194,102 @@ fn number(value: f64) -> String {
         value.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::Resource;
+    use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
+
+    use crate::prometheus::Pull;
+
+    fn provider(pull: &Pull) -> SdkMeterProvider {
+        let exponential = |instrument: &Instrument| {
+            let aggregation =
+                Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 0, record_min_max: false };
+            let wanted = instrument.name().starts_with("exp");
+            wanted.then(|| Stream::builder().with_aggregation(aggregation).build().unwrap())
+        };
+        let resource = Resource::builder_empty().with_attributes([KeyValue::new("service.name", "a\"b\\c\nd")]);
+        SdkMeterProvider::builder()
+            .with_reader(pull.clone())
+            .with_view(exponential)
+            .with_resource(resource.build())
+            .build()
+    }
+
+    const INFO: &str = "# HELP target_info Resource attributes of this service.\n# TYPE target_info gauge\n\
+                        target_info{service_name=\"a\\\"b\\\\c\\nd\"} 1\n";
+
+    #[test]
+    fn exponential_histograms_become_classic_ones() {
+        let pull = Pull::new();
+        let provider = provider(&pull);
+        let histogram = provider.meter("m").f64_histogram("exp.f").with_unit("s").build();
+        // Of scale 0: (0.5, 1], (1, 2] and (4, 8]; negative ones count as less than zero.
+        for value in [1.0, 2.0, 1.5, 5.0, 0.0] {
+            histogram.record(value, &[KeyValue::new("k", "v")]);
+        }
+        let whole = provider.meter("m").u64_histogram("exp.whole").build();
+        whole.record(3, &[]);
+        let expect = "# TYPE exp_f_seconds histogram\n\
+                      exp_f_seconds_bucket{k=\"v\",le=\"0\"} 1\n\
+                      exp_f_seconds_bucket{k=\"v\",le=\"1\"} 2\n\
+                      exp_f_seconds_bucket{k=\"v\",le=\"2\"} 4\n\
+                      exp_f_seconds_bucket{k=\"v\",le=\"4\"} 4\n\
+                      exp_f_seconds_bucket{k=\"v\",le=\"8\"} 5\n\
+                      exp_f_seconds_bucket{k=\"v\",le=\"+Inf\"} 5\n\
+                      exp_f_seconds_sum{k=\"v\"} 9.5\n\
+                      exp_f_seconds_count{k=\"v\"} 5\n\
+                      # TYPE exp_whole histogram\n\
+                      exp_whole_bucket{le=\"0\"} 0\n\
+                      exp_whole_bucket{le=\"4\"} 1\n\
+                      exp_whole_bucket{le=\"+Inf\"} 1\n\
+                      exp_whole_sum 3\n\
+                      exp_whole_count 1\n";
+        assert_eq!(pull.text(), format!("{expect}{INFO}"));
+    }
+
+    #[test]
+    fn every_kind_of_number() {
+        let pull = Pull::new();
+        let provider = provider(&pull);
+        let meter = provider.meter("m");
+        let gauge = meter.f64_gauge("g").with_description("One\nor \\ two").build();
+        gauge.record(0.25, &[]);
+        // Sums that no longer fit.
+        let (up, down) = (meter.f64_counter("up").build(), meter.f64_up_down_counter("down").build());
+        for _ in 0..2 {
+            up.add(f64::MAX, &[]);
+            down.add(-f64::MAX, &[]);
+        }
+        meter.i64_up_down_counter("level").build().add(-3, &[]);
+        meter.f64_counter("money").with_unit("{coin}").build().add(1.5, &[]);
+        // Names that become equal: values joined by `;`, of two equal series the first.
+        let hits = meter.u64_counter("hits").build();
+        hits.add(1, &[KeyValue::new("a.b", "1"), KeyValue::new("a_b", "2")]);
+        // A gauge that claims a counter's name is left out: a scraper would refuse the whole page.
+        meter.u64_gauge("hits_total").build().record(9, &[]);
+        let text = pull.text();
+        let lines: Vec<_> = text.lines().filter(|line| !line.contains("target_info")).collect();
+        for line in [
+            "# HELP g One\\nor \\\\ two",
+            "g 0.25",
+            "up_total +Inf",
+            "down -Inf",
+            "# TYPE level gauge",
+            "level -3",
+            "# TYPE money_total counter",
+            "money_total 1.5",
+        ] {
+            assert!(lines.contains(&line), "{line} is not in {text}");
+        }
+        let of_hits: Vec<_> = lines.iter().filter(|line| line.contains("hits")).collect();
+        assert_eq!(of_hits, [&"# TYPE hits_total counter", &"hits_total{a_b=\"1;2\"} 1"]);
+        provider.shutdown().unwrap();
+        assert_eq!(pull.text(), "", "nothing is told after the end");
+        assert_eq!(number(f64::NAN), "NaN");
+    }
+}

@@ -199,7 +199,7 @@ fn limits_and_words_that_are_no_kind() {
     let long = format!("up 1\na{{b=\"{}\"}} 1\n", "x".repeat(2 << 20));
     let error = rows(&long, Format::Prometheus).unwrap_err();
     assert!(error.contains("line 2") && error.contains("bytes; at most"), "{error}");
-    let labels: Vec<_> = (0..=1000).map(|i| format!("l{i}=\"x\"")).collect();
+    let labels: Vec<_> = (0..=1024).map(|i| format!("l{i}=\"x\"")).collect();
     let error = rows(&format!("a{{{}}} 1", labels.join(",")), Format::Prometheus).unwrap_err();
     assert!(error.contains("more than ") && error.contains(" labels"), "{error}");
     let error = rows("# TYPE up gague\n", Format::Prometheus).unwrap_err();
