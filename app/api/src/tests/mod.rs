@@ -69,10 +69,14 @@ impl Memory {
             (Fault::Error(error), _) => Err(error),
             (Fault::Panic, _) => panic!("a defect of the source"),
             (Fault::Hang, Some(cancel)) => {
-                while !cancel.is_cancelled() {
+                // Seconds at most: a query that nobody cancels must fail its test, not hold it.
+                for _ in 0..20_000_000 {
+                    if cancel.is_cancelled() {
+                        self.cancelled.notify_one();
+                        break;
+                    }
                     std::thread::yield_now();
                 }
-                self.cancelled.notify_one();
                 Err(SourceError::Cancelled)
             }
             (Fault::None | Fault::Hang, _) => Ok(()),

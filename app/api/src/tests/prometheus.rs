@@ -410,7 +410,8 @@ async fn faults_have_prometheus_status_and_type() {
         assert_eq!((&found["status"], found["error"].as_str().is_some_and(|e| !e.is_empty())), (&json!("error"), true));
         if matches!(fault, Fault::Hang) {
             // The source was told that nobody waits any more.
-            server.memory.cancelled.notified().await;
+            let told = server.memory.cancelled.notified();
+            assert!(tokio::time::timeout(std::time::Duration::from_secs(20), told).await.is_ok(), "{path}");
         }
     }
     server.fault(Fault::None);

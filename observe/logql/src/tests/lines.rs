@@ -161,6 +161,23 @@ fn labels_of_three_origins() {
 }
 
 #[test]
+fn a_label_of_the_line_goes_before_metadata_of_its_name() {
+    let logs = store("app=a | 1 | user=bob | user=ann trace_id=x");
+    let ask = |stage: &str| {
+        let answer = Ask::new().range(&logs, &format!("{{app=\"a\"}} {stage}"), 10, Direction::Forward).unwrap();
+        let Data::Streams(streams) = answer.data else { panic!("no lines") };
+        let shown = |s: &crate::StreamResult| {
+            let of = |pairs: &[(String, String)]| pairs.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
+            format!("{} {:?} {:?}", s.labels, of(&s.entries[0].structured_metadata), of(&s.entries[0].parsed))
+        };
+        streams.iter().map(shown).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(ask(""), r#"{app="a", trace_id="x", user="ann"} ["trace_id=x", "user=ann"] []"#);
+    assert_eq!(ask("| logfmt"), r#"{app="a", trace_id="x", user="bob"} ["trace_id=x"] ["user=bob"]"#);
+    assert_eq!(ask(r#"| logfmt | user="ann""#), "");
+}
+
+#[test]
 fn the_limit_counts_over_all_streams_in_the_direction_asked() {
     let ask = Ask::new();
     for (direction, expect) in [(Direction::Forward, vec![10, 20]), (Direction::Backward, vec![40, 50])] {
