@@ -3,6 +3,8 @@
 //! Answers and errors have Prometheus's form (`web/api/v1/api.go`): `{"status","data","warnings","infos"}` or
 //! `{"status":"error","errorType","error"}`, with its status codes.
 
+mod answer;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,13 +14,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base_signal::{Matcher, TenantId};
-use observe_promql::{Answer, Engine, PointValue, Query, QueryError, Value};
+use observe_promql::{Engine, Query, QueryError};
 use observe_source::{Annotations, Budget, Cancel, LabelQuery, Level, SourceError};
 
 use crate::Api;
-use crate::json::{put_histogram_point, put_labels, put_list, put_point, put_string, put_time_ms, put_value};
+use crate::json::{put_labels, put_list, put_string, put_time_ms, put_value};
 use crate::params::Params;
 use crate::query::Refused;
+
+use answer::{answer_response, cut};
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
@@ -175,84 +179,6 @@ async fn query_range(State(api): State<Api>, headers: HeaderMap, request: Reques
 fn limit(params: &Params) -> Result<usize, Failure> {
     let limit = params.number("limit").map_err(Failure::bad_data)?.unwrap_or(0);
     Ok(usize::try_from(limit).unwrap_or(usize::MAX))
-}
-
-/// The first `limit` series of a vector or matrix, with the warning that Prometheus gives.
-fn cut(mut answer: Answer, limit: usize) -> Answer {
-    fn shorten<T>(items: &mut Vec<T>, limit: usize) -> bool {
-        let too_many = limit > 0 && items.len() > limit;
-        if too_many {
-            items.truncate(limit);
-        }
-        too_many
-    }
-    let shortened = match &mut answer.value {
-        Value::Vector(points) => shorten(points, limit),
-        Value::Matrix(series) => shorten(series, limit),
-        Value::Scalar(..) | Value::String(..) => false,
-    };
-    if shortened {
-        answer.annotations.warn("results truncated due to limit");
-    }
-    answer
-}
-
-fn answer_response(answer: &Answer) -> Response {
-    let mut out = String::new();
-    out.push_str("{\"resultType\":\"");
-    match &answer.value {
-        Value::Scalar(time_ms, value) => {
-            out.push_str("scalar\",\"result\":");
-            put_point(&mut out, *time_ms, *value);
-        }
-        Value::String(time_ms, text) => {
-            out.push_str("string\",\"result\":[");
-            put_time_ms(&mut out, *time_ms);
-            out.push(',');
-            put_string(&mut out, text);
-            out.push(']');
-        }
-        Value::Vector(points) => {
-            out.push_str("vector\",\"result\":[");
-            put_list(&mut out, points.iter(), |out, point| {
-                out.push_str("{\"metric\":");
-                put_labels(out, &point.labels);
-                match &point.value {
-                    PointValue::Float(value) => {
-                        out.push_str(",\"value\":");
-                        put_point(out, point.time_ms, *value);
-                    }
-                    PointValue::Histogram(histogram) => {
-                        out.push_str(",\"histogram\":");
-                        put_histogram_point(out, point.time_ms, histogram);
-                    }
-                }
-                out.push('}');
-            });
-            out.push(']');
-        }
-        Value::Matrix(series) => {
-            out.push_str("matrix\",\"result\":[");
-            put_list(&mut out, series.iter(), |out, series| {
-                out.push_str("{\"metric\":");
-                put_labels(out, &series.labels);
-                if !series.points.is_empty() {
-                    out.push_str(",\"values\":[");
-                    put_list(out, series.points.iter(), |out, (time_ms, value)| put_point(out, *time_ms, *value));
-                    out.push(']');
-                }
-                if !series.histograms.is_empty() {
-                    out.push_str(",\"histograms\":[");
-                    put_list(out, series.histograms.iter(), |out, (t, h)| put_histogram_point(out, *t, h));
-                    out.push(']');
-                }
-                out.push('}');
-            });
-            out.push(']');
-        }
-    }
-    out.push('}');
-    success(&out, &answer.annotations)
 }
 
 /// Runs a look-up of labels with the request's matchers, range and limit.

@@ -123,7 +123,7 @@ fn scripts_that_cannot_be_read_name_the_line() {
         ("load 1m\n  up{a", "line 1: line 2: a label without a value in series `up{a`"),
         ("load 1m\n  up 1+x3", "line 1: line 2: `1+x3` is not a value"),
         ("load 1m\n  up _y", "line 1: line 2: `_y` is not a value"),
-        ("load 1m\n  h {{count:1", "line 1: line 2: an open histogram in ` h {{count:1`"),
+        ("load 1m\n  h {{count:1", "line 1: line 2: an open histogram in ` {{count:1`"),
         ("load 1m\n  h {{count:1}}y", "line 1: line 2: `{{count:1}}y` is not a value"),
         ("load 1m\n  h {{colour:1}}", "line 1: line 2: `colour` in histogram `colour:1`"),
         ("load 1m\n  h {{sum:x}}", "line 1: line 2: `x` in histogram `sum:x`"),

@@ -82,7 +82,8 @@ async fn limit_direction_and_range() {
     let server = server().await;
     let all = ("query", r#"{service_name="cart"}"#);
     let (info, error, third) = ("level=info", "level=error", "third");
-    let table: [(&[(&str, &str)], &[&str]); 12] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let table: [Case<'_>; 12] = [
         (&[], &[error, info, third]),
         (&[("limit", "1")], &[third]),
         (&[("limit", "2"), ("direction", "BACKWARD")], &[error, third]),

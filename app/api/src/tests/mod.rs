@@ -3,6 +3,7 @@
 mod apm;
 mod jaeger;
 mod loki;
+mod lookups;
 mod operators;
 mod otlp;
 mod prometheus;

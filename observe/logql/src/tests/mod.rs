@@ -2,6 +2,7 @@
 
 mod lines;
 mod numbers;
+mod stages;
 mod syntax;
 
 use base_signal::{LabelArena, LogEntry, TenantId};

@@ -13,6 +13,8 @@ mod response;
 mod traces;
 
 #[cfg(test)]
+mod refused_tests;
+#[cfg(test)]
 mod tests;
 
 pub use logs::{LogOptions, PROMOTED_BY_DEFAULT, decode_logs};
