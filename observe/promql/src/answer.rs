@@ -83,9 +83,6 @@ pub enum QueryError {
     #[error("query was canceled in expression evaluation")]
     Canceled,
 
-    #[error("query timed out in expression evaluation")]
-    Timeout,
-
     /// The query would need more memory than its share.
     #[error("{0}")]
     Budget(SourceError),
@@ -102,7 +99,6 @@ impl QueryError {
             QueryError::Parse(_) | QueryError::BadData(_) => "bad_data",
             QueryError::Execution(_) | QueryError::Budget(_) => "execution",
             QueryError::Canceled => "canceled",
-            QueryError::Timeout => "timeout",
             QueryError::Source(SourceError::Shed { .. } | SourceError::Unavailable { .. }) => "unavailable",
             QueryError::Source(_) => "internal",
         }

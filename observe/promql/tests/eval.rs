@@ -67,6 +67,50 @@ fn all_cases() {
 }
 
 #[test]
+fn histograms_of_whole_numbers_count_as_those_of_floats() {
+    use base_signal::{Buckets, CounterReset, NativeHistogram, SpanRun};
+    let mut source = FakeMetrics::default();
+    let mut write = MetricWrite::default();
+    let series = write.series.push(&mut vec![("__name__", "h")]);
+    for (time_ms, factor) in [(0, 1), (60_000, 3)] {
+        let histogram = NativeHistogram {
+            schema: 0,
+            counter_reset: CounterReset::Unknown,
+            zero_threshold: 0.5,
+            sum: 2.0 * factor as f64,
+            positive_runs: vec![SpanRun { offset: 1, length: 2 }],
+            negative_runs: vec![SpanRun { offset: 0, length: 1 }],
+            buckets: Buckets::Integer {
+                count: 5 * factor,
+                zero_count: factor,
+                positive: vec![2 * factor, factor],
+                negative: vec![factor],
+            },
+            custom_bounds: Vec::new(),
+        };
+        write.histograms.push((series, time_ms, histogram));
+    }
+    source.append(&write);
+    let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
+    let value = |text: &str| {
+        let query = Query { text, tenant: &tenant, budget: &budget, cancel: &cancel };
+        match Engine::default().instant(&source, &query, 60_000).unwrap().value {
+            Value::Vector(points) => match points[0].value {
+                PointValue::Float(value) => value,
+                PointValue::Histogram(_) => f64::NAN,
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(value("histogram_count(h)"), 15.0);
+    // (1, 2] holds the third to the fourth of five.
+    assert!((value("histogram_quantile(0.6, h)") - 2f64.sqrt()).abs() < 1e-12);
+    assert_eq!(value("histogram_fraction(-1, 1, h)"), 0.4);
+    // 10 more within a minute, and half a minute before it.
+    assert_eq!(value("histogram_count(increase(h[5m]))"), 15.0);
+}
+
+#[test]
 fn limits_are_told() {
     let source = FakeMetrics::default();
     let (tenant, cancel) = (TenantId::default(), Cancel::default());

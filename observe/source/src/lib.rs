@@ -32,3 +32,6 @@ pub use metrics::{
     ExemplarSeries, Grouping, LabelQuery, MetricBatch, MetricBatches, MetricSource, SelectHints, SelectMetrics,
 };
 pub use spans::{AttributeScope, SelectSpans, SpanBatch, SpanBatches, SpanFilter, SpanSource};
+
+#[cfg(test)]
+mod tests;
