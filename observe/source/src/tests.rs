@@ -38,9 +38,9 @@ fn an_outcome_says_how_many_of_what_and_the_first_of_each() {
 #[test]
 fn a_write_of_metadata_alone_is_not_empty() {
     let mut write = MetricWrite::default();
-    assert!(write.is_empty() && write.len() == 0);
+    assert_eq!((write.is_empty(), write.len()), (true, 0));
     write.created.push((0, 1));
-    assert!(!write.is_empty() && write.len() == 0);
+    assert_eq!((write.is_empty(), write.len()), (false, 0));
 }
 
 #[test]
