@@ -1,15 +1,25 @@
-//! Who may do what: bearer tokens (or the password of basic auth) with four roles.
+//! Who may do what: bearer tokens (or the password of basic auth, or a session that one opened) with four roles.
 //!
 //! Without any token the engine listens on loopback only (the caller sees to that) and everybody there is an admin; then a
 //! page of another site must not use the browser as its hand, so a request whose `Host` is no loopback name (DNS
 //! rebinding) or whose `Origin` is another site is refused. Never logs a token.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base_world::Clock;
+use base_world::os::OsRandom;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+use crate::session::{Guesses, Sessions};
+use crate::sign_in::session_id;
+
+/// Our page sends it with all it asks: it has a form of its own, and the browser's must not stand over it.
+const PAGE: HeaderName = HeaderName::from_static("x-apm-page");
 
 /// What a token allows. An admin may do all; each other role only its own, and everybody with a token may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +30,58 @@ pub enum Role {
     Admin,
 }
 
-/// The tokens an engine knows.
-#[derive(Clone, Default)]
-pub struct Tokens(Vec<(Role, String)>);
+impl Role {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Ingest => "ingest",
+            Role::Deployer => "deployer",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+/// Who sent a request that was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) role: Role,
+    pub(crate) by: By,
+}
+
+/// What a caller showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// This engine has no token.
+    Nothing,
+    Token,
+    Cookie,
+}
+
+impl By {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            By::Nothing => "nothing",
+            By::Token => "token",
+            By::Cookie => "cookie",
+        }
+    }
+}
+
+/// The tokens an engine knows, and the sessions they opened. Cheap to clone; clones share the sessions.
+#[derive(Clone)]
+pub struct Tokens(Arc<Known>);
+
+struct Known {
+    tokens: Vec<(Role, String)>,
+    sessions: Sessions,
+    guesses: Guesses,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Tokens::of(Vec::new())
+    }
+}
 
 /// Why a token text could not be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,17 +117,31 @@ impl Tokens {
             }
             tokens.push((role, token.to_owned()));
         }
-        Ok(Tokens(tokens))
+        Ok(Tokens::of(tokens))
+    }
+
+    /// Session ids are secrets, so they come from the system's generator and from no seed.
+    fn of(tokens: Vec<(Role, String)>) -> Self {
+        let sessions = Sessions::new(Box::new(OsRandom));
+        Tokens(Arc::new(Known { tokens, sessions, guesses: Guesses::default() }))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.tokens.is_empty()
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    pub(crate) fn guesses(&self) -> &Guesses {
+        &self.0.guesses
     }
 
     /// Looks at every token in full, whatever matches, so that time tells nothing.
-    fn role_of(&self, given: &str) -> Option<Role> {
+    pub(crate) fn role_of(&self, given: &str) -> Option<Role> {
         let mut found = None;
-        for (role, token) in &self.0 {
+        for (role, token) in &self.0.tokens {
             if same(token.as_bytes(), given.as_bytes()) {
                 found = Some(*role);
             }
@@ -85,7 +158,10 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 fn needed(uri: &Uri, is_get: bool) -> Option<Role> {
     let path = uri.path();
     match path {
-        "/" | "/-/ready" | "/-/healthy" => None,
+        "/" | "/ui" | "/-/ready" | "/-/healthy" => None,
+        _ if path.starts_with("/ui/") => None,
+        // Signing in needs no role, and signing out none that is left.
+        "/apm/v1/session" if !is_get => None,
         _ if path.starts_with("/-/") => Some(Role::Admin),
         "/api/v1/write" | "/loki/api/v1/push" | "/api/v1/otlp/v1/metrics" => Some(Role::Ingest),
         _ if path.starts_with("/v1/") || path.starts_with("/opentelemetry.") || path.starts_with("/otlp/") => {
@@ -96,14 +172,24 @@ fn needed(uri: &Uri, is_get: bool) -> Option<Role> {
     }
 }
 
-/// The middleware; lets a request through or answers it.
-pub(crate) async fn guard(State(tokens): State<Tokens>, request: Request, next: Next) -> Response {
-    match check(&tokens, request.headers(), request.uri(), request.method().is_safe()) {
-        Ok(()) => next.run(request).await,
+/// The middleware; lets a request through, with its [`Caller`] if it needed one, or answers it.
+pub(crate) async fn guard(
+    State((tokens, clock)): State<(Tokens, Arc<dyn Clock>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let is_safe = request.method().is_safe();
+    match check(&tokens, clock.monotonic_ns(), request.headers(), request.uri(), is_safe) {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
+            next.run(request).await
+        }
         Err((status, why)) => {
             let body = format!("{why}\n");
             let mut response = (status, body).into_response();
-            if status == StatusCode::UNAUTHORIZED {
+            if status == StatusCode::UNAUTHORIZED && !request.headers().contains_key(PAGE) {
                 let challenge = header::HeaderValue::from_static("Basic realm=\"apm\", Bearer");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
@@ -112,25 +198,75 @@ pub(crate) async fn guard(State(tokens): State<Tokens>, request: Request, next: 
     }
 }
 
-fn check(tokens: &Tokens, headers: &HeaderMap, uri: &Uri, is_get: bool) -> Result<(), (StatusCode, &'static str)> {
+type Refused = (StatusCode, &'static str);
+
+const ELSEWHERE: Refused =
+    (StatusCode::FORBIDDEN, "this did not come from the engine's own page; a program sends its token as a bearer");
+
+fn check(
+    tokens: &Tokens,
+    now_ns: u64,
+    headers: &HeaderMap,
+    uri: &Uri,
+    is_safe: bool,
+) -> Result<Option<Caller>, Refused> {
     if tokens.is_empty() {
-        return check_local(headers, uri);
+        check_local(headers, uri)?;
+        return Ok(Some(Caller { role: Role::Admin, by: By::Nothing }));
     }
-    let Some(needed) = needed(uri, is_get) else { return Ok(()) };
-    let given =
-        credential(headers).ok_or((StatusCode::UNAUTHORIZED, "a token is wanted: `Authorization: Bearer …`"))?;
-    match tokens.role_of(&given) {
-        None => Err((StatusCode::UNAUTHORIZED, "this token is not known here")),
-        Some(Role::Admin) => Ok(()),
-        Some(role) if role == needed || (needed == Role::Viewer && role == Role::Deployer) => Ok(()),
-        Some(_) => Err((StatusCode::FORBIDDEN, "this token's role does not allow that")),
+    let Some(needed) = needed(uri, is_safe) else {
+        // Nobody is made to sign in or out by a page of another site.
+        let strange = uri.path().starts_with("/apm/") && !from_our_page(headers, uri).unwrap_or(true);
+        return if strange { Err(ELSEWHERE) } else { Ok(None) };
+    };
+    let caller = match credential(headers) {
+        Some(given) => {
+            let role = tokens.role_of(&given).ok_or((StatusCode::UNAUTHORIZED, "this token is not known here"))?;
+            Caller { role, by: By::Token }
+        }
+        None => {
+            let id = session_id(headers, uri)
+                .ok_or((StatusCode::UNAUTHORIZED, "a token is wanted: `Authorization: Bearer …`"))?;
+            let role = tokens.sessions().role_of(id, now_ns);
+            let role = role.ok_or((StatusCode::UNAUTHORIZED, "this session has ended; sign in again"))?;
+            // A cookie comes along whoever makes the browser ask. SameSite=Strict keeps other sites out, but not another
+            // port of this host: what changes something must say that it is our page's.
+            if !is_safe && from_our_page(headers, uri) != Some(true) {
+                return Err(ELSEWHERE);
+            }
+            Caller { role, by: By::Cookie }
+        }
+    };
+    match caller.role {
+        Role::Admin => Ok(Some(caller)),
+        role if role == needed || (needed == Role::Viewer && role == Role::Deployer) => Ok(Some(caller)),
+        _ => Err((StatusCode::FORBIDDEN, "this token's role does not allow that")),
     }
 }
 
-fn check_local(headers: &HeaderMap, uri: &Uri) -> Result<(), (StatusCode, &'static str)> {
-    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    // HTTP/2 has no Host header but an authority.
-    let host = text(header::HOST).or_else(|| uri.authority().map(|a| a.as_str())).unwrap_or("localhost");
+/// Whether the browser says that the request is our page's own; `None` when it says nothing, as a program does.
+///
+/// `Sec-Fetch-Site` is right behind any proxy, but comes only over TLS and from localhost; `Origin` comes with every POST.
+/// No script can set either.
+fn from_our_page(headers: &HeaderMap, uri: &Uri) -> Option<bool> {
+    if let Some(site) = text(headers, HeaderName::from_static("sec-fetch-site")) {
+        return Some(site == "same-origin");
+    }
+    let origin = text(headers, header::ORIGIN)?;
+    Some(origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host(headers, uri)))
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// `host:port` as the client named it. HTTP/2 has no Host header but an authority.
+pub(crate) fn host<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> Option<&'r str> {
+    text(headers, header::HOST).or_else(|| uri.authority().map(|authority| authority.as_str()))
+}
+
+fn check_local(headers: &HeaderMap, uri: &Uri) -> Result<(), Refused> {
+    let host = host(headers, uri).unwrap_or("localhost");
     if !is_local_name(host) {
         return Err((
             StatusCode::FORBIDDEN,
@@ -138,7 +274,7 @@ fn check_local(headers: &HeaderMap, uri: &Uri) -> Result<(), (StatusCode, &'stat
              start it with --token-file to reach it by name",
         ));
     }
-    match text(header::ORIGIN).and_then(|origin| origin.split_once("://")) {
+    match text(headers, header::ORIGIN).and_then(|origin| origin.split_once("://")) {
         Some((_, authority)) if authority != host => {
             Err((StatusCode::FORBIDDEN, "a page of another site may not use this engine; start it with --token-file"))
         }
@@ -179,8 +315,8 @@ mod tests {
         for (name, value) in headers {
             map.insert(header::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
-        match check(tokens, &map, &path.parse().unwrap(), method == "GET") {
-            Ok(()) => 200,
+        match check(tokens, 0, &map, &path.parse().unwrap(), method == "GET") {
+            Ok(_) => 200,
             Err((status, _)) => status.as_u16(),
         }
     }
@@ -202,10 +338,41 @@ mod tests {
             (&bearer("admin"), "POST", "/-/flush", 200),
             ("", "GET", "/-/ready", 200),
             ("", "GET", "/metrics", 401),
+            ("", "GET", "/ui/services/cart", 200),
+            ("", "GET", "/uinvited", 401),
+            ("", "POST", "/apm/v1/session", 200),
+            ("", "GET", "/apm/v1/session", 401),
         ];
         for (given, method, path, expected) in table {
             let headers = if given.is_empty() { vec![] } else { vec![("authorization", given)] };
             assert_eq!(status(&tokens, &headers, method, path), expected, "{given} {method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_session_counts_as_its_token_but_changes_things_only_for_our_page() {
+        let tokens = Tokens::parse(FILE).unwrap();
+        let cookie = |role| format!("a=b; apm_session_4300={}", tokens.sessions().open(role, 0));
+        let (admin, viewer) = (cookie(Role::Admin), cookie(Role::Viewer));
+        let ours = ("origin", "http://engine.example:4300");
+        let table: [(&str, &str, &str, Option<(&str, &str)>, u16); 12] = [
+            (&viewer, "GET", "/api/v1/query", None, 200),
+            (&viewer, "POST", "/api/v1/query", Some(ours), 200),
+            (&viewer, "POST", "/-/flush", Some(ours), 403),
+            (&admin, "POST", "/-/flush", Some(ours), 200),
+            (&admin, "POST", "/-/flush", None, 403),
+            (&admin, "POST", "/-/flush", Some(("origin", "http://engine.example:9999")), 403),
+            (&admin, "POST", "/-/flush", Some(("origin", "null")), 403),
+            (&admin, "POST", "/-/flush", Some(("sec-fetch-site", "same-origin")), 200),
+            (&admin, "POST", "/-/flush", Some(("sec-fetch-site", "same-site")), 403),
+            (&admin, "DELETE", "/apm/v1/session", Some(("sec-fetch-site", "cross-site")), 403),
+            ("apm_session_4300=0", "GET", "/api/v1/query", None, 401),
+            (&admin.replace("4300", "4301"), "GET", "/api/v1/query", None, 401),
+        ];
+        for (cookie, method, path, more, expected) in table {
+            let mut headers = vec![("host", "engine.example:4300"), ("cookie", cookie)];
+            headers.extend(more);
+            assert_eq!(status(&tokens, &headers, method, path), expected, "{cookie} {method} {path} {more:?}");
         }
     }
 

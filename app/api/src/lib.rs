@@ -18,6 +18,8 @@ mod params;
 mod prometheus;
 mod query;
 mod server;
+mod session;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -83,6 +85,7 @@ impl Api {
             .merge(loki::routes())
             .merge(jaeger::routes())
             .merge(apm::routes())
+            .merge(sign_in::routes())
             .merge(write::routes())
             .merge(otlp::routes())
             .merge(grpc::routes())
@@ -102,7 +105,7 @@ impl Api {
 
     fn finish(&self, routes: Router<Api>) -> Router {
         let guarded = routes
-            .layer(axum::middleware::from_fn_with_state(self.tokens.clone(), auth::guard))
+            .layer(axum::middleware::from_fn_with_state((self.tokens.clone(), self.clock.clone()), auth::guard))
             .layer(tower_http::compression::CompressionLayer::new())
             .layer(axum::middleware::map_response(harden));
         guarded.with_state(self.clone())

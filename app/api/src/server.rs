@@ -2,13 +2,15 @@
 //!
 //! `handle` takes any byte stream, so TLS is one more `accept` between the socket and it. Knows nothing of routes.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
+use axum::http::{Request, StatusCode};
 use axum::response::IntoResponse;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -54,8 +56,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
             accepted = listener.accept() => accepted,
             _ = stop.changed() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, address)) => (stream, Peer(address.ip())),
             Err(error) => {
                 // Out of file descriptors, mostly: accepting again at once would spin.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -66,7 +68,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
         let _ = stream.set_nodelay(true);
         let (router, limits, stop) = (router.clone(), limits.clone(), stop.clone());
         connections.spawn(async move {
-            handle(stream, router, &limits, stop).await;
+            handle(stream, peer, router, &limits, stop).await;
             drop(permit);
         });
     }
@@ -77,8 +79,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
     }
 }
 
+/// Who is at the other end of a connection; every request carries it among its extensions. A proxy hides those behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 /// One connection, over whatever carries its bytes.
-async fn handle<S>(stream: S, router: Router, limits: &ConnectionLimits, mut stop: watch::Receiver<bool>)
+async fn handle<S>(stream: S, peer: Peer, router: Router, limits: &ConnectionLimits, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -91,7 +97,11 @@ where
         .keep_alive_timeout(Duration::from_secs(20))
         .max_concurrent_streams(256)
         .max_header_list_size(64 << 10);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
