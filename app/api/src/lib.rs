@@ -18,6 +18,7 @@ mod params;
 mod prometheus;
 mod query;
 mod server;
+mod services;
 mod session;
 mod sign_in;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod lookups;
 mod operators;
 mod otlp;
 mod prometheus;
+mod services;
 mod sign_in;
 mod sockets;
 mod writes;
