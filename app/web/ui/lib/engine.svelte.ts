@@ -1,6 +1,7 @@
 // What the engine says of itself, asked every few seconds; whether it can be reached at all. Knows no page.
 import { status, type Status } from './api/apm';
 import { asApiError, type ApiError } from './api/http';
+import { session } from './session.svelte';
 import { setSkew } from './time.svelte';
 
 const state = $state<{ status: Status | null; error: ApiError | null }>({ status: null, error: null });
@@ -34,15 +35,20 @@ async function ask() {
     state.error = null;
     setSkew(state.status.now);
   } catch (error) {
-    state.error = asApiError(error);
+    const failed = asApiError(error);
+    // Who is signed out sees nothing of what was there; that the engine wants a token is no trouble of its own.
+    if (failed.status === 401) state.status = null;
+    state.error = failed.status === 401 ? null : failed;
   }
 }
 /** Call once, in the root component. Asks oftener while waiting for the first signal. */
 export function watchEngine() {
   $effect(() => {
+    if (session.wanted) return;
     const every = engine.empty || state.error ? 2000 : 5000;
     const id = setInterval(() => { if (!document.hidden) void ask(); }, every);
     return () => clearInterval(id);
   });
-  void ask();
+  // At once, and again at once after signing in.
+  $effect(() => { if (!session.wanted) void ask(); });
 }

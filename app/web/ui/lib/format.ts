@@ -49,8 +49,16 @@ export function percent(ratio: number | null | undefined): string {
   const p = ratio * 100;
   return `${p !== 0 && Math.abs(p) < 0.01 ? '<0.01' : String(Number(p.toPrecision(Math.abs(p) >= 99.5 ? 4 : 2)))} %`;
 }
+/** Two digits are enough of a small rate: "18.3/s", "0.0057/s". */
 export function perSecond(x: number | null | undefined): string {
-  return x == null || !Number.isFinite(x) ? '–' : `${short(x)}/s`;
+  if (x == null || !Number.isFinite(x)) return '–';
+  return `${short(Math.abs(x) < 0.1 ? Number(x.toPrecision(2)) : x)}/s`;
+}
+/** What a rate means: over which time, and how many that are in a minute or an hour. */
+export function rateNote(x: number | null | undefined, overSeconds: number | null | undefined): string {
+  if (x == null || overSeconds == null) return '';
+  const many = x === 0 || x >= 1 ? '' : x >= 1 / 60 ? `${digits(x * 60)} a minute, ` : `${digits(x * 3600)} an hour, `;
+  return `${many}over the last ${duration(Math.round(overSeconds))} for which there is data`;
 }
 
 export function value(x: number | null | undefined, unit: Unit): string {

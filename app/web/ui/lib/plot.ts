@@ -27,7 +27,8 @@ export function options(p: PlotInput): uPlot.Options {
   return {
     width: p.width,
     height: p.height,
-    padding: [8, 8, 0, 0],
+    // Half a time label fits beside the plot.
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,

@@ -56,6 +56,13 @@ export function stepFor(w: Window, points: number): number {
   const exact = (w.end - w.start) / points;
   return NICE_S.find((s) => s >= exact) ?? Math.ceil(exact / 86400) * 86400;
 }
+/** At most `most` round moments of a window by the local clock, and the seconds between two. One too close to an end to be written is left out. */
+export function moments(w: Window, most: number): { times: number[]; step: number } {
+  const step = stepFor(w, most), zone = new Date(w.start * 1000).getTimezoneOffset() * 60, edge = (w.end - w.start) * 0.05;
+  const times: number[] = [];
+  for (let t = Math.ceil((w.start - zone) / step) * step + zone; t <= w.end - edge; t += step) if (t >= w.start + edge) times.push(t);
+  return { times, step };
+}
 /** The window on multiples of the step, so that a refresh moves the points and does not redraw other ones. */
 export function align(w: Window, step: number): Window {
   return { start: Math.floor(w.start / step) * step, end: Math.floor(w.end / step) * step };

@@ -1,11 +1,14 @@
 // Our own API: services with their verdict, operations, and what the engine says of itself.
-import { ask } from './http';
+import { ask, send } from './http';
 import type { Window } from '../range';
 
-export type Verdict = 'ok' | 'warning' | 'critical' | 'unknown';
+/** `client_only` calls others and nobody calls it, `unknown` has no calls at all: neither can be judged. */
+export type Verdict = 'ok' | 'warning' | 'critical' | 'client_only' | 'unknown';
 export interface Service {
   name: string;
+  /** Calls per second over the last `rate_over_seconds`, which is shorter than the range while there is data for a part of it only. */
   rate: number | null;
+  rate_over_seconds: number | null;
   error_ratio: number | null;
   p50_seconds: number | null;
   p95_seconds: number | null;
@@ -20,6 +23,7 @@ export interface Operation {
   name: string;
   kind: string;
   rate: number | null;
+  rate_over_seconds: number | null;
   error_ratio: number | null;
   p50_seconds: number | null;
   p95_seconds: number | null;
@@ -54,4 +58,10 @@ export async function operations(service: string, w: Window, signal?: AbortSigna
   const answer = await ask<{ operations: Operation[] | null }>(`/apm/v1/services/${encodeURIComponent(service)}/operations`, at(w), signal);
   return answer.operations ?? [];
 }
+export type Role = 'viewer' | 'ingest' | 'deployer' | 'admin';
+/** `by: 'nothing'` where the engine has no token. */
+export interface Caller { role: Role; by: 'nothing' | 'token' | 'cookie' }
+export const whoAmI = (signal?: AbortSignal) => ask<Caller>('/apm/v1/session', {}, signal);
+export const signIn = (token: string) => send('POST', '/apm/v1/session', { token });
+export const signOut = () => send('DELETE', '/apm/v1/session');
 export const status = (signal?: AbortSignal) => ask<Status>('/apm/v1/status', {}, signal);

@@ -18,7 +18,7 @@ export function asApiError(error: unknown): ApiError {
   return new ApiError(error instanceof Error ? error.message : String(error), 0);
 }
 const HINTS: Record<number, string> = {
-  401: 'This engine wants a token: reload the page and sign in with any user name and the token as the password.',
+  401: 'This engine wants a token: sign in.',
   403: 'The token of this browser lacks the role for this.',
   404: 'This engine does not have this API; an older version may be running.',
   413: 'The query is too large.',
@@ -52,21 +52,34 @@ export function encode(query: Query): string {
   }
   return out.toString();
 }
+/** Told of every answer that wants a token; an answer to what was asked before `since` changed comes too late to count. */
+export const unauthorized = { since: 0, tell: () => {} };
+/** Says that a page asks, which has a sign-in form of its own: the browser's must not stand over it. */
+const FROM_PAGE = { accept: 'application/json', 'x-apm-page': '1' };
+
 /** GET with a query string, or POST as a form when that string would be too long for a URL. */
 export async function ask<T>(path: string, query: Query = {}, signal?: AbortSignal, postable = false): Promise<T> {
   const text = encode(query);
   const long = postable && text.length > 3000;
+  const { since } = unauthorized;
   const response = await fetch(long || !text ? path : `${path}?${text}`, {
     signal: signal ?? null,
     credentials: 'same-origin',
-    headers: { accept: 'application/json', ...(long ? { 'content-type': 'application/x-www-form-urlencoded' } : {}) },
+    headers: { ...FROM_PAGE, ...(long ? { 'content-type': 'application/x-www-form-urlencoded' } : {}) },
     ...(long ? { method: 'POST', body: text } : {}),
   });
   const body = await response.text();
+  if (response.status === 401 && since === unauthorized.since) unauthorized.tell();
   if (!response.ok) throw explain(body, response.status);
   try {
     return JSON.parse(body) as T;
   } catch {
     throw new ApiError(`${path} did not answer with JSON.`, response.status, 'A proxy may stand between this page and the engine.');
   }
+}
+/** Changes something: a JSON body there, nothing to read back but an error. */
+export async function send(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<void> {
+  const json = body === undefined ? {} : { body: JSON.stringify(body) };
+  const response = await fetch(path, { method, credentials: 'same-origin', headers: { ...FROM_PAGE, 'content-type': 'application/json' }, ...json });
+  if (!response.ok) throw explain(await response.text(), response.status);
 }
