@@ -214,7 +214,7 @@ impl Verdict {
             (Some(Side::Answers), Some(ratio)) => ratio,
             (Some(Side::Answers), None) => return none("unknown", "no calls in this range"),
             (Some(Side::Asks), _) => {
-                return none("client_only", "calls others and is not called; the figures are of its own calls");
+                return none("client_only", "nobody calls it; its own calls are shown");
             }
             (Some(Side::Internal), _) => return none("unknown", "has internal spans only: no calls to judge"),
             (None, _) => return none("unknown", "no traces in this range"),
@@ -251,13 +251,7 @@ mod tests {
             (Some(Answers), Some(0.3), None, Some(2.0), "critical: error ratio 30.0 %, p95 latency 2.0 s"),
             (Some(Answers), Some(0.0), None, Some(1.5), "warning: p95 latency 1.5 s"),
             (Some(Answers), None, None, None, "unknown: no calls in this range"),
-            (
-                Some(Asks),
-                Some(0.5),
-                None,
-                Some(3.0),
-                "client_only: calls others and is not called; the figures are of its own calls",
-            ),
+            (Some(Asks), Some(0.5), None, Some(3.0), "client_only: nobody calls it; its own calls are shown"),
             (Some(Internal), Some(0.5), None, None, "unknown: has internal spans only: no calls to judge"),
             (None, None, None, None, "unknown: no traces in this range"),
         ];

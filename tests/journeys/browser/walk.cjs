@@ -1,9 +1,10 @@
 // Opens pages in a real Chromium and tells what a person, and a screen reader, would find there. It judges nothing: the journey does.
 //
-// usage: node walk.cjs '{"url", "chromium", "folder", "paths": ["/ui/…"], "width"?, "height"?, "dark"?}'
-// Prints JSON: for each path, and for each link of the page's navigation, {path, title, text, errors, serious, hooks, fields, links, transferred_bytes}.
-// A path may be {path, waitFor: CSS selector}. `hooks` are the elements with data-testid and their data-* attributes, `fields` the numbers
-// with the row they stand in, as app/web/README.md lists them.
+// usage: node walk.cjs '{"url", "chromium", "folder", "paths": ["/ui/…"], "width"?, "height"?, "dark"?, "stay"?: do not follow the navigation}'
+// Prints JSON: for each path, and for each link of the page's navigation, {path, title, text, errors, serious, sideways_px, hooks, fields, rows, anchors,
+// links, transferred_bytes}. A path may be {path, waitFor: CSS selector}. `hooks` are the elements with data-testid and their data-* attributes; `fields`
+// the numbers with the row they stand in, the head of their column and what is written there; `rows` the rows of tables, lists and trees from top to
+// bottom with their links; `anchors` the links that carry a trace id. The data-* attributes are those that app/web/README.md lists.
 'use strict';
 const fs = require('node:fs');
 const path = require('node:path');
@@ -42,9 +43,21 @@ async function visit(context, step) {
     links: [...document.querySelectorAll('nav a[href]')].map((link) => link.getAttribute('href')),
     fields: [...document.querySelectorAll('[data-field][data-value]')].map((element) => {
       const row = element.closest('[data-service],[data-series],[data-trace-id],[data-operation],[data-signal]');
-      return { row: row ? { ...row.dataset } : {}, field: element.dataset.field, value: element.dataset.value };
+      const cell = element.closest('td');
+      const head = cell?.closest('table')?.tHead?.rows[0]?.cells[cell.cellIndex]?.textContent.replace(/[↑↓]/, '').trim() ?? '';
+      const table = element.closest('[data-testid]')?.dataset.testid ?? '';
+      return { row: row ? { ...row.dataset } : {}, field: element.dataset.field, value: element.dataset.value, text: element.innerText.split('\n')[0].trim(), head, table };
     }),
-    hooks: [...document.querySelectorAll('[data-testid]')].map((element) => ({ ...element.dataset, text: (element.textContent || '').trim().slice(0, 300) })),
+    rows: [...document.querySelectorAll('tr, li, [role=treeitem]')].filter((row) => Object.keys(row.dataset).length > 0).map((row) => ({
+      ...row.dataset,
+      table: row.closest('[data-testid]')?.dataset.testid ?? '',
+      level: row.getAttribute('aria-level'),
+      text: row.textContent.trim(),
+      links: [...row.querySelectorAll('a[href]')].map((link) => link.getAttribute('href')),
+    })),
+    anchors: [...document.querySelectorAll('a[data-trace-id]')].map((link) => ({ id: link.dataset.traceId, href: link.getAttribute('href') })),
+    sideways_px: document.documentElement.scrollWidth - innerWidth,
+    hooks: [...document.querySelectorAll('[data-testid]')].map((element) => ({ ...element.dataset, href: element.getAttribute('href'), text: (element.textContent || '').trim().slice(0, 300) })),
   }));
   // Evaluated by the debugger, so the page's own content security policy stays in force.
   await page.evaluate(axe);
@@ -75,7 +88,7 @@ async function main() {
     seen.add(where);
     const page = await visit(context, step);
     pages.push(page);
-    queue.push(...page.links.filter((link) => link.startsWith('/ui/') && !seen.has(link)));
+    if (!wanted.stay) queue.push(...page.links.filter((link) => link.startsWith('/ui/') && !seen.has(link)));
   }
   await browser.close();
   process.stdout.write(JSON.stringify(pages));

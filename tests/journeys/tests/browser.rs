@@ -1,6 +1,9 @@
 //! The page in a real Chromium: every page of the navigation and a trace's own page draw what the APIs say, without an error on the console, a request
 //! that fails, or a serious accessibility fault; in light and dark, wide and narrow. The screenshots stay with the artefacts.
 
+mod numbers;
+mod sign_in;
+
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -48,7 +51,7 @@ fn the_page_shows_what_the_apis_say() {
     let last = pages[3]["fields"].as_array().into_iter().flatten().find(|field| field["field"] == "last");
     let last = last.and_then(|field| field["value"].as_str()?.parse::<f64>().ok());
     assert_eq!(last, engine.number("queue_depth{job=\"shop\"}"), "{}", pages[3]["fields"]);
-    assert_eq!(last, Some(42.5));
+    assert_eq!(last, Some(45.5));
 }
 
 #[test]
@@ -79,9 +82,13 @@ fn fill(engine: &Engine) -> String {
         .map(|number| (now - number * SECOND_NS / 4, format!("level=info msg=\"order {number} placed\"")))
         .collect();
     let lines: Vec<(u64, &str)> = lines.iter().map(|(time, line)| (*time, line.as_str())).collect();
-    engine.send_otlp("logs", &otlp::logs("shop", &lines)).ok();
-    // The last one is 42.5.
-    let points: Vec<(u64, f64)> = (0..60).rev().map(|ago| (now - ago * SECOND_NS, 42.5 + (ago % 7) as f64)).collect();
+    let mut logs = otlp::logs("shop", &lines);
+    // The newest line belongs to a trace.
+    logs["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["traceId"] = json!(otlp::trace_id(10));
+    engine.send_otlp("logs", &logs).ok();
+    // From 42.5 to 48.5, and the last one is neither.
+    let value = |ago: u64| 42.5 + ((ago + 3) % 7) as f64;
+    let points: Vec<(u64, f64)> = (0..60).rev().map(|ago| (now - ago * SECOND_NS, value(ago))).collect();
     engine.send_otlp("metrics", &otlp::gauge("shop", "queue_depth", &points)).ok();
     wait::until("the service to be known", 30, || {
         let services = engine.jaeger("services", &[]);
@@ -90,26 +97,35 @@ fn fill(engine: &Engine) -> String {
     otlp::trace_id(10)
 }
 
-/// Visits the paths and everything the navigation leads to.
+/// Visits the paths and, unless it shall `stay`, everything the navigation leads to.
 fn walk(engine: &Engine, name: &str, wanted: &Value) -> Vec<Value> {
+    let told = browse("walk", engine, name, wanted);
+    told.as_array().expect("the walk tells of each page").clone()
+}
+
+/// Runs a script beside the journeys in Chromium; gives what it tells, and leaves that and its screenshots with the artefacts.
+fn browse(script: &str, engine: &Engine, name: &str, wanted: &Value) -> Value {
     let folder = engine.artefacts().join(name);
     std::fs::create_dir_all(&folder).expect("the artefacts' folder can be written");
     let mut wanted = wanted.clone();
     wanted["url"] = json!(engine.url);
     wanted["chromium"] = json!(tools::system("chromium"));
     wanted["folder"] = json!(folder);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/walk.cjs");
+    let file = format!("{}/browser/{script}.cjs", env!("CARGO_MANIFEST_DIR"));
     let output =
-        Command::new(tools::tool("node-browser")).arg(script).arg(wanted.to_string()).output().expect("node starts");
-    assert!(output.status.success(), "the walk failed: {}", String::from_utf8_lossy(&output.stderr));
-    std::fs::write(folder.join("walk.json"), &output.stdout).expect("the artefacts' folder can be written");
-    serde_json::from_slice(&output.stdout).expect("the walk prints JSON")
+        Command::new(tools::tool("node-browser")).arg(file).arg(wanted.to_string()).output().expect("node starts");
+    assert!(output.status.success(), "{script} failed: {}", String::from_utf8_lossy(&output.stderr));
+    std::fs::write(folder.join(format!("{script}.json")), &output.stdout)
+        .expect("the artefacts' folder can be written");
+    serde_json::from_slice(&output.stdout).expect("the script prints JSON")
 }
 
 /// What must hold on every page.
 fn harmless(pages: &[Value]) {
     for page in pages {
         let asked = &page["asked"];
+        let sideways = page["sideways_px"].as_i64().unwrap_or(i64::MAX);
+        assert!(sideways <= 0, "{asked} scrolls sideways by {sideways} px");
         assert_eq!(page["errors"], json!([]), "{asked} has errors");
         assert_eq!(page["serious"], json!([]), "{asked} shuts somebody out");
         assert!(text(page).len() > 30, "{asked} is empty: {}", text(page));
