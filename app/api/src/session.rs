@@ -109,9 +109,14 @@ impl Guesses {
         }
     }
 
-    /// The try was right: nothing is owed any more.
-    pub(crate) fn forgive(&self, from: Option<IpAddr>) {
-        self.0.lock().remove(&network(from));
+    /// The try was right: its own charge is given back. What wrong ones cost stays, or who has one token could guess another.
+    pub(crate) fn refund(&self, from: Option<IpAddr>) {
+        let mut owed = self.0.lock();
+        let own = network(from);
+        let account = if owed.contains_key(&own) { own } else { None };
+        if let Some(until_ns) = owed.get_mut(&account) {
+            *until_ns = until_ns.saturating_sub(GUESS_NS);
+        }
     }
 }
 
@@ -181,8 +186,9 @@ mod tests {
         assert_eq!(guesses.charge(None, 0), Ok(()));
         assert_eq!(guesses.charge(bad, 6 * SECOND_NS), Ok(()));
         assert_eq!(guesses.charge(bad, 6 * SECOND_NS), Err(6), "one more was paid off, not two");
-        guesses.forgive(bad);
+        guesses.refund(bad);
         assert_eq!(guesses.charge(bad, 6 * SECOND_NS), Ok(()));
+        assert_eq!(guesses.charge(bad, 6 * SECOND_NS), Err(6), "one was given back, not all");
     }
 
     #[test]

@@ -79,12 +79,12 @@ async fn sign_in(State(api): State<Api>, request: Request) -> Response {
             refused(StatusCode::UNAUTHORIZED, "this token is not known here", hint)
         }
         Some(Role::Ingest) => {
-            api.tokens.guesses().forgive(from);
+            api.tokens.guesses().refund(from);
             let hint = "sign in with a token of the role viewer, deployer or admin";
             refused(StatusCode::FORBIDDEN, "this token may send telemetry but not look at it", hint)
         }
         Some(role) => {
-            api.tokens.guesses().forgive(from);
+            api.tokens.guesses().refund(from);
             let id = api.tokens.sessions().open(role, now_ns);
             let cookie = cookie(&parts.headers, &parts.uri, &id, AGE_SECONDS_MAX);
             let body = json!({"role": role.word(), "expires_in_seconds": AGE_SECONDS_MAX});

@@ -11,7 +11,7 @@ test('points fall on the grid of the query; a hole stays a hole', () => {
   expect(frame.columns).toEqual([[1, null, 3, null], [null, 2, null, null]]);
   expect(stats(frame.columns[0] ?? [])).toEqual({ last: 3, min: 1, max: 3, avg: 2 });
   expect(stats([null]).last).toBe(null);
-  expect(stacked([[1, null, 3], [10, 20, null]])).toEqual([[1, null, 3], [11, 20, 3]]);
+  expect(stacked([[1, null, 3, null], [10, 20, null, null]])).toEqual([[1, 0, 3, null], [11, 20, 3, null]]);
 });
 test('series are told apart by what differs', () => {
   expect(shortNames([{ __name__: 'up', job: 'a', env: 'x' }, { __name__: 'up', job: 'b', env: 'x' }])).toEqual(['a', 'b']);

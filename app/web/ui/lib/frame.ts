@@ -31,11 +31,11 @@ export function stats(column: (number | null)[]): Stats {
   }
   return n ? { last, min, max, avg: sum / n } : { last: null, min: null, max: null, avg: null };
 }
-/** Each column raised by the ones before it, for stacked areas. */
+/** Each column raised by the ones before it, for stacked areas. Where any has a value, one without counts as nothing: an area needs its lower edge. */
 export function stacked(columns: (number | null)[][]): (number | null)[][] {
   const sum: number[] = [];
   return columns.map((column) => column.map((v, i) => {
     sum[i] = (sum[i] ?? 0) + (v ?? 0);
-    return v == null && sum[i] === 0 ? null : (sum[i] as number);
+    return columns.some((other) => other[i] != null) ? sum[i] : null;
   }));
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { flatten, type Entry } from './api/loki';
-import { level, merge, volume, withMatcher, withStage } from './logs';
+import { level, merge, volume, volumeOf, withMatcher, withStage } from './logs';
 
 test('a click on a label changes the selector and nothing else', () => {
   const check = (query: string, op: '=' | '!=', expected: string) => expect(withMatcher(query, 'env', op, 'a"b')).toBe(expected);
@@ -40,4 +40,10 @@ test('every line counts in exactly one bar', () => {
   const bars = volume([at(0), at(999), at(5_000), at(10_000)], { start: 0, end: 10 }, 10);
   expect(bars.map((b) => b.total)).toEqual([2, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
   expect(bars[0]?.byLevel).toEqual({ error: 2 });
+});
+test('counts by level become bars that end where their points stand', () => {
+  const counts = [{ labels: { detected_level: 'error' }, points: [[10, 2], [30, 1]] as [number, number][] }, { labels: { detected_level: 'info' }, points: [[10, 5], [50, 9]] as [number, number][] }];
+  const bars = volumeOf(counts, { start: 0, end: 25 }, 10);
+  expect(bars.map((b) => [b.start, b.end, b.total])).toEqual([[0, 10, 7], [10, 20, 0], [20, 30, 1]]);
+  expect(bars[0]?.byLevel).toEqual({ error: 2, info: 5 });
 });

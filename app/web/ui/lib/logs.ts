@@ -34,6 +34,20 @@ export function volume(entries: Entry[], w: Window, bars = 60): Bar[] {
   }
   return out;
 }
+/** The same from counts by level: each point counts the `step` seconds before it. */
+export function volumeOf(counts: { labels: Labels; points: [number, number][] }[], w: Window, step: number): Bar[] {
+  const out: Bar[] = Array.from({ length: Math.ceil((w.end - w.start) / step) }, (_, i) => ({ start: w.start + i * step, end: w.start + (i + 1) * step, total: 0, byLevel: {} }));
+  for (const { labels, points } of counts) {
+    const l = level(labels);
+    for (const [time, n] of points) {
+      const bar = out[Math.round((time - w.start) / step) - 1];
+      if (!bar) continue;
+      bar.total += n;
+      bar.byLevel[l] = (bar.byLevel[l] ?? 0) + n;
+    }
+  }
+  return out;
+}
 /** New entries in front of the old, none twice, at most `limit`. Both are newest first. */
 export function merge(old: Entry[], fresh: Entry[], limit: number): Entry[] {
   const known = new Set(old.slice(0, 2000).map((e) => e.key));

@@ -1,5 +1,6 @@
 // Loki's HTTP API, streams flattened into entries in time order. Nanoseconds stay strings: a double would round them.
 import { ask } from './http';
+import type { Window } from '../range';
 import type { Labels } from './prometheus';
 
 export interface Entry {
@@ -13,6 +14,8 @@ export interface Entry {
 }
 interface Streams { data: { resultType: string; result: { stream: Labels; values: [string, string, unknown?][] }[] } }
 
+interface Matrix { data: { result: { metric: Labels; values: [number, string][] }[] | null } }
+
 export const toNs = (seconds: number) => String(BigInt(Math.round(seconds * 1e6)) * 1000n);
 
 export interface LogQuery { query: string; start: string; end: string; limit: number; direction: 'forward' | 'backward' }
@@ -20,6 +23,12 @@ export interface LogQuery { query: string; start: string; end: string; limit: nu
 export async function queryRange(q: LogQuery, signal?: AbortSignal): Promise<Entry[]> {
   const answer = await ask<Streams>('/loki/api/v1/query_range', { ...q }, signal);
   return flatten(answer.data.result ?? []);
+}
+/** How many lines in each `step` seconds of the window, by level; `step` is whole. Points stand at the end of what they count. */
+export async function counts(query: string, w: Window, step: number, signal?: AbortSignal): Promise<{ labels: Labels; points: [number, number][] }[]> {
+  const text = `sum by (detected_level, level) (count_over_time(${query} [${step}s]))`;
+  const answer = await ask<Matrix>('/loki/api/v1/query_range', { query: text, start: toNs(w.start + step), end: toNs(w.end + step), step }, signal);
+  return (answer.data.result ?? []).map((s) => ({ labels: s.metric, points: s.values.map(([t, v]): [number, number] => [t, Number(v)]) }));
 }
 export function flatten(streams: Streams['data']['result']): Entry[] {
   const out: Entry[] = [];
