@@ -21,17 +21,22 @@ fn numbers_stand_in_their_columns_and_links_lead_on() {
         step("/ui/traces?service=shop", "[data-testid=trace-list] tr[data-trace-id]"),
         step(&format!("/ui/traces/{trace_id}"), "[data-testid=waterfall] [data-span-id]"),
         step("/ui/logs?q=%7Bservice_name%3D%22shop%22%7D", "[data-testid=log-list] li"),
+        step("/ui/logs?limit=50&q=%7Bservice_name%3D%22shop%22%7D", "[data-testid=log-volume][data-value='200']"),
         step("/ui/metrics?q=queue_depth%7Bjob%3D%22shop%22%7D", "[data-testid=metrics-chart] td[data-field=last]"),
     ];
     let pages = walk(&engine, "pages", &json!({"paths": paths, "stay": true}));
     harmless(&pages);
-    let [services, service, traces, trace, logs, metrics] = pages.as_slice() else { panic!("six pages: {pages:?}") };
+    let [services, service, traces, trace, logs, few_logs, metrics] = pages.as_slice() else {
+        panic!("seven pages: {pages:?}")
+    };
 
     services_page(&engine, services);
     service_page(&engine, service);
     traces_page(traces);
     trace_page(trace, &trace_id);
     logs_page(logs);
+    let shown = ["log-list", "log-count", "log-volume"].map(|name| hook(few_logs, name));
+    assert_eq!(shown, [Some(50.0), Some(50.0), Some(200.0)], "the volume is of all lines");
     let number = |name: &str| value(metrics, "metrics-chart", "", name);
     assert_eq!(["last", "min", "max"].map(number), [Some(45.5), Some(42.5), Some(48.5)]);
     assert!(number("avg").is_some_and(|avg| (42.6..48.4).contains(&avg)), "{:?}", number("avg"));
