@@ -146,7 +146,10 @@ impl ObserveSettings {
         }
         if self.retention_size.is_some_and(|size| size.0 < RETENTION_SIZE_MIN) {
             let report = Report::new("the retention size is too small to keep anything in; at least 32MB is needed");
-            return refuse("observe.retention_size", report.hint("set a size such as 20GB, or leave it out for no limit"));
+            return refuse(
+                "observe.retention_size",
+                report.hint("set a size such as 20GB, or leave it out for no limit"),
+            );
         }
         Ok(())
     }

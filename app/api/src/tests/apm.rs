@@ -119,9 +119,11 @@ async fn services_are_those_that_sent_anything() {
     let signals = async |name: &str| service(&server, name).await["signals"].clone();
     assert_eq!(signals("cart").await, json!({"traces": true, "logs": false, "metrics": false}));
     assert_eq!(signals("mail").await, json!({"traces": false, "logs": true, "metrics": false}));
-    for name in ["job", "idle", "mail"] {
+    for (name, verdict, ratio) in
+        [("job", "client_only", json!(0.0)), ("idle", "unknown", Value::Null), ("mail", "unknown", Value::Null)]
+    {
         let found = service(&server, name).await;
-        assert_eq!((&found["verdict"], &found["error_ratio"]), (&json!("unknown"), &Value::Null), "{found}");
+        assert_eq!((&found["verdict"], &found["error_ratio"]), (&json!(verdict), &ratio), "{found}");
         assert_eq!(found["p95_seconds"], Value::Null);
     }
     assert!(service(&server, "job").await["rate"].as_f64().is_some_and(|rate| rate > 0.5));
