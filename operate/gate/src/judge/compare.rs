@@ -1,0 +1,208 @@
+//! New against old: how much worse, how sure. Knows no settings and gives no verdict.
+//!
+//! Requests are not independent of each other: errors come in bursts, latency wanders for minutes. A test that counts only
+//! requests is far too sure, so the variance here has a second part, taken from the past: how much stretches of the same
+//! length as the bake so far differed from each other beyond what counting explains. The reasons stand in
+//! docs/decisions/0011-how-a-release-is-judged.md.
+
+use super::measure::{Measure, Statistic};
+use super::windows::Window;
+use crate::stats::{mann_whitney, student_above};
+
+/// A difference, new minus old, on the scale of comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Difference {
+    pub(crate) new: f64,
+    /// What was expected without the release.
+    pub(crate) old: f64,
+    pub(crate) error: f64,
+    /// Degrees of freedom of `error`.
+    pub(crate) freedom: f64,
+    /// How far a stretch as long as the bake so far has been above its surroundings, at the worst, without this release.
+    pub(crate) worst_before: f64,
+    /// Mann-Whitney over windows: chance of values so much higher, and so much lower.
+    pub(crate) p_higher: Option<f64>,
+    pub(crate) p_lower: Option<f64>,
+    /// Requests of the new version.
+    pub(crate) requests: f64,
+}
+
+/// What the new version is held against.
+pub(crate) struct Past<'a> {
+    pub(crate) before: &'a [Window],
+    /// Of other days: what was before this time of day, and after it.
+    pub(crate) days: Vec<(&'a [Window], &'a [Window])>,
+}
+
+/// How stretches of one length differ in the past.
+struct Wander {
+    /// Variance beyond what counting explains.
+    extra: f64,
+    freedom: f64,
+    worst: f64,
+}
+
+/// Below so many requests a window's own value is too rough to rank.
+const RANKED_MIN: f64 = 20.0;
+
+/// The new version beside the old one, in the same windows: what hits both cancels.
+pub(crate) fn beside(
+    statistic: Statistic,
+    new: &[Window],
+    old: &[Window],
+    before: &[Window],
+    bounds: &[f64],
+) -> Option<Difference> {
+    let (a, b) = (statistic.of(new, bounds)?, statistic.of(old, bounds)?);
+    let counted = a.variance + b.variance;
+    // How the difference itself moves from stretch to stretch of the bake.
+    let pairs: Vec<(&Window, &Window)> =
+        new.iter().filter_map(|n| old.iter().find(|o| o.end_ms == n.end_ms).map(|o| (n, o))).collect();
+    let mut moved = (0.0, f64::INFINITY);
+    if pairs.len() >= 6 {
+        let length = (pairs.len() / 6).max(1);
+        let differences: Vec<f64> = pairs
+            .chunks_exact(length)
+            .filter_map(|block| {
+                let new = statistic.of(block.iter().map(|(n, _)| *n), bounds)?;
+                let old = statistic.of(block.iter().map(|(_, o)| *o), bounds)?;
+                Some(new.value - old.value)
+            })
+            .collect();
+        let k = differences.len() as f64;
+        if k >= 4.0 {
+            moved = (variance(&differences) / k, k - 1.0);
+        }
+    }
+    let (variance, freedom) = if moved.0 > counted { moved } else { (counted, f64::INFINITY) };
+    let wander = wander(statistic, &[before], new.len(), bounds);
+    let (p_higher, p_lower) = ranked(statistic, new, old, bounds);
+    Some(Difference {
+        new: a.value,
+        old: b.value,
+        error: variance.sqrt(),
+        freedom,
+        worst_before: wander.worst,
+        p_higher,
+        p_lower,
+        requests: a.requests,
+    })
+}
+
+/// The new version against what was before it, corrected by what other days did at this hour.
+pub(crate) fn against_past(
+    statistic: Statistic,
+    new: &[Window],
+    past: &Past<'_>,
+    bounds: &[f64],
+) -> Option<Difference> {
+    let a = statistic.of(new, bounds)?;
+    let b = statistic.of(past.before, bounds)?;
+    let mut stretches: Vec<&[Window]> = vec![past.before];
+    stretches.extend(past.days.iter().flat_map(|(before, after)| [*before, *after]));
+    let wander = wander(statistic, &stretches, new.len(), bounds);
+    let blocks = (past.before.len() as f64 / new.len().max(1) as f64).max(1.0);
+    let (season, season_variance) = season(statistic, past, wander.extra, bounds);
+    let variance = a.variance + wander.extra + b.variance + wander.extra / blocks + season_variance;
+    let (p_higher, p_lower) = ranked(statistic, new, past.before, bounds);
+    let freedom = if wander.extra > 0.0 { wander.freedom } else { f64::INFINITY };
+    Some(Difference {
+        new: a.value,
+        old: if statistic.is_log() { b.value + season } else { (b.value + season).max(0.0) },
+        error: variance.sqrt(),
+        freedom,
+        worst_before: wander.worst,
+        p_higher,
+        p_lower,
+        requests: a.requests,
+    })
+}
+
+/// What this hour does on other days, as far as it is more than chance: shrunk towards nothing as James and Stein do.
+fn season(statistic: Statistic, past: &Past<'_>, extra: f64, bounds: &[f64]) -> (f64, f64) {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (before, after) in &past.days {
+        let (Some(b), Some(a)) = (statistic.of(*before, bounds), statistic.of(*after, bounds)) else { continue };
+        let blocks = (before.len() as f64 / after.len().max(1) as f64).max(1.0);
+        let weight = 1.0 / (a.variance + b.variance + extra * (1.0 + 1.0 / blocks)).max(1e-12);
+        sum += weight * (a.value - b.value);
+        weights += weight;
+    }
+    if weights == 0.0 {
+        return (0.0, 0.0);
+    }
+    let (mean, variance) = (sum / weights, 1.0 / weights);
+    let kept = (1.0 - variance / (mean * mean).max(1e-300)).max(0.0);
+    (kept * mean, kept * variance)
+}
+
+fn wander(statistic: Statistic, stretches: &[&[Window]], length: usize, bounds: &[f64]) -> Wander {
+    let (mut squares, mut freedom, mut counted, mut blocks, mut worst) = (0.0, 0.0, 0.0, 0.0, 0.0_f64);
+    for stretch in stretches {
+        let length = length.min(stretch.len() / 3).max(1);
+        let measures: Vec<Measure> = statistic.of_blocks(stretch, length, bounds);
+        if measures.len() < 2 {
+            continue;
+        }
+        let k = measures.len() as f64;
+        let mean = measures.iter().map(|m| m.value).sum::<f64>() / k;
+        for measure in &measures {
+            squares += (measure.value - mean).powi(2);
+            counted += measure.variance;
+            worst = worst.max(measure.value - mean);
+        }
+        freedom += k - 1.0;
+        blocks += k;
+    }
+    if freedom == 0.0 {
+        return Wander { extra: 0.0, freedom: 0.0, worst: 0.0 };
+    }
+    Wander { extra: (squares / freedom - counted / blocks).max(0.0), freedom, worst }
+}
+
+fn ranked(statistic: Statistic, new: &[Window], old: &[Window], bounds: &[f64]) -> (Option<f64>, Option<f64>) {
+    let requests: f64 = new.iter().map(|w| w.requests).sum();
+    let each = requests / new.len().max(1) as f64;
+    let length =
+        if statistic == Statistic::Requests { 1.0 } else { (RANKED_MIN / each.max(1e-9)).ceil().clamp(1.0, 1e4) };
+    let values = |windows: &[Window]| -> Vec<f64> {
+        statistic.of_blocks(windows, length as usize, bounds).iter().map(|m| m.value).collect()
+    };
+    match mann_whitney(&values(new), &values(old)) {
+        Some(test) => (Some(test.p_greater), Some(test.p_less)),
+        None => (None, None),
+    }
+}
+
+fn variance(values: &[f64]) -> f64 {
+    let k = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / k;
+    values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (k - 1.0).max(1.0)
+}
+
+impl Difference {
+    /// Higher by so much.
+    pub(crate) fn by(&self) -> f64 {
+        self.new - self.old
+    }
+
+    /// Chance to see this, or more, if it were truly higher by no more than `limit`.
+    pub(crate) fn p_above(&self, limit: f64) -> f64 {
+        self.tail(self.by() - limit)
+    }
+
+    /// Chance to see this, or less, if it were truly higher by `limit` or more.
+    pub(crate) fn p_below(&self, limit: f64) -> f64 {
+        self.tail(limit - self.by())
+    }
+
+    fn tail(&self, over: f64) -> f64 {
+        if self.error > 0.0 {
+            student_above(over / self.error, self.freedom)
+        } else if over > 0.0 {
+            0.0
+        } else {
+            1.0
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Errors, latency and throughput, from span metrics. Knows no logs, containers or checks.
+
+use super::bench::Bench;
+use super::compare::Difference;
+use super::measure::Statistic;
+use super::windows::Window;
+use crate::duration;
+use crate::settings::{Direction, Metric, Rule};
+use crate::verdict::{Judged, Layer, Mark, Unit};
+
+/// From so many windows on, the last third is looked at by itself as well: a leak shows late.
+const RECENT_FROM: usize = 9;
+
+pub(super) fn judged(bench: &Bench<'_>) -> Vec<Judged> {
+    let mut all = vec![
+        one(bench, Metric::ErrorRate, Statistic::ErrorShare, "calls", Unit::Share),
+        one(bench, Metric::LatencyP50, Statistic::Quantile(0.5), "latency", Unit::Seconds),
+        one(bench, Metric::LatencyP95, Statistic::Quantile(0.95), "latency", Unit::Seconds),
+        one(bench, Metric::LatencyP99, Statistic::Quantile(0.99), "latency", Unit::Seconds),
+    ];
+    // Side by side, whoever shifts the traffic decides how much each gets.
+    if !bench.subject.side_by_side {
+        all.push(one(bench, Metric::Throughput, Statistic::Requests, "calls", Unit::PerSecond));
+    }
+    all
+}
+
+fn one(bench: &Bench<'_>, metric: Metric, statistic: Statistic, family: &str, unit: Unit) -> Judged {
+    let rule = bench.settings.rule(metric);
+    let mut judged = Judged {
+        name: metric.name().into(),
+        layer: Layer::Service,
+        direction: rule.direction,
+        unit,
+        new: None,
+        old: None,
+        effect: None,
+        effect_low: None,
+        effect_high: None,
+        p_value: None,
+        weight: rule.weight,
+        critical: rule.critical,
+        outcome: Mark::NoData,
+        note: String::new(),
+        questions: bench.used(family),
+    };
+    if let Some(why) = unknown(bench, family) {
+        judged.outcome = Mark::Unknown;
+        judged.note = why;
+        return judged;
+    }
+    let is_latency = matches!(statistic, Statistic::Quantile(_));
+    let warm_up = if is_latency { duration::ms(bench.settings.warm_up) } else { 0 };
+    let windows = bench.windows_from(warm_up);
+    let Some(whole) = bench.compare(statistic, windows) else {
+        judged.note = "too few requests to say anything".into();
+        return judged;
+    };
+    let trial = Trial { bench, statistic, rule: &rule };
+    let recent = windows.get(windows.len() - windows.len() / 3..).unwrap_or_default();
+    let recent = if windows.len() >= RECENT_FROM { bench.compare(statistic, recent).zip(Some(recent)) } else { None };
+    let recent = recent.filter(|(found, windows)| trial.worse(found, windows));
+    let (found, mark) = match (trial.worse(&whole, windows), recent) {
+        (true, _) => (whole, Some(())),
+        (false, Some((late, windows))) => {
+            let seconds = windows.len() as i64 * bench.settings.step_ms() / 1000;
+            judged.note = format!("over the last {}", duration::written(seconds * 1000));
+            (late, Some(()))
+        }
+        (false, None) => (whole, None),
+    };
+    trial.write(&mut judged, &found);
+    judged.outcome = match mark {
+        Some(()) if trial.sign(&found) > 0.0 => Mark::High,
+        Some(()) => Mark::Low,
+        None if bench.traffic() < bench.settings.min_traffic && metric != Metric::Throughput => {
+            judged.note = format!("{:.2} requests/s, {} are needed", bench.traffic(), bench.settings.min_traffic);
+            Mark::Unsure
+        }
+        None if trial.is_fine(&found) => Mark::Pass,
+        None => Mark::Unsure,
+    };
+    judged
+}
+
+/// Why nothing can be said: the question that failed.
+fn unknown(bench: &Bench<'_>, family: &str) -> Option<String> {
+    let track = bench.new_track();
+    let why = if family == "latency" {
+        track.latency_unknown.as_ref().or(track.unknown.as_ref())
+    } else {
+        track.unknown.as_ref()
+    };
+    if let Some(why) = why {
+        return Some(why.clone());
+    }
+    let before = bench.tracks.of(crate::ask::Period::Before);
+    if bench.beside { None } else { before.unknown.clone().or_else(|| before.latency_unknown.clone()) }
+}
+
+/// One metric on trial.
+struct Trial<'a> {
+    bench: &'a Bench<'a>,
+    statistic: Statistic,
+    rule: &'a Rule,
+}
+
+impl Trial<'_> {
+    /// +1 where higher is what was found worse, -1 where lower.
+    fn sign(&self, found: &Difference) -> f64 {
+        match self.rule.direction {
+            Direction::Increase => 1.0,
+            Direction::Decrease => -1.0,
+            Direction::Either => found.by().signum(),
+        }
+    }
+
+    /// A ratio or share of the rule on the scale of comparison, as a distance in the bad direction.
+    fn distance(&self, increase: f64, sign: f64) -> f64 {
+        sign * self.statistic.distance(sign * increase)
+    }
+
+    fn p_beyond(&self, found: &Difference, increase: f64) -> f64 {
+        let sign = self.sign(found);
+        let limit = self.distance(increase, sign);
+        if sign > 0.0 { found.p_above(limit) } else { found.p_below(-limit) }
+    }
+
+    fn worse(&self, found: &Difference, windows: &[Window]) -> bool {
+        let settings = self.bench.settings;
+        let sign = self.sign(found);
+        let by = sign * found.by();
+        let p = self.p_beyond(found, self.rule.allowed_increase);
+        if self.bench.is_over() {
+            let ranks = if sign > 0.0 { found.p_higher } else { found.p_lower };
+            // Errors are too rare to be ranked by window; their proportion speaks for itself.
+            let agree = self.statistic == Statistic::ErrorShare || ranks.is_none_or(|p| p < settings.significance);
+            return p < settings.alpha && agree;
+        }
+        settings.early_abort
+            && by >= self.distance(self.rule.critical_increase, sign)
+            && p < settings.early_alpha
+            && by > found.worst_before
+            && self.holds_without_worst(windows, sign)
+    }
+
+    /// One bad window alone is no reason to abort, unless there are hardly others yet.
+    fn holds_without_worst(&self, windows: &[Window], sign: f64) -> bool {
+        if windows.len() < 3 {
+            return true;
+        }
+        let bounds = &self.bench.tracks.bounds;
+        let value = |window: &Window| self.statistic.of([window], bounds).map_or(f64::MIN, |m| sign * m.value);
+        let worst = windows.iter().enumerate().max_by(|a, b| value(a.1).total_cmp(&value(b.1))).map(|(at, _)| at);
+        let rest: Vec<Window> =
+            windows.iter().enumerate().filter(|(at, _)| Some(*at) != worst).map(|(_, window)| window.clone()).collect();
+        let found = self.bench.compare(self.statistic, &rest);
+        found.is_some_and(|found| self.p_beyond(&found, self.rule.allowed_increase) < 0.02)
+    }
+
+    /// What must not pass unseen is unlikely enough.
+    fn is_fine(&self, found: &Difference) -> bool {
+        let sign = self.sign(found);
+        let limit = self.distance(self.rule.critical_increase, sign);
+        let p = if sign > 0.0 { found.p_below(limit) } else { found.p_above(-limit) };
+        p < 0.2
+    }
+
+    fn write(&self, judged: &mut Judged, found: &Difference) {
+        let sign = self.sign(found);
+        let per =
+            if self.statistic == Statistic::Requests { 1000.0 / self.bench.settings.step_ms() as f64 } else { 1.0 };
+        judged.new = Some(self.statistic.shown(found.new) * per);
+        judged.old = Some(self.statistic.shown(found.old) * per);
+        let effect = |by: f64| sign * if self.statistic.is_log() { by.exp() - 1.0 } else { by };
+        judged.effect = Some(effect(found.by()));
+        let (a, b) = (effect(found.by() - 1.96 * found.error), effect(found.by() + 1.96 * found.error));
+        judged.effect_low = Some(a.min(b));
+        judged.effect_high = Some(a.max(b));
+        judged.p_value = match self.statistic {
+            Statistic::ErrorShare => Some(found.p_above(0.0)),
+            _ if sign > 0.0 => found.p_higher,
+            _ => found.p_lower,
+        };
+    }
+}
