@@ -1,7 +1,8 @@
 //! What all metrics need: the release, the answers sorted into windows, and where in the bake we are. Judges nothing.
 
-use super::compare::{Difference, Past, against_past, beside};
+use super::compare::{Difference, against_past, beside};
 use super::measure::Statistic;
+use super::past::{self, Past};
 use super::windows::{Track, Tracks, Window};
 use crate::ask::{Period, days};
 use crate::duration;
@@ -60,20 +61,26 @@ impl<'a> Bench<'a> {
         windows.get(windows.partition_point(|window| window.end_ms < from)..).unwrap_or_default()
     }
 
-    /// These windows of the new version against the old one, or against the past.
-    pub(super) fn compare(&self, statistic: Statistic, new: &[Window]) -> Option<Difference> {
+    /// These windows of the new version against the old one, or against the past; `typical`: without windows that stand out.
+    pub(super) fn compare(&self, statistic: Statistic, new: &[Window], typical: bool) -> Option<Difference> {
         let bounds = &self.tracks.bounds;
         let before = &self.tracks.of(Period::Before).windows;
         if self.beside && statistic != Statistic::Requests {
             let first = new.first().map_or(i64::MIN, |window| window.end_ms);
             let old = &self.tracks.of(Period::Old).windows;
             let old = old.get(old.partition_point(|window| window.end_ms < first)..).unwrap_or_default();
-            if let Some(found) = beside(statistic, new, old, before, bounds) {
+            let past = Past::new(Statistic::Requests, chosen(statistic, before, typical), Vec::new(), bounds);
+            // What stands out in the old version is the world's doing: it is taken from both.
+            let kept = chosen(statistic, old, typical);
+            let is_kept = |window: &&Window| !typical || kept.iter().any(|other| other.end_ms == window.end_ms);
+            let new: Vec<&Window> = new.iter().filter(is_kept).collect();
+            if let Some(found) = beside(statistic, &new, &kept, &past, bounds) {
                 return Some(found);
             }
         }
-        let past = Past { before, days: self.days.iter().map(|day| self.day(*day)).collect() };
-        against_past(statistic, new, &past, bounds)
+        let days = self.days.iter().map(|day| self.day(*day)).map(|(before, after)| (chosen(statistic, before, typical), chosen(statistic, after, typical)));
+        let past = Past::new(statistic, chosen(statistic, before, typical), days.collect(), bounds);
+        against_past(statistic, &chosen(statistic, new, typical), &past, bounds)
     }
 
     /// A day's windows up to the hour of the release, and from it on.
@@ -117,6 +124,11 @@ impl<'a> Bench<'a> {
         notes.extend(failed.map(|metric| format!("{} is unknown: {}", metric.name, metric.note)));
         notes
     }
+}
+
+fn chosen(statistic: Statistic, windows: &[Window], typical: bool) -> Vec<&Window> {
+    let all: Vec<&Window> = windows.iter().collect();
+    if typical { past::typical(statistic, &all) } else { all }
 }
 
 pub(super) const METRICS: [Metric; 12] = [

@@ -6,6 +6,7 @@
 //! docs/decisions/0011-how-a-release-is-judged.md.
 
 use super::measure::{Measure, Statistic};
+use super::past::Past;
 use super::windows::Window;
 use crate::stats::{mann_whitney, student_above};
 
@@ -23,18 +24,10 @@ pub(crate) struct Difference {
     /// Mann-Whitney over windows: chance of values so much higher, and so much lower.
     pub(crate) p_higher: Option<f64>,
     pub(crate) p_lower: Option<f64>,
-    /// Requests of the new version.
-    pub(crate) requests: f64,
-}
-
-/// What the new version is held against.
-pub(crate) struct Past<'a> {
-    pub(crate) before: &'a [Window],
-    /// Of other days: what was before this time of day, and after it.
-    pub(crate) days: Vec<(&'a [Window], &'a [Window])>,
 }
 
 /// How stretches of one length differ in the past.
+#[derive(Clone, Copy)]
 struct Wander {
     /// Variance beyond what counting explains.
     extra: f64,
@@ -48,34 +41,16 @@ const RANKED_MIN: f64 = 20.0;
 /// The new version beside the old one, in the same windows: what hits both cancels.
 pub(crate) fn beside(
     statistic: Statistic,
-    new: &[Window],
-    old: &[Window],
-    before: &[Window],
+    new: &[&Window],
+    old: &[&Window],
+    past: &Past<'_>,
     bounds: &[f64],
 ) -> Option<Difference> {
-    let (a, b) = (statistic.of(new, bounds)?, statistic.of(old, bounds)?);
+    let (a, b) = (statistic.of(new.iter().copied(), bounds)?, statistic.of(old.iter().copied(), bounds)?);
     let counted = a.variance + b.variance;
-    // How the difference itself moves from stretch to stretch of the bake.
-    let pairs: Vec<(&Window, &Window)> =
-        new.iter().filter_map(|n| old.iter().find(|o| o.end_ms == n.end_ms).map(|o| (n, o))).collect();
-    let mut moved = (0.0, f64::INFINITY);
-    if pairs.len() >= 6 {
-        let length = (pairs.len() / 6).max(1);
-        let differences: Vec<f64> = pairs
-            .chunks_exact(length)
-            .filter_map(|block| {
-                let new = statistic.of(block.iter().map(|(n, _)| *n), bounds)?;
-                let old = statistic.of(block.iter().map(|(_, o)| *o), bounds)?;
-                Some(new.value - old.value)
-            })
-            .collect();
-        let k = differences.len() as f64;
-        if k >= 4.0 {
-            moved = (variance(&differences) / k, k - 1.0);
-        }
-    }
-    let (variance, freedom) = if moved.0 > counted { moved } else { (counted, f64::INFINITY) };
-    let wander = wander(statistic, &[before], new.len(), bounds);
+    let (moved, freedom) = moved(statistic, new, old, bounds).unwrap_or((0.0, 0.0));
+    let (variance, freedom) = if moved > counted { (moved, freedom) } else { (counted, f64::INFINITY) };
+    let wander = wander(statistic, &[past.before.as_slice()], new.len(), bounds);
     let (p_higher, p_lower) = ranked(statistic, new, old, bounds);
     Some(Difference {
         new: a.value,
@@ -85,36 +60,67 @@ pub(crate) fn beside(
         worst_before: wander.worst,
         p_higher,
         p_lower,
-        requests: a.requests,
     })
+}
+
+/// How the difference itself moves from stretch to stretch of the bake: its variance and degrees of freedom.
+fn moved(statistic: Statistic, new: &[&Window], old: &[&Window], bounds: &[f64]) -> Option<(f64, f64)> {
+    let mut theirs = old.iter().copied().peekable();
+    let mut pairs: Vec<(&Window, &Window)> = Vec::with_capacity(new.len());
+    for ours in new {
+        while theirs.peek().is_some_and(|other| other.end_ms < ours.end_ms) {
+            theirs.next();
+        }
+        pairs.extend(theirs.peek().filter(|other| other.end_ms == ours.end_ms).map(|other| (*ours, *other)));
+    }
+    if pairs.len() < 6 {
+        return None;
+    }
+    let differences: Vec<f64> = pairs
+        .chunks_exact(pairs.len() / 6)
+        .filter_map(|block| {
+            let new = statistic.of(block.iter().map(|(new, _)| *new), bounds)?;
+            let old = statistic.of(block.iter().map(|(_, old)| *old), bounds)?;
+            Some(new.value - old.value)
+        })
+        .collect();
+    let k = differences.len() as f64;
+    let mean = differences.iter().sum::<f64>() / k;
+    let squares: f64 = differences.iter().map(|value| (value - mean).powi(2)).sum();
+    (k >= 4.0).then(|| (squares / (k - 1.0) / k, k - 1.0))
 }
 
 /// The new version against what was before it, corrected by what other days did at this hour.
 pub(crate) fn against_past(
     statistic: Statistic,
-    new: &[Window],
+    new: &[&Window],
     past: &Past<'_>,
     bounds: &[f64],
 ) -> Option<Difference> {
-    let a = statistic.of(new, bounds)?;
-    let b = statistic.of(past.before, bounds)?;
-    let mut stretches: Vec<&[Window]> = vec![past.before];
-    stretches.extend(past.days.iter().flat_map(|(before, after)| [*before, *after]));
-    let wander = wander(statistic, &stretches, new.len(), bounds);
-    let blocks = (past.before.len() as f64 / new.len().max(1) as f64).max(1.0);
+    let a = statistic.of(new.iter().copied(), bounds)?;
+    let b = statistic.of(past.now().iter().copied(), bounds)?;
+    let mut stretches: Vec<&[&Window]> = vec![past.now()];
+    stretches.extend(past.days.iter().flat_map(|(before, after)| [before.as_slice(), after.as_slice()]));
+    let mut wander = self::wander(statistic, &stretches, new.len(), bounds);
+    if past.was_cut() {
+        // Other days were calm; today is not, and its own unrest is what counts.
+        let today = self::wander(statistic, &[past.now()], new.len(), bounds);
+        if today.extra > wander.extra {
+            wander = Wander { worst: wander.worst.max(today.worst), ..today };
+        }
+    }
+    let blocks = (past.now().len() as f64 / new.len().max(1) as f64).max(1.0);
     let (season, season_variance) = season(statistic, past, wander.extra, bounds);
     let variance = a.variance + wander.extra + b.variance + wander.extra / blocks + season_variance;
-    let (p_higher, p_lower) = ranked(statistic, new, past.before, bounds);
-    let freedom = if wander.extra > 0.0 { wander.freedom } else { f64::INFINITY };
+    let (p_higher, p_lower) = ranked(statistic, new, past.now(), bounds);
     Some(Difference {
         new: a.value,
         old: if statistic.is_log() { b.value + season } else { (b.value + season).max(0.0) },
         error: variance.sqrt(),
-        freedom,
+        freedom: if wander.extra > 0.0 { wander.freedom } else { f64::INFINITY },
         worst_before: wander.worst,
         p_higher,
         p_lower,
-        requests: a.requests,
     })
 }
 
@@ -122,7 +128,8 @@ pub(crate) fn against_past(
 fn season(statistic: Statistic, past: &Past<'_>, extra: f64, bounds: &[f64]) -> (f64, f64) {
     let (mut sum, mut weights) = (0.0, 0.0);
     for (before, after) in &past.days {
-        let (Some(b), Some(a)) = (statistic.of(*before, bounds), statistic.of(*after, bounds)) else { continue };
+        let of = |windows: &[&Window]| statistic.of(windows.iter().copied(), bounds);
+        let (Some(b), Some(a)) = (of(before), of(after)) else { continue };
         let blocks = (before.len() as f64 / after.len().max(1) as f64).max(1.0);
         let weight = 1.0 / (a.variance + b.variance + extra * (1.0 + 1.0 / blocks)).max(1e-12);
         sum += weight * (a.value - b.value);
@@ -136,9 +143,10 @@ fn season(statistic: Statistic, past: &Past<'_>, extra: f64, bounds: &[f64]) -> 
     (kept * mean, kept * variance)
 }
 
-fn wander(statistic: Statistic, stretches: &[&[Window]], length: usize, bounds: &[f64]) -> Wander {
+fn wander(statistic: Statistic, stretches: &[&[&Window]], length: usize, bounds: &[f64]) -> Wander {
     let (mut squares, mut freedom, mut counted, mut blocks, mut worst) = (0.0, 0.0, 0.0, 0.0, 0.0_f64);
     for stretch in stretches {
+        // Shorter stretches wander more, not less: where the past is short this errs towards doubt.
         let length = length.min(stretch.len() / 3).max(1);
         let measures: Vec<Measure> = statistic.of_blocks(stretch, length, bounds);
         if measures.len() < 2 {
@@ -160,24 +168,18 @@ fn wander(statistic: Statistic, stretches: &[&[Window]], length: usize, bounds: 
     Wander { extra: (squares / freedom - counted / blocks).max(0.0), freedom, worst }
 }
 
-fn ranked(statistic: Statistic, new: &[Window], old: &[Window], bounds: &[f64]) -> (Option<f64>, Option<f64>) {
+fn ranked(statistic: Statistic, new: &[&Window], old: &[&Window], bounds: &[f64]) -> (Option<f64>, Option<f64>) {
     let requests: f64 = new.iter().map(|w| w.requests).sum();
     let each = requests / new.len().max(1) as f64;
     let length =
         if statistic == Statistic::Requests { 1.0 } else { (RANKED_MIN / each.max(1e-9)).ceil().clamp(1.0, 1e4) };
-    let values = |windows: &[Window]| -> Vec<f64> {
+    let values = |windows: &[&Window]| -> Vec<f64> {
         statistic.of_blocks(windows, length as usize, bounds).iter().map(|m| m.value).collect()
     };
     match mann_whitney(&values(new), &values(old)) {
         Some(test) => (Some(test.p_greater), Some(test.p_less)),
         None => (None, None),
     }
-}
-
-fn variance(values: &[f64]) -> f64 {
-    let k = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / k;
-    values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (k - 1.0).max(1.0)
 }
 
 impl Difference {

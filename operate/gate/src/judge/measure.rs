@@ -77,7 +77,28 @@ impl Statistic {
     }
 
     /// Of each run of `length` windows.
-    pub(crate) fn of_blocks(self, windows: &[Window], length: usize, bounds: &[f64]) -> Vec<Measure> {
-        windows.chunks_exact(length.max(1)).filter_map(|block| self.of(block, bounds)).collect()
+    pub(crate) fn of_blocks(self, windows: &[&Window], length: usize, bounds: &[f64]) -> Vec<Measure> {
+        let blocks = windows.chunks_exact(length.max(1));
+        blocks.filter_map(|block| self.of(block.iter().copied(), bounds)).collect()
+    }
+
+    /// How bad a single window looks: its share of errors, or its mean of log2(latency) as far as the bounds tell it.
+    pub(crate) fn score(self, window: &Window) -> Option<f64> {
+        match self {
+            Statistic::ErrorShare => (window.requests > 0.0).then(|| window.errors / window.requests),
+            Statistic::Quantile(_) => (window.timed > 0.0).then(|| window.above.iter().sum::<f64>() / window.timed),
+            Statistic::Requests => None,
+        }
+    }
+
+    /// Standard deviation of a score around `middle` by the mere number of requests.
+    pub(crate) fn score_chance(self, middle: f64, window: &Window) -> f64 {
+        match self {
+            Statistic::ErrorShare => {
+                let n = window.requests.max(1e-9);
+                ((middle + 0.5 / n).min(0.5) / n).sqrt()
+            }
+            _ => 1.0 / window.timed.max(1e-9).sqrt(),
+        }
     }
 }

@@ -8,6 +8,7 @@ mod compare;
 mod hurt;
 mod logs;
 mod measure;
+mod past;
 mod saturation;
 mod sentence;
 mod spans;

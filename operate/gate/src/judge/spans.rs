@@ -52,33 +52,37 @@ fn one(bench: &Bench<'_>, metric: Metric, statistic: Statistic, family: &str, un
     let is_latency = matches!(statistic, Statistic::Quantile(_));
     let warm_up = if is_latency { duration::ms(bench.settings.warm_up) } else { 0 };
     let windows = bench.windows_from(warm_up);
-    let Some(whole) = bench.compare(statistic, windows) else {
+    let Some(whole) = bench.compare(statistic, windows, false) else {
         judged.note = "too few requests to say anything".into();
         return judged;
     };
     let trial = Trial { bench, statistic, rule: &rule };
     let recent = windows.get(windows.len() - windows.len() / 3..).unwrap_or_default();
-    let recent = if windows.len() >= RECENT_FROM { bench.compare(statistic, recent).zip(Some(recent)) } else { None };
-    let recent = recent.filter(|(found, windows)| trial.worse(found, windows));
-    let (found, mark) = match (trial.worse(&whole, windows), recent) {
-        (true, _) => (whole, Some(())),
-        (false, Some((late, windows))) => {
-            let seconds = windows.len() as i64 * bench.settings.step_ms() / 1000;
-            judged.note = format!("over the last {}", duration::written(seconds * 1000));
-            (late, Some(()))
+    let mut looks = vec![windows];
+    if windows.len() >= RECENT_FROM {
+        looks.push(recent);
+    }
+    let worse = looks.into_iter().find_map(|windows| Some((trial.worse(windows)?, windows.len())));
+    let (found, is_worse) = match worse {
+        Some((found, length)) => {
+            if length < windows.len() {
+                judged.note =
+                    format!("over the last {}", duration::written(length as i64 * bench.settings.step_ms()));
+            }
+            (found, true)
         }
-        (false, None) => (whole, None),
+        None => (whole, false),
     };
     trial.write(&mut judged, &found);
-    judged.outcome = match mark {
-        Some(()) if trial.sign(&found) > 0.0 => Mark::High,
-        Some(()) => Mark::Low,
-        None if bench.traffic() < bench.settings.min_traffic && metric != Metric::Throughput => {
+    judged.outcome = match is_worse {
+        true if trial.sign(&found) > 0.0 => Mark::High,
+        true => Mark::Low,
+        false if bench.traffic() < bench.settings.min_traffic && metric != Metric::Throughput => {
             judged.note = format!("{:.2} requests/s, {} are needed", bench.traffic(), bench.settings.min_traffic);
             Mark::Unsure
         }
-        None if trial.is_fine(&found) => Mark::Pass,
-        None => Mark::Unsure,
+        false if trial.is_fine(&found) => Mark::Pass,
+        false => Mark::Unsure,
     };
     judged
 }
@@ -126,22 +130,36 @@ impl Trial<'_> {
         if sign > 0.0 { found.p_above(limit) } else { found.p_below(-limit) }
     }
 
-    fn worse(&self, found: &Difference, windows: &[Window]) -> bool {
+    /// What was found in these windows, when it is bad enough to fail.
+    fn worse(&self, windows: &[Window]) -> Option<Difference> {
         let settings = self.bench.settings;
-        let sign = self.sign(found);
-        let by = sign * found.by();
-        let p = self.p_beyond(found, self.rule.allowed_increase);
+        let raw = self.bench.compare(self.statistic, windows, false)?;
+        let typical = self.bench.compare(self.statistic, windows, true)?;
+        let beyond = |found: &Difference| self.sign(found) * found.by() > found.worst_before;
+        let p = |found: &Difference| self.p_beyond(found, self.rule.allowed_increase);
         if self.bench.is_over() {
-            let ranks = if sign > 0.0 { found.p_higher } else { found.p_lower };
-            // Errors are too rare to be ranked by window; their proportion speaks for itself.
-            let agree = self.statistic == Statistic::ErrorShare || ranks.is_none_or(|p| p < settings.significance);
-            return p < settings.alpha && agree;
+            // Typical windows tell a lasting change from the world's bursts. All of them together count only beyond what
+            // the past has ever shown.
+            if p(&typical) < settings.alpha && self.ranks_agree(&typical) {
+                return Some(typical);
+            }
+            let is_clear = p(&raw) < settings.alpha / 5.0 && beyond(&raw) && self.ranks_agree(&raw);
+            return is_clear.then_some(raw);
         }
-        settings.early_abort
-            && by >= self.distance(self.rule.critical_increase, sign)
-            && p < settings.early_alpha
-            && by > found.worst_before
-            && self.holds_without_worst(windows, sign)
+        let sign = self.sign(&raw);
+        let early = settings.early_abort
+            && sign * raw.by() >= self.distance(self.rule.critical_increase, sign)
+            && p(&raw) < settings.early_alpha
+            && beyond(&raw)
+            && self.ranks_agree(&raw)
+            && self.holds_without_worst(windows, sign);
+        early.then_some(raw)
+    }
+
+    /// Mann-Whitney sees it too. Errors are too rare to be ranked by window; their proportion speaks for itself.
+    fn ranks_agree(&self, found: &Difference) -> bool {
+        let ranks = if self.sign(found) > 0.0 { found.p_higher } else { found.p_lower };
+        self.statistic == Statistic::ErrorShare || ranks.is_none_or(|p| p < self.bench.settings.significance)
     }
 
     /// One bad window alone is no reason to abort, unless there are hardly others yet.
@@ -154,7 +172,7 @@ impl Trial<'_> {
         let worst = windows.iter().enumerate().max_by(|a, b| value(a.1).total_cmp(&value(b.1))).map(|(at, _)| at);
         let rest: Vec<Window> =
             windows.iter().enumerate().filter(|(at, _)| Some(*at) != worst).map(|(_, window)| window.clone()).collect();
-        let found = self.bench.compare(self.statistic, &rest);
+        let found = self.bench.compare(self.statistic, &rest, false);
         found.is_some_and(|found| self.p_beyond(&found, self.rule.allowed_increase) < 0.02)
     }
 

@@ -1,0 +1,104 @@
+//! What a release is held against when nothing runs beside it: the time just before, from where today became what it is,
+//! and the same hours of other days. Knows no new version.
+
+use super::measure::Statistic;
+use super::windows::Window;
+
+/// The past, cut for one statistic.
+pub(crate) struct Past<'a> {
+    pub(crate) before: Vec<&'a Window>,
+    /// From here on `before` is of one kind with the moment of the release.
+    cut: usize,
+    /// Of other days: what was before this time of day, and after it.
+    pub(crate) days: Vec<(Vec<&'a Window>, Vec<&'a Window>)>,
+}
+
+/// Values of so many pieces are looked at for the cut.
+const PIECES: usize = 30;
+/// A new state of things is so many pieces old at least.
+const PIECES_MIN: usize = 4;
+/// Its mean is off by so many standard deviations of the pieces, or it is taken for chance.
+const JUMP: f64 = 3.0;
+
+impl<'a> Past<'a> {
+    pub(crate) fn new(
+        statistic: Statistic,
+        before: Vec<&'a Window>,
+        days: Vec<(Vec<&'a Window>, Vec<&'a Window>)>,
+        bounds: &[f64],
+    ) -> Self {
+        let cut = if statistic == Statistic::Requests { 0 } else { turn(statistic, &before, bounds) };
+        Past { before, cut, days }
+    }
+
+    /// Of `before`, what is of one kind with the moment of the release.
+    pub(crate) fn now(&self) -> &[&'a Window] {
+        self.before.get(self.cut..).unwrap_or_default()
+    }
+
+    /// Something changed shortly before the release: an incident was under way, or had just ended.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.cut > 0
+    }
+}
+
+/// Where the level jumped for good: the split into two means that explains most, if it explains enough (a change point as
+/// Page and Hinkley look for one). 0: nowhere.
+fn turn(statistic: Statistic, before: &[&Window], bounds: &[f64]) -> usize {
+    let length = before.len() / PIECES;
+    if length == 0 {
+        return 0;
+    }
+    // From the end, so that the last piece ends with the release.
+    let skipped = before.len() % length;
+    let pieces = statistic.of_blocks(before.get(skipped..).unwrap_or_default(), length, bounds);
+    let values: Vec<f64> = pieces.iter().map(|piece| piece.value).collect();
+    // A piece without a value would shift all others.
+    if values.len() != (before.len() - skipped) / length {
+        return 0;
+    }
+    let squares = |values: &[f64]| {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
+    };
+    let splits = PIECES_MIN..=values.len().saturating_sub(PIECES_MIN);
+    let left = |at: &usize| values.split_at(*at);
+    let rest = |at: &usize| squares(left(at).0) + squares(left(at).1);
+    let Some(at) = splits.min_by(|a, b| rest(a).total_cmp(&rest(b))) else { return 0 };
+    let (first, second) = left(&at);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let spread = (rest(&at) / (values.len() as f64 - 2.0).max(1.0)).sqrt();
+    if (mean(second) - mean(first)).abs() > JUMP * spread.max(1e-9) { skipped + at * length } else { 0 }
+}
+
+/// Without the windows that stand out upwards from their surroundings: spikes and bursts that come with any release and
+/// without. When a fifth or more of them would stand out, that is how things are, and all stay.
+pub(crate) fn typical<'a>(statistic: Statistic, windows: &[&'a Window]) -> Vec<&'a Window> {
+    let limit = limit(statistic, windows);
+    let kept: Vec<&Window> = windows.iter().copied().filter(|window| !limit.is_beyond(statistic, window)).collect();
+    if windows.len() < 8 || kept.len() * 5 <= windows.len() * 4 { windows.to_vec() } else { kept }
+}
+
+/// What is usual for a window.
+pub(crate) struct Limit {
+    middle: f64,
+    spread: f64,
+}
+
+pub(crate) fn limit(statistic: Statistic, windows: &[&Window]) -> Limit {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    let scores: Vec<f64> = windows.iter().filter_map(|window| statistic.score(window)).collect();
+    let middle = median(scores.clone());
+    Limit { middle, spread: 1.4826 * median(scores.iter().map(|score| (score - middle).abs()).collect()) }
+}
+
+impl Limit {
+    /// By more than four times what is usual, or what so few requests do by chance.
+    pub(crate) fn is_beyond(&self, statistic: Statistic, window: &Window) -> bool {
+        let chance = statistic.score_chance(self.middle, window);
+        statistic.score(window).is_some_and(|score| score - self.middle > 4.0 * self.spread.max(chance))
+    }
+}
