@@ -61,26 +61,37 @@ impl<'a> Bench<'a> {
         windows.get(windows.partition_point(|window| window.end_ms < from)..).unwrap_or_default()
     }
 
-    /// These windows of the new version against the old one, or against the past; `typical`: without windows that stand out.
-    pub(super) fn compare(&self, statistic: Statistic, new: &[Window], typical: bool) -> Option<Difference> {
+    /// What a statistic is held against; `typical`: without windows that stand out.
+    pub(super) fn past(&self, statistic: Statistic, typical: bool) -> Past<'_> {
+        let before = chosen(statistic, &self.tracks.of(Period::Before).windows, typical);
+        let days = if self.is_beside(statistic) { &[] } else { self.days.as_slice() };
+        let both = |(before, after)| (chosen(statistic, before, typical), chosen(statistic, after, typical));
+        let days = days.iter().map(|day| both(self.day(*day))).collect();
+        Past::new(statistic, typical, before, days, &self.tracks.bounds)
+    }
+
+    /// Side by side, whoever shifts the traffic decides how many requests each gets.
+    fn is_beside(&self, statistic: Statistic) -> bool {
+        self.beside && statistic != Statistic::Requests
+    }
+
+    /// These windows of the new version against the old one, or against the past.
+    pub(super) fn compare(&self, statistic: Statistic, new: &[&Window], past: &Past<'_>) -> Option<Difference> {
         let bounds = &self.tracks.bounds;
-        let before = &self.tracks.of(Period::Before).windows;
-        if self.beside && statistic != Statistic::Requests {
+        if self.is_beside(statistic) {
             let first = new.first().map_or(i64::MIN, |window| window.end_ms);
             let old = &self.tracks.of(Period::Old).windows;
             let old = old.get(old.partition_point(|window| window.end_ms < first)..).unwrap_or_default();
-            let past = Past::new(Statistic::Requests, chosen(statistic, before, typical), Vec::new(), bounds);
             // What stands out in the old version is the world's doing: it is taken from both.
-            let kept = chosen(statistic, old, typical);
-            let is_kept = |window: &&Window| !typical || kept.iter().any(|other| other.end_ms == window.end_ms);
-            let new: Vec<&Window> = new.iter().filter(is_kept).collect();
-            if let Some(found) = beside(statistic, &new, &kept, &past, bounds) {
-                return Some(found);
-            }
+            let kept = chosen(statistic, old, past.typical);
+            let is_kept = |window: &&&Window| !past.typical || kept.iter().any(|other| other.end_ms == window.end_ms);
+            let new: Vec<&Window> = new.iter().filter(is_kept).copied().collect();
+            return beside(statistic, &new, &kept, past, bounds);
         }
-        let days = self.days.iter().map(|day| self.day(*day)).map(|(before, after)| (chosen(statistic, before, typical), chosen(statistic, after, typical)));
-        let past = Past::new(statistic, chosen(statistic, before, typical), days.collect(), bounds);
-        against_past(statistic, &chosen(statistic, new, typical), &past, bounds)
+        if past.typical {
+            return against_past(statistic, &past::typical(statistic, new), past, bounds);
+        }
+        against_past(statistic, new, past, bounds)
     }
 
     /// A day's windows up to the hour of the release, and from it on.

@@ -157,7 +157,12 @@ fn wander(statistic: Statistic, stretches: &[&[&Window]], length: usize, bounds:
         for measure in &measures {
             squares += (measure.value - mean).powi(2);
             counted += measure.variance;
-            worst = worst.max(measure.value - mean);
+        }
+        // The worst may lie across two blocks.
+        let apart = (length / 3).max(1);
+        for start in (0..=stretch.len() - length).step_by(apart) {
+            let block = stretch.get(start..start + length).unwrap_or_default();
+            worst = statistic.of(block.iter().copied(), bounds).map_or(worst, |m| worst.max(m.value - mean));
         }
         freedom += k - 1.0;
         blocks += k;

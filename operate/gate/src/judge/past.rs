@@ -6,6 +6,8 @@ use super::windows::Window;
 
 /// The past, cut for one statistic.
 pub(crate) struct Past<'a> {
+    /// Windows that stand out are not in it, and have to be taken from what is compared with it.
+    pub(crate) typical: bool,
     pub(crate) before: Vec<&'a Window>,
     /// From here on `before` is of one kind with the moment of the release.
     cut: usize,
@@ -23,12 +25,13 @@ const JUMP: f64 = 3.0;
 impl<'a> Past<'a> {
     pub(crate) fn new(
         statistic: Statistic,
+        typical: bool,
         before: Vec<&'a Window>,
         days: Vec<(Vec<&'a Window>, Vec<&'a Window>)>,
         bounds: &[f64],
     ) -> Self {
         let cut = if statistic == Statistic::Requests { 0 } else { turn(statistic, &before, bounds) };
-        Past { before, cut, days }
+        Past { typical, before, cut, days }
     }
 
     /// Of `before`, what is of one kind with the moment of the release.
@@ -72,11 +75,11 @@ fn turn(statistic: Statistic, before: &[&Window], bounds: &[f64]) -> usize {
 }
 
 /// Without the windows that stand out upwards from their surroundings: spikes and bursts that come with any release and
-/// without. When a fifth or more of them would stand out, that is how things are, and all stay.
+/// without. When a third or more of them would stand out, that is how things are, and all stay.
 pub(crate) fn typical<'a>(statistic: Statistic, windows: &[&'a Window]) -> Vec<&'a Window> {
     let limit = limit(statistic, windows);
     let kept: Vec<&Window> = windows.iter().copied().filter(|window| !limit.is_beyond(statistic, window)).collect();
-    if windows.len() < 8 || kept.len() * 5 <= windows.len() * 4 { windows.to_vec() } else { kept }
+    if windows.len() < 8 || kept.len() * 3 <= windows.len() * 2 { windows.to_vec() } else { kept }
 }
 
 /// What is usual for a window.

@@ -3,6 +3,7 @@
 use super::bench::Bench;
 use super::compare::Difference;
 use super::measure::Statistic;
+use super::past::Past;
 use super::windows::Window;
 use crate::duration;
 use crate::settings::{Direction, Metric, Rule};
@@ -10,6 +11,11 @@ use crate::verdict::{Judged, Layer, Mark, Unit};
 
 /// From so many windows on, the last third is looked at by itself as well: a leak shows late.
 const RECENT_FROM: usize = 9;
+/// An hour or two of the past shows not the worst that can come without a release: so many times as bad is beyond it, for
+/// one of the dozens of looks during the bake …
+const BEYOND_EARLY: f64 = 1.5;
+/// … and for the last.
+const BEYOND_LATE: f64 = 1.25;
 
 pub(super) fn judged(bench: &Bench<'_>) -> Vec<Judged> {
     let mut all = vec![
@@ -51,28 +57,22 @@ fn one(bench: &Bench<'_>, metric: Metric, statistic: Statistic, family: &str, un
     }
     let is_latency = matches!(statistic, Statistic::Quantile(_));
     let warm_up = if is_latency { duration::ms(bench.settings.warm_up) } else { 0 };
-    let windows = bench.windows_from(warm_up);
-    let Some(whole) = bench.compare(statistic, windows, false) else {
+    let windows: Vec<&Window> = bench.windows_from(warm_up).iter().collect();
+    let trial = Trial { bench, statistic, rule: &rule, past: bench.past(statistic, false) };
+    let Some(whole) = bench.compare(statistic, &windows, &trial.past) else {
         judged.note = "too few requests to say anything".into();
         return judged;
     };
-    let trial = Trial { bench, statistic, rule: &rule };
-    let recent = windows.get(windows.len() - windows.len() / 3..).unwrap_or_default();
-    let mut looks = vec![windows];
-    if windows.len() >= RECENT_FROM {
-        looks.push(recent);
-    }
-    let worse = looks.into_iter().find_map(|windows| Some((trial.worse(windows)?, windows.len())));
-    let (found, is_worse) = match worse {
-        Some((found, length)) => {
-            if length < windows.len() {
-                judged.note =
-                    format!("over the last {}", duration::written(length as i64 * bench.settings.step_ms()));
-            }
-            (found, true)
+    let mut worse = trial.worse(&windows, false);
+    if worse.is_none() && windows.len() >= RECENT_FROM {
+        let recent = windows.get(windows.len() - windows.len() / 3..).unwrap_or_default();
+        worse = trial.worse(recent, true);
+        if worse.is_some() {
+            judged.note = format!("over the last {}", duration::written(recent.len() as i64 * bench.settings.step_ms()));
         }
-        None => (whole, false),
-    };
+    }
+    let is_worse = worse.is_some();
+    let found = worse.unwrap_or(whole);
     trial.write(&mut judged, &found);
     judged.outcome = match is_worse {
         true if trial.sign(&found) > 0.0 => Mark::High,
@@ -107,6 +107,7 @@ struct Trial<'a> {
     bench: &'a Bench<'a>,
     statistic: Statistic,
     rule: &'a Rule,
+    past: Past<'a>,
 }
 
 impl Trial<'_> {
@@ -130,30 +131,36 @@ impl Trial<'_> {
         if sign > 0.0 { found.p_above(limit) } else { found.p_below(-limit) }
     }
 
-    /// What was found in these windows, when it is bad enough to fail.
-    fn worse(&self, windows: &[Window]) -> Option<Difference> {
+    /// What was found in these windows, when it is bad enough to fail. `recent`: they are only the last ones.
+    fn worse(&self, windows: &[&Window], recent: bool) -> Option<Difference> {
         let settings = self.bench.settings;
-        let raw = self.bench.compare(self.statistic, windows, false)?;
-        let typical = self.bench.compare(self.statistic, windows, true)?;
-        let beyond = |found: &Difference| self.sign(found) * found.by() > found.worst_before;
-        let p = |found: &Difference| self.p_beyond(found, self.rule.allowed_increase);
-        if self.bench.is_over() {
-            // Typical windows tell a lasting change from the world's bursts. All of them together count only beyond what
-            // the past has ever shown.
-            if p(&typical) < settings.alpha && self.ranks_agree(&typical) {
-                return Some(typical);
-            }
-            let is_clear = p(&raw) < settings.alpha / 5.0 && beyond(&raw) && self.ranks_agree(&raw);
-            return is_clear.then_some(raw);
+        let over = self.bench.is_over();
+        if !over && !(settings.early_abort && self.rule.critical) {
+            return None;
         }
+        let p = |found: &Difference| self.p_beyond(found, self.rule.allowed_increase);
+        let raw = self.bench.compare(self.statistic, windows, &self.past)?;
         let sign = self.sign(&raw);
-        let early = settings.early_abort
-            && sign * raw.by() >= self.distance(self.rule.critical_increase, sign)
-            && p(&raw) < settings.early_alpha
-            && beyond(&raw)
-            && self.ranks_agree(&raw)
-            && self.holds_without_worst(windows, sign);
-        early.then_some(raw)
+        let by = sign * raw.by();
+        if !over {
+            let early = by >= self.distance(self.rule.critical_increase, sign)
+                && by > BEYOND_EARLY * raw.worst_before
+                && p(&raw) < settings.early_alpha
+                && self.ranks_agree(&raw)
+                && self.holds_without_worst(windows, sign);
+            return early.then_some(raw);
+        }
+        // Typical windows tell a lasting change from the world's bursts. All of them together, or only the last of them,
+        // count only beyond what the past has shown.
+        if by > BEYOND_LATE * raw.worst_before && p(&raw) < settings.alpha / 5.0 && self.ranks_agree(&raw) {
+            return Some(raw);
+        }
+        if recent {
+            return None;
+        }
+        let typical = self.bench.compare(self.statistic, windows, &self.bench.past(self.statistic, true))?;
+        let alpha = if self.past.was_cut() { settings.alpha / 2.0 } else { settings.alpha };
+        (p(&typical) < alpha && self.ranks_agree(&typical)).then_some(typical)
     }
 
     /// Mann-Whitney sees it too. Errors are too rare to be ranked by window; their proportion speaks for itself.
@@ -163,16 +170,17 @@ impl Trial<'_> {
     }
 
     /// One bad window alone is no reason to abort, unless there are hardly others yet.
-    fn holds_without_worst(&self, windows: &[Window], sign: f64) -> bool {
+    fn holds_without_worst(&self, windows: &[&Window], sign: f64) -> bool {
         if windows.len() < 3 {
             return true;
         }
         let bounds = &self.bench.tracks.bounds;
         let value = |window: &Window| self.statistic.of([window], bounds).map_or(f64::MIN, |m| sign * m.value);
-        let worst = windows.iter().enumerate().max_by(|a, b| value(a.1).total_cmp(&value(b.1))).map(|(at, _)| at);
-        let rest: Vec<Window> =
-            windows.iter().enumerate().filter(|(at, _)| Some(*at) != worst).map(|(_, window)| window.clone()).collect();
-        let found = self.bench.compare(self.statistic, &rest, false);
+        let mut rest = windows.to_vec();
+        if let Some((worst, _)) = windows.iter().enumerate().max_by(|a, b| value(a.1).total_cmp(&value(b.1))) {
+            rest.remove(worst);
+        }
+        let found = self.bench.compare(self.statistic, &rest, &self.past);
         found.is_some_and(|found| self.p_beyond(&found, self.rule.allowed_increase) < 0.02)
     }
 
