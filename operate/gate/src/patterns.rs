@@ -105,7 +105,7 @@ fn quoted_end(chars: &[char], at: usize) -> Option<usize> {
 fn token(run: &[char]) -> (String, usize) {
     let text: String = run.iter().collect();
     let whole = text.trim_end_matches(['.', ':', '-']);
-    if is_uuid(whole) {
+    if run.len() >= 36 && is_uuid(whole) {
         return ("<uuid>".into(), whole.chars().count());
     }
     if let Some(length) = ip_length(whole) {
@@ -149,6 +149,10 @@ fn is_uuid(text: &str) -> bool {
 /// Length of the address at the beginning: IPv4, or IPv6 with at least two colons; a port behind it stays.
 fn ip_length(text: &str) -> Option<usize> {
     let four = text.split(':').next().unwrap_or_default();
+    let marks = |mark: char| text.matches(mark).take(3).count();
+    if marks('.') < 3 && marks(':') < 2 {
+        return None;
+    }
     if four.parse::<std::net::Ipv4Addr>().is_ok() {
         return Some(four.len());
     }

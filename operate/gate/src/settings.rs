@@ -76,7 +76,7 @@ impl Default for Settings {
             min_traffic: 1.0,
             early_abort: true,
             early_alpha: 0.0005,
-            alpha: 0.1,
+            alpha: 0.15,
             significance: 0.05,
             marginal_score: 50.0,
             pass_score: 75.0,

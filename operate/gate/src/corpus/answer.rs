@@ -9,6 +9,9 @@ use super::{Case, DAY_MS, RELEASED_MS, Track};
 use crate::ask::{Language, Question};
 use crate::evidence::{Answer, Evidence, Line, Series};
 
+/// More lines tell nothing more.
+const LINES_MAX: usize = 100;
+
 impl Case {
     /// Answers what is asked; answers about the past that are there already are kept.
     pub fn answer(&self, questions: &[Question], evidence: &mut Evidence) {
@@ -92,7 +95,7 @@ impl Case {
         let (old, new) = self.words.errors_per_minute;
         let mut random = Random::new(self.seed ^ 77);
         let count = random.poisson(minutes * if period == "new" { new } else { old });
-        let lines = (0..question.limit.min(count as usize)).map(|i| {
+        let lines = (0..question.limit.min(count as usize).min(LINES_MAX)).map(|i| {
             let number = random.below(100_000);
             let own = period == "new" && self.words.own_text && random.chance(0.8);
             let text = match (own, random.below(3)) {
@@ -103,7 +106,7 @@ impl Case {
             };
             Line { time_ms: question.end_ms - i as i64, text }
         });
-        Answer::Lines { lines: lines.collect(), truncated: count as usize > question.limit }
+        Answer::Lines { lines: lines.collect(), truncated: false }
     }
 
     /// How far back the telemetry of the oldest day goes.

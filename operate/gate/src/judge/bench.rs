@@ -63,7 +63,7 @@ impl<'a> Bench<'a> {
 
     /// What a statistic is held against; `typical`: without windows that stand out.
     pub(super) fn past(&self, statistic: Statistic, typical: bool) -> Past<'_> {
-        let before = chosen(statistic, &self.tracks.of(Period::Before).windows, typical);
+        let before: Vec<&Window> = self.tracks.of(Period::Before).windows.iter().collect();
         let days = if self.is_beside(statistic) { &[] } else { self.days.as_slice() };
         let both = |(before, after)| (chosen(statistic, before, typical), chosen(statistic, after, typical));
         let days = days.iter().map(|day| both(self.day(*day))).collect();

@@ -98,21 +98,21 @@ pub(crate) fn against_past(
     bounds: &[f64],
 ) -> Option<Difference> {
     let a = statistic.of(new.iter().copied(), bounds)?;
-    let b = statistic.of(past.now().iter().copied(), bounds)?;
-    let mut stretches: Vec<&[&Window]> = vec![past.now()];
+    let b = statistic.of(past.before.iter().copied(), bounds)?;
+    let mut stretches: Vec<&[&Window]> = vec![past.before.as_slice()];
     stretches.extend(past.days.iter().flat_map(|(before, after)| [before.as_slice(), after.as_slice()]));
     let mut wander = self::wander(statistic, &stretches, new.len(), bounds);
-    if past.was_cut() {
+    if past.was_cut {
         // Other days were calm; today is not, and its own unrest is what counts.
-        let today = self::wander(statistic, &[past.now()], new.len(), bounds);
+        let today = self::wander(statistic, &[past.before.as_slice()], new.len(), bounds);
         if today.extra > wander.extra {
             wander = Wander { worst: wander.worst.max(today.worst), ..today };
         }
     }
-    let blocks = (past.now().len() as f64 / new.len().max(1) as f64).max(1.0);
+    let blocks = (past.before.len() as f64 / new.len().max(1) as f64).max(1.0);
     let (season, season_variance) = season(statistic, past, wander.extra, bounds);
     let variance = a.variance + wander.extra + b.variance + wander.extra / blocks + season_variance;
-    let (p_higher, p_lower) = ranked(statistic, new, past.now(), bounds);
+    let (p_higher, p_lower) = ranked(statistic, new, past.before.as_slice(), bounds);
     Some(Difference {
         new: a.value,
         old: if statistic.is_log() { b.value + season } else { (b.value + season).max(0.0) },

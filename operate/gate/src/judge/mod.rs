@@ -29,9 +29,9 @@ pub fn judge(subject: &Subject, settings: &Settings, evidence: &Evidence, now_ms
     metrics.extend(saturation::judged(&bench));
     metrics.extend(checks::judged(&bench));
     metrics.sort_by_key(|metric| (metric.layer, !metric.critical));
-    let layers: Vec<LayerScore> = [Layer::Service, Layer::Container, Layer::Host, Layer::Checks]
+    let layers: Vec<LayerScore> = LAYERS
         .into_iter()
-        .map(|layer| LayerScore { layer, score: score(metrics.iter().filter(|metric| metric.layer == layer)) })
+        .map(|layer| LayerScore { layer, score: score(&metrics, layer, 0.5) })
         .collect();
     let score = layers.iter().filter_map(|layer| layer.score).min_by(f64::total_cmp);
     let outcome = outcome(&bench, &metrics, score);
@@ -51,14 +51,16 @@ pub fn judge(subject: &Subject, settings: &Settings, evidence: &Evidence, now_ms
     }
 }
 
-/// Share of the weights that are fine; unsure counts half. What nobody could answer has no weight here: it keeps a release
-/// from passing by other rules.
-fn score<'a>(metrics: impl Iterator<Item = &'a Judged>) -> Option<f64> {
+const LAYERS: [Layer; 4] = [Layer::Service, Layer::Container, Layer::Host, Layer::Checks];
+
+/// Share of the weights that are fine, 0 to 100, with a part of those that are unsure. What nobody could answer has no weight
+/// here: it keeps a release from passing by other rules.
+fn score(metrics: &[Judged], layer: Layer, of_unsure: f64) -> Option<f64> {
     let (mut fine, mut all) = (0.0, 0.0);
-    for metric in metrics {
+    for metric in metrics.iter().filter(|metric| metric.layer == layer) {
         let share = match metric.outcome {
             Mark::Pass => 1.0,
-            Mark::Unsure => 0.5,
+            Mark::Unsure => of_unsure,
             Mark::High | Mark::Low => 0.0,
             Mark::NoData | Mark::Unknown => continue,
         };
@@ -80,8 +82,10 @@ fn outcome(bench: &Bench<'_>, metrics: &[Judged], score: Option<f64>) -> Outcome
         Mark::NoData => bench.must_have_data(metric),
         _ => false,
     };
+    // What is unsure may turn out fine: only what is known to be worse fails a release.
+    let at_best = LAYERS.into_iter().filter_map(|layer| self::score(metrics, layer, 1.0)).min_by(f64::total_cmp);
     match score {
-        Some(score) if score < bench.settings.marginal_score => Outcome::Fail,
+        _ if at_best.is_some_and(|score| score < bench.settings.marginal_score) => Outcome::Fail,
         _ if metrics.iter().any(open) => Outcome::Inconclusive,
         Some(score) if score >= bench.settings.pass_score => Outcome::Pass,
         _ => Outcome::Inconclusive,

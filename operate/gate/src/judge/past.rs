@@ -8,9 +8,10 @@ use super::windows::Window;
 pub(crate) struct Past<'a> {
     /// Windows that stand out are not in it, and have to be taken from what is compared with it.
     pub(crate) typical: bool,
+    /// Something changed shortly before the release: an incident was under way, or had just ended.
+    pub(crate) was_cut: bool,
+    /// Just before the release, as far as it is of one kind with it.
     pub(crate) before: Vec<&'a Window>,
-    /// From here on `before` is of one kind with the moment of the release.
-    cut: usize,
     /// Of other days: what was before this time of day, and after it.
     pub(crate) days: Vec<(Vec<&'a Window>, Vec<&'a Window>)>,
 }
@@ -31,17 +32,12 @@ impl<'a> Past<'a> {
         bounds: &[f64],
     ) -> Self {
         let cut = if statistic == Statistic::Requests { 0 } else { turn(statistic, &before, bounds) };
-        Past { typical, before, cut, days }
-    }
-
-    /// Of `before`, what is of one kind with the moment of the release.
-    pub(crate) fn now(&self) -> &[&'a Window] {
-        self.before.get(self.cut..).unwrap_or_default()
-    }
-
-    /// Something changed shortly before the release: an incident was under way, or had just ended.
-    pub(crate) fn was_cut(&self) -> bool {
-        self.cut > 0
+        // First the cut: seen from before it, a whole incident is what stands out.
+        let mut now = before.get(cut..).unwrap_or_default().to_vec();
+        if typical {
+            now = self::typical(statistic, &now);
+        }
+        Past { typical, was_cut: cut > 0, before: now, days }
     }
 }
 

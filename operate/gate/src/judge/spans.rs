@@ -159,7 +159,7 @@ impl Trial<'_> {
             return None;
         }
         let typical = self.bench.compare(self.statistic, windows, &self.bench.past(self.statistic, true))?;
-        let alpha = if self.past.was_cut() { settings.alpha / 2.0 } else { settings.alpha };
+        let alpha = if self.past.was_cut { settings.alpha / 2.0 } else { settings.alpha };
         (p(&typical) < alpha && self.ranks_agree(&typical)).then_some(typical)
     }
 
