@@ -9,8 +9,8 @@ use super::{Case, DAY_MS, RELEASED_MS, Track};
 use crate::ask::{Language, Question};
 use crate::evidence::{Answer, Evidence, Line, Series};
 
-/// More lines tell nothing more.
-const LINES_MAX: usize = 100;
+/// A server hands out no more, whatever it is asked for.
+const LINES_MAX: usize = 200;
 
 impl Case {
     /// Answers what is asked; answers about the past that are there already are kept.
@@ -92,21 +92,28 @@ impl Case {
 
     fn lines(&self, question: &Question, period: &str) -> Answer {
         let minutes = (question.end_ms - question.start_ms) as f64 / 60_000.0;
-        let (old, new) = self.words.errors_per_minute;
-        let mut random = Random::new(self.seed ^ 77);
-        let count = random.poisson(minutes * if period == "new" { new } else { old });
-        let lines = (0..question.limit.min(count as usize).min(LINES_MAX)).map(|i| {
+        let is_new = period == "new";
+        let mut random = Random::new(self.seed ^ question.end_ms as u64);
+        let usual = random.poisson(minutes * self.words.usual);
+        let world = random.poisson(minutes * if is_new { self.words.world.1 } else { self.words.world.0 });
+        let own = if is_new { random.poisson(minutes * self.words.own) } else { 0.0 };
+        let all = usual + world + own;
+        let kept = all.min(question.limit.min(LINES_MAX) as f64);
+        // Of all lines the newest: those of the last part of the time.
+        let length_ms = (question.end_ms - question.start_ms) as f64 * kept / all.max(1.0);
+        let lines = (0..kept as i64).map(|i| {
             let number = random.below(100_000);
-            let own = period == "new" && self.words.own_text && random.chance(0.8);
-            let text = match (own, random.below(3)) {
-                (true, _) => format!("ERROR order {number}: no such column \"discount_{number}\""),
-                (_, 0) => format!("ERROR payment {number} timed out after {}ms", random.below(3000)),
-                (_, 1) => format!("WARN error from 10.0.0.{}: connection reset", random.below(255)),
+            let which = random.between(0.0, all);
+            let text = match random.below(3) {
+                _ if which < own => format!("ERROR order {number}: no such column \"discount_{number}\""),
+                _ if which < own + world => format!("ERROR inventory 10.0.0.{}: unavailable", random.below(255)),
+                0 => format!("ERROR payment {number} timed out after {}ms", random.below(3000)),
+                1 => format!("WARN error from 10.0.0.{}: connection reset", random.below(255)),
                 _ => format!("ERROR request {number:x} failed: upstream said 503"),
             };
-            Line { time_ms: question.end_ms - i as i64, text }
+            Line { time_ms: question.end_ms - (length_ms * i as f64 / kept.max(1.0)) as i64, text }
         });
-        Answer::Lines { lines: lines.collect(), truncated: false }
+        Answer::Lines { lines: lines.collect(), truncated: all > kept && is_new }
     }
 
     /// How far back the telemetry of the oldest day goes.

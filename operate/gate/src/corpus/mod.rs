@@ -72,12 +72,15 @@ enum Track {
     Day(u16),
 }
 
-/// How it logs.
+/// How it logs, in lines a minute.
 #[derive(Clone, Copy, Debug)]
 struct Words {
-    /// Errors of the new version have a text of their own.
-    own_text: bool,
-    errors_per_minute: (f64, f64),
+    /// Of errors that both versions have.
+    usual: f64,
+    /// Of what goes on around: before the release, and after.
+    world: (f64, f64),
+    /// Of a text that only the new version has, once the effect is full.
+    own: f64,
 }
 
 /// One version of a service at work.
@@ -290,7 +293,22 @@ impl Draft {
             side_by_side: self.side_by_side,
             ..Subject::default()
         };
-        let per_minute = |errors: f64| 60.0 * traffic * errors;
+        // Some errors are not logged. A good release too may have a line that was not there before, and few of it.
+        let logged = random.between(0.5, 1.0);
+        let own = match wants_bad && self.errors_more >= 0.02 {
+            true if random.chance(0.6) => self.errors_more,
+            false if random.chance(0.15) => random.log_between(0.0002, 0.005),
+            _ => 0.0,
+        };
+        let per_minute = |part: f64, errors: f64| 60.0 * self.traffic * part * errors * logged;
+        let words = Words {
+            usual: per_minute(1.0, self.old.errors),
+            world: (
+                per_minute(1.0, self.mean_errors(self.begins_ms, 0)),
+                per_minute(1.0, self.mean_errors(0, bake_ms)),
+            ),
+            own: per_minute(self.part, own),
+        };
         Case {
             seed,
             shape: self.shape,
@@ -301,14 +319,18 @@ impl Draft {
                 traffic,
                 side_by_side: self.side_by_side,
             },
-            words: Words {
-                own_text: if wants_bad { self.errors_more > 0.01 && random.chance(0.6) } else { random.chance(0.1) },
-                errors_per_minute: (per_minute(self.old.errors), per_minute(self.old.errors + self.new.effect.errors)),
-            },
+            words,
             subject,
             settings: self.settings,
             tracks,
         }
+    }
+
+    /// Share of errors by the world, from … to.
+    fn mean_errors(&self, from_ms: i64, to_ms: i64) -> f64 {
+        let ticks = (to_ms - from_ms) / TICK_MS;
+        let at = |tick: i64| self.level(&self.levels, from_ms + tick * TICK_MS).errors_more;
+        (0..ticks).map(at).sum::<f64>() / ticks.max(1) as f64
     }
 
     fn mean_traffic(&self, bake_ms: i64) -> f64 {

@@ -6,7 +6,8 @@ use crate::verdict::Outcome;
 
 #[test]
 fn tune() {
-    let (from, to) = (0u64, std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(100));
+    let env = |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|s| s.parse().ok()).unwrap_or(otherwise);
+    let (from, to) = (env("FROM", 0), env("SEEDS", 100));
     let mut all: Vec<(Case, Ended)> = Vec::new();
     let verbose = std::env::var("V").is_ok();
     for seed in from..to {

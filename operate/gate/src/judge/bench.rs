@@ -89,7 +89,8 @@ impl<'a> Bench<'a> {
             return beside(statistic, &new, &kept, past, bounds);
         }
         if past.typical {
-            return against_past(statistic, &past::typical(statistic, new), past, bounds);
+            // When too much stands out today to be taken away, there is nothing to hold against a past without it.
+            return against_past(statistic, &past::typical(statistic, new, Some(past.spread))?, past, bounds);
         }
         against_past(statistic, new, past, bounds)
     }
@@ -139,7 +140,7 @@ impl<'a> Bench<'a> {
 
 fn chosen(statistic: Statistic, windows: &[Window], typical: bool) -> Vec<&Window> {
     let all: Vec<&Window> = windows.iter().collect();
-    if typical { past::typical(statistic, &all) } else { all }
+    if typical { past::typical(statistic, &all, None).unwrap_or(all) } else { all }
 }
 
 pub(super) const METRICS: [Metric; 12] = [

@@ -25,14 +25,12 @@ use bench::Bench;
 pub fn judge(subject: &Subject, settings: &Settings, evidence: &Evidence, now_ms: i64) -> Verdict {
     let bench = Bench::new(subject, settings, evidence, now_ms);
     let mut metrics = spans::judged(&bench);
-    metrics.push(logs::judged(&bench));
+    metrics.push(logs::judged(&bench, &metrics));
     metrics.extend(saturation::judged(&bench));
     metrics.extend(checks::judged(&bench));
     metrics.sort_by_key(|metric| (metric.layer, !metric.critical));
-    let layers: Vec<LayerScore> = LAYERS
-        .into_iter()
-        .map(|layer| LayerScore { layer, score: score(&metrics, layer, 0.5) })
-        .collect();
+    let layers: Vec<LayerScore> =
+        LAYERS.into_iter().map(|layer| LayerScore { layer, score: score(&metrics, layer, 0.5) }).collect();
     let score = layers.iter().filter_map(|layer| layer.score).min_by(f64::total_cmp);
     let outcome = outcome(&bench, &metrics, score);
     let hurt_since_ms = (outcome == Outcome::Fail).then(|| hurt::since_ms(&bench, &metrics)).flatten();

@@ -12,6 +12,8 @@ pub(crate) struct Past<'a> {
     pub(crate) was_cut: bool,
     /// Just before the release, as far as it is of one kind with it.
     pub(crate) before: Vec<&'a Window>,
+    /// How much single windows of it differ.
+    pub(crate) spread: f64,
     /// Of other days: what was before this time of day, and after it.
     pub(crate) days: Vec<(Vec<&'a Window>, Vec<&'a Window>)>,
 }
@@ -34,10 +36,11 @@ impl<'a> Past<'a> {
         let cut = if statistic == Statistic::Requests { 0 } else { turn(statistic, &before, bounds) };
         // First the cut: seen from before it, a whole incident is what stands out.
         let mut now = before.get(cut..).unwrap_or_default().to_vec();
+        let spread = Usual::of(statistic, &now).spread;
         if typical {
-            now = self::typical(statistic, &now);
+            now = self::typical(statistic, &now, None).unwrap_or(now);
         }
-        Past { typical, was_cut: cut > 0, before: now, days }
+        Past { typical, was_cut: cut > 0, before: now, days, spread }
     }
 }
 
@@ -71,32 +74,41 @@ fn turn(statistic: Statistic, before: &[&Window], bounds: &[f64]) -> usize {
 }
 
 /// Without the windows that stand out upwards from their surroundings: spikes and bursts that come with any release and
-/// without. When a third or more of them would stand out, that is how things are, and all stay.
-pub(crate) fn typical<'a>(statistic: Statistic, windows: &[&'a Window]) -> Vec<&'a Window> {
-    let limit = limit(statistic, windows);
-    let kept: Vec<&Window> = windows.iter().copied().filter(|window| !limit.is_beyond(statistic, window)).collect();
-    if windows.len() < 8 || kept.len() * 3 <= windows.len() * 2 { windows.to_vec() } else { kept }
+/// without. `None` when a third or more of them would stand out: then that is how things are. `spread`: how much windows
+/// usually differ, where that is known better than by these.
+pub(crate) fn typical<'a>(
+    statistic: Statistic,
+    windows: &[&'a Window],
+    spread: Option<f64>,
+) -> Option<Vec<&'a Window>> {
+    if windows.len() < 8 {
+        return Some(windows.to_vec());
+    }
+    let usual = Usual::of(statistic, windows);
+    let usual = Usual { spread: spread.map_or(usual.spread, |spread| spread.min(usual.spread)), ..usual };
+    let kept: Vec<&Window> = windows.iter().copied().filter(|window| !usual.is_below(statistic, window)).collect();
+    (kept.len() * 3 > windows.len() * 2).then_some(kept)
 }
 
-/// What is usual for a window.
-pub(crate) struct Limit {
+/// The middle of windows' scores, and their median distance from it as a standard deviation.
+struct Usual {
     middle: f64,
     spread: f64,
 }
 
-pub(crate) fn limit(statistic: Statistic, windows: &[&Window]) -> Limit {
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(0.0)
-    };
-    let scores: Vec<f64> = windows.iter().filter_map(|window| statistic.score(window)).collect();
-    let middle = median(scores.clone());
-    Limit { middle, spread: 1.4826 * median(scores.iter().map(|score| (score - middle).abs()).collect()) }
-}
+impl Usual {
+    fn of(statistic: Statistic, windows: &[&Window]) -> Self {
+        let median = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().unwrap_or(0.0)
+        };
+        let scores: Vec<f64> = windows.iter().filter_map(|window| statistic.score(window)).collect();
+        let middle = median(scores.clone());
+        Usual { middle, spread: 1.4826 * median(scores.iter().map(|score| (score - middle).abs()).collect()) }
+    }
 
-impl Limit {
-    /// By more than four times what is usual, or what so few requests do by chance.
-    pub(crate) fn is_beyond(&self, statistic: Statistic, window: &Window) -> bool {
+    /// Does the window stand out, by more than four times what is usual, or what so few requests do by chance?
+    fn is_below(&self, statistic: Statistic, window: &Window) -> bool {
         let chance = statistic.score_chance(self.middle, window);
         statistic.score(window).is_some_and(|score| score - self.middle > 4.0 * self.spread.max(chance))
     }
