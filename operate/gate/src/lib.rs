@@ -2,7 +2,7 @@
 //!
 //! [`questions`] says what has to be asked of a Prometheus and a Loki, [`judge`] reads the answers and says whether the new
 //! version is worse than the old one, by how much, and how sure that is. [`before`] is the gate in front: error budget,
-//! firing alerts, freezes. The method and its reasons: `docs/decisions/0011-how-a-release-is-judged.md`.
+//! firing alerts, freezes. The method and its reasons: `docs/decisions/0012-how-a-release-is-judged.md`.
 //!
 //! What it does NOT know: clocks, networks, disks, chance. Whoever asks the questions hands in the answers and the time; the
 //! same input gives the same verdict. It deploys nothing and undoes nothing. An answer that failed is unknown, never fine.
@@ -29,3 +29,6 @@ pub use replay::{Ended, Tally};
 pub use settings::{Change, Direction, Metric, Names, NanStrategy, Rule, Settings, SettingsError};
 pub use subject::{Side, Subject, UserCheck};
 pub use verdict::{Judged, Layer, LayerScore, Link, Mark, Outcome, Unit, Verdict};
+
+#[cfg(test)]
+mod tests;

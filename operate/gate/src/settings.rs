@@ -31,7 +31,7 @@ pub struct Settings {
     /// The same hour so many days before the release is looked at too.
     #[serde(alias = "daysBack")]
     pub days_back: Vec<u16>,
-    /// Time between two samples of a series: the scrape or export interval. Windows are twice as long, at least 10 s.
+    /// Time between two samples of a series: the scrape or export interval. Windows are twice as long, at least 5 s.
     #[serde(with = "duration")]
     pub interval: Duration,
     /// So long after the release latency is not judged: caches are cold. Errors always are.
@@ -72,12 +72,12 @@ impl Default for Settings {
             past: Duration::from_secs(1800),
             days_back: vec![1, 7],
             interval: Duration::from_secs(5),
-            warm_up: Duration::from_secs(20),
+            warm_up: Duration::from_secs(10),
             min_traffic: 1.0,
             early_abort: true,
             early_alpha: 0.0005,
             alpha: 0.15,
-            significance: 0.05,
+            significance: 0.02,
             marginal_score: 50.0,
             pass_score: 75.0,
             pattern_lines_min: 3,
@@ -228,7 +228,7 @@ impl Settings {
 
     /// Length of a window in milliseconds: two samples at least, so that one lost scrape leaves it a rate.
     pub(crate) fn step_ms(&self) -> i64 {
-        (2 * duration::ms(self.interval)).clamp(10_000, 3_600_000)
+        (2 * duration::ms(self.interval)).clamp(5000, 3_600_000)
     }
 
     /// What serde cannot see: numbers out of range.

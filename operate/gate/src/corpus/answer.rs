@@ -10,7 +10,7 @@ use crate::ask::{Language, Question};
 use crate::evidence::{Answer, Evidence, Line, Series};
 
 /// A server hands out no more, whatever it is asked for.
-const LINES_MAX: usize = 200;
+const LINES_MAX: usize = 100;
 
 impl Case {
     /// Answers what is asked; answers about the past that are there already are kept.

@@ -116,9 +116,14 @@ impl<'a> Bench<'a> {
         [self.new_period(), Period::Before].into_iter().chain(other).map(|period| period.id(family)).collect()
     }
 
-    pub(super) fn must_have_data(&self, judged: &Judged) -> bool {
+    /// Nobody knows of it what has to be known before a release passes.
+    pub(super) fn is_open(&self, judged: &Judged) -> bool {
         let rule = METRICS.iter().find(|metric| metric.name() == judged.name).map(|metric| self.settings.rule(*metric));
-        rule.is_some_and(|rule| rule.must_have_data)
+        match judged.outcome {
+            Mark::Unsure | Mark::Unknown => judged.critical,
+            Mark::NoData => rule.is_some_and(|rule| rule.must_have_data),
+            Mark::Pass | Mark::High | Mark::Low => false,
+        }
     }
 
     pub(super) fn notes(&self, metrics: &[Judged]) -> Vec<String> {

@@ -3,7 +3,7 @@
 //! Requests are not independent of each other: errors come in bursts, latency wanders for minutes. A test that counts only
 //! requests is far too sure, so the variance here has a second part, taken from the past: how much stretches of the same
 //! length as the bake so far differed from each other beyond what counting explains. The reasons stand in
-//! docs/decisions/0011-how-a-release-is-judged.md.
+//! docs/decisions/0012-how-a-release-is-judged.md.
 
 use super::measure::{Measure, Statistic};
 use super::past::Past;
@@ -19,8 +19,10 @@ pub(crate) struct Difference {
     pub(crate) error: f64,
     /// Degrees of freedom of `error`.
     pub(crate) freedom: f64,
-    /// How far a stretch as long as the bake so far has been above its surroundings, at the worst, without this release.
-    pub(crate) worst_before: f64,
+    /// How far a stretch as long as the bake so far has been above its surroundings, at the worst, without this release …
+    pub(crate) highest_before: f64,
+    /// … and below them; positive as well.
+    pub(crate) lowest_before: f64,
     /// Mann-Whitney over windows: chance of values so much higher, and so much lower.
     pub(crate) p_higher: Option<f64>,
     pub(crate) p_lower: Option<f64>,
@@ -32,7 +34,9 @@ struct Wander {
     /// Variance beyond what counting explains.
     extra: f64,
     freedom: f64,
-    worst: f64,
+    /// From the mean of its stretch, the furthest up and the furthest down.
+    highest: f64,
+    lowest: f64,
 }
 
 /// Below so many requests a window's own value is too rough to rank.
@@ -51,13 +55,16 @@ pub(crate) fn beside(
     let (moved, freedom) = moved(statistic, new, old, bounds).unwrap_or((0.0, 0.0));
     let (variance, freedom) = if moved > counted { (moved, freedom) } else { (counted, f64::INFINITY) };
     let wander = wander(statistic, &[past.before.as_slice()], new.len(), bounds);
-    let (p_higher, p_lower) = ranked(statistic, new, old, bounds);
+    // Against all that is not the release: a few windows of the bake alone could not be told apart by rank.
+    let others: Vec<&Window> = old.iter().chain(&past.before).copied().collect();
+    let (p_higher, p_lower) = ranked(statistic, new, &others, bounds);
     Some(Difference {
         new: a.value,
         old: b.value,
         error: variance.sqrt(),
         freedom,
-        worst_before: wander.worst,
+        highest_before: wander.highest,
+        lowest_before: wander.lowest,
         p_higher,
         p_lower,
     })
@@ -106,8 +113,12 @@ pub(crate) fn against_past(
         // Other days were calm; today is not, and its own unrest is what counts.
         let today = self::wander(statistic, &[past.before.as_slice()], new.len(), bounds);
         if today.extra > wander.extra {
-            wander = Wander { worst: wander.worst.max(today.worst), ..today };
+            let (highest, lowest) = (wander.highest.max(today.highest), wander.lowest.max(today.lowest));
+            wander = Wander { highest, lowest, ..today };
         }
+    }
+    if past.was_cut {
+        wander.extra = wander.extra.max(statistic.unrest(b.value).powi(2));
     }
     let blocks = (past.before.len() as f64 / new.len().max(1) as f64).max(1.0);
     let (season, season_variance) = season(statistic, past, wander.extra, bounds);
@@ -118,7 +129,8 @@ pub(crate) fn against_past(
         old: if statistic.is_log() { b.value + season } else { (b.value + season).max(0.0) },
         error: variance.sqrt(),
         freedom: if wander.extra > 0.0 { wander.freedom } else { f64::INFINITY },
-        worst_before: wander.worst,
+        highest_before: wander.highest,
+        lowest_before: wander.lowest,
         p_higher,
         p_lower,
     })
@@ -144,7 +156,8 @@ fn season(statistic: Statistic, past: &Past<'_>, extra: f64, bounds: &[f64]) -> 
 }
 
 fn wander(statistic: Statistic, stretches: &[&[&Window]], length: usize, bounds: &[f64]) -> Wander {
-    let (mut squares, mut freedom, mut counted, mut blocks, mut worst) = (0.0, 0.0, 0.0, 0.0, 0.0_f64);
+    let (mut squares, mut freedom, mut counted, mut blocks) = (0.0, 0.0, 0.0, 0.0);
+    let (mut highest, mut lowest) = (0.0_f64, 0.0_f64);
     for stretch in stretches {
         // Shorter stretches wander more, not less: where the past is short this errs towards doubt.
         let length = length.min(stretch.len() / 3).max(1);
@@ -158,19 +171,22 @@ fn wander(statistic: Statistic, stretches: &[&[&Window]], length: usize, bounds:
             squares += (measure.value - mean).powi(2);
             counted += measure.variance;
         }
-        // The worst may lie across two blocks.
+        // The furthest may lie across two blocks.
         let apart = (length / 3).max(1);
         for start in (0..=stretch.len() - length).step_by(apart) {
             let block = stretch.get(start..start + length).unwrap_or_default();
-            worst = statistic.of(block.iter().copied(), bounds).map_or(worst, |m| worst.max(m.value - mean));
+            if let Some(measure) = statistic.of(block.iter().copied(), bounds) {
+                highest = highest.max(measure.value - mean);
+                lowest = lowest.max(mean - measure.value);
+            }
         }
         freedom += k - 1.0;
         blocks += k;
     }
     if freedom == 0.0 {
-        return Wander { extra: 0.0, freedom: 0.0, worst: 0.0 };
+        return Wander { extra: 0.0, freedom: 0.0, highest, lowest };
     }
-    Wander { extra: (squares / freedom - counted / blocks).max(0.0), freedom, worst }
+    Wander { extra: (squares / freedom - counted / blocks).max(0.0), freedom, highest, lowest }
 }
 
 fn ranked(statistic: Statistic, new: &[&Window], old: &[&Window], bounds: &[f64]) -> (Option<f64>, Option<f64>) {

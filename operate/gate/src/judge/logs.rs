@@ -69,7 +69,8 @@ pub(super) fn judged(bench: &Bench<'_>, spans: &[Judged]) -> Judged {
 /// errors, or the lines are only words; an incident beside the release hides nothing here, because its lines are not new.
 fn share(bench: &Bench<'_>, found: &[ErrorPattern], new: (&[Line], bool), spans: &[Judged]) -> Option<f64> {
     let errors = spans.iter().find(|metric| metric.name == Metric::ErrorRate.name())?;
-    let (share_now, effect_high) = (errors.new?, errors.effect_high?);
+    // Beside the old version, what hits both is no error of the new one.
+    let (share_now, effect) = (errors.new?, if bench.beside { errors.effect? } else { errors.effect_high? });
     // Cut lines are the newest: they stand for the time since the oldest of them.
     let oldest_ms = if new.1 { new.0.iter().map(|line| line.time_ms).min()? } else { bench.subject.released_ms };
     let requests = bench.traffic() * (bench.now_ms - oldest_ms) as f64 / 1000.0;
@@ -78,7 +79,7 @@ fn share(bench: &Bench<'_>, found: &[ErrorPattern], new: (&[Line], bool), spans:
     let allowed = bench.settings.rule(Metric::ErrorRate);
     // So many at least, when chance is allowed for.
     let least = (lines - 2.0 * lines.sqrt()).max(0.0) / requests.max(1.0);
-    let spans_agree = share_now >= 0.7 * lines / requests.max(1.0) && effect_high >= least;
+    let spans_agree = share_now >= 0.7 * lines / requests.max(1.0) && effect >= least;
     (least > allowed.allowed_increase && spans_agree).then_some(lines / requests.max(1.0))
 }
 

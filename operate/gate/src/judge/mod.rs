@@ -75,16 +75,11 @@ fn outcome(bench: &Bench<'_>, metrics: &[Judged], score: Option<f64>) -> Outcome
     if !bench.is_over() {
         return Outcome::Continue;
     }
-    let open = |metric: &Judged| match metric.outcome {
-        Mark::Unsure | Mark::Unknown => metric.critical,
-        Mark::NoData => bench.must_have_data(metric),
-        _ => false,
-    };
     // What is unsure may turn out fine: only what is known to be worse fails a release.
     let at_best = LAYERS.into_iter().filter_map(|layer| self::score(metrics, layer, 1.0)).min_by(f64::total_cmp);
     match score {
         _ if at_best.is_some_and(|score| score < bench.settings.marginal_score) => Outcome::Fail,
-        _ if metrics.iter().any(open) => Outcome::Inconclusive,
+        _ if metrics.iter().any(|metric| bench.is_open(metric)) => Outcome::Inconclusive,
         Some(score) if score >= bench.settings.pass_score => Outcome::Pass,
         _ => Outcome::Inconclusive,
     }

@@ -87,7 +87,7 @@ fn figures(bench: &Bench<'_>, metrics: &[Judged]) -> String {
 }
 
 fn doubts(bench: &Bench<'_>, metrics: &[Judged], score: Option<f64>) -> String {
-    let doubtful = |m: &&Judged| m.critical && matches!(m.outcome, Mark::Unsure | Mark::Unknown | Mark::NoData);
+    let doubtful = |metric: &&Judged| bench.is_open(metric);
     let Some(first) = metrics.iter().filter(doubtful).max_by(|a, b| a.weight.total_cmp(&b.weight)) else {
         return format!("its score is {:.0} of 100, {:.0} are needed", score.unwrap_or(0.0), bench.settings.pass_score);
     };

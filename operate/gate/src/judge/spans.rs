@@ -55,8 +55,8 @@ fn one(bench: &Bench<'_>, metric: Metric, statistic: Statistic, family: &str, un
         judged.note = why;
         return judged;
     }
-    let is_latency = matches!(statistic, Statistic::Quantile(_));
-    let warm_up = if is_latency { duration::ms(bench.settings.warm_up) } else { 0 };
+    // Caches are cold, and users come back one by one; errors count from the first.
+    let warm_up = if statistic == Statistic::ErrorShare { 0 } else { duration::ms(bench.settings.warm_up) };
     let windows: Vec<&Window> = bench.windows_from(warm_up).iter().collect();
     let trial = Trial { bench, statistic, rule: &rule, past: bench.past(statistic, false) };
     let Some(whole) = bench.compare(statistic, &windows, &trial.past) else {
@@ -136,18 +136,21 @@ impl Trial<'_> {
     fn worse(&self, windows: &[&Window], recent: bool) -> Option<Difference> {
         let settings = self.bench.settings;
         let over = self.bench.is_over();
-        if !over && !(settings.early_abort && self.rule.critical) {
+        // Traffic that is away for a minute is a restart.
+        let patient = self.statistic == Statistic::Requests && windows.len() < RECENT_FROM;
+        if !over && (patient || !(settings.early_abort && self.rule.critical)) {
             return None;
         }
         let p = |found: &Difference| self.p_beyond(found, self.rule.allowed_increase);
         let raw = self.bench.compare(self.statistic, windows, &self.past)?;
         let sign = self.sign(&raw);
         let by = sign * raw.by();
+        let worst_before = if sign > 0.0 { raw.highest_before } else { raw.lowest_before };
         // After a cut there is less past than a worst can be read from, and short stretches are many.
         let unrest = if self.past.was_cut { 1.5 } else { 1.0 } * if recent { 1.5 } else { 1.0 };
         if !over {
             let early = by >= self.distance(self.rule.critical_increase, sign)
-                && by > BEYOND_EARLY * unrest * raw.worst_before
+                && by > BEYOND_EARLY * unrest * worst_before
                 && p(&raw) < settings.early_alpha
                 && self.ranks_agree(&raw)
                 && self.holds_without_worst(windows, sign);
@@ -155,14 +158,14 @@ impl Trial<'_> {
         }
         // Typical windows tell a lasting change from the world's bursts. All of them together, or only the last of them,
         // count only beyond what the past has shown.
-        if by > BEYOND_LATE * unrest * raw.worst_before && p(&raw) < settings.alpha / 5.0 && self.ranks_agree(&raw) {
+        if by > BEYOND_LATE * unrest * worst_before && p(&raw) < settings.alpha / 5.0 && self.ranks_agree(&raw) {
             return Some(raw);
         }
-        if recent {
+        if recent && self.past.was_cut {
             return None;
         }
         let typical = self.bench.compare(self.statistic, windows, &self.bench.past(self.statistic, true))?;
-        let alpha = settings.alpha;
+        let alpha = if recent { settings.alpha / 3.0 } else { settings.alpha };
         (p(&typical) < alpha && self.ranks_agree(&typical)).then_some(typical)
     }
 

@@ -6,6 +6,13 @@ use crate::ask::Period;
 use crate::evidence::{Evidence, Heard, Series, series};
 use crate::settings::NanStrategy;
 
+/// More requests a second are no requests, and their squares would be no numbers.
+const RATE_MAX: f64 = 1e12;
+
+/// More than any question asks for; an answer beyond it is cut.
+const WINDOWS_MAX: usize = 5000;
+const BOUNDS_MAX: usize = 200;
+
 /// What happened in one window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Window {
@@ -87,22 +94,35 @@ impl Tracks {
 
 impl Track {
     fn read_calls(&mut self, found: &[Series], seconds: f64, nan: NanStrategy) {
-        let mut windows = BTreeMap::<i64, Window>::new();
+        let mut windows: Vec<Window> = Vec::with_capacity(found.first().map_or(0, |series| series.points.len()));
         for series in found {
+            let mut at = 0;
             let is_error = series.labels.get("status_code").is_some_and(|code| code == "STATUS_CODE_ERROR");
             for (end_ms, rate) in &series.points {
                 let rate = match rate.is_finite() {
-                    true => rate.max(0.0),
+                    true => rate.clamp(0.0, RATE_MAX),
                     false if nan == NanStrategy::Replace => 0.0,
                     false => continue,
                 };
-                let window = windows.entry(*end_ms).or_insert_with(|| Window { end_ms: *end_ms, ..Window::default() });
-                window.requests += rate * seconds;
-                window.errors += if is_error { rate * seconds } else { 0.0 };
+                // Mostly the next one; a search only where a hole or a disorder is.
+                if windows.get(at).is_none_or(|window| window.end_ms != *end_ms) {
+                    at = windows.partition_point(|window| window.end_ms < *end_ms);
+                    if windows.get(at).is_none_or(|window| window.end_ms != *end_ms) {
+                        if windows.len() >= WINDOWS_MAX {
+                            continue;
+                        }
+                        windows.insert(at, Window { end_ms: *end_ms, ..Window::default() });
+                    }
+                }
+                if let Some(window) = windows.get_mut(at) {
+                    window.requests += rate * seconds;
+                    window.errors += if is_error { rate * seconds } else { 0.0 };
+                }
+                at += 1;
             }
         }
         self.seen = !windows.is_empty();
-        self.windows = windows.into_values().collect();
+        self.windows = windows;
     }
 
     fn read_latency(&mut self, buckets: &Buckets<'_>, bounds: &[f64], seconds: f64) {
@@ -138,7 +158,7 @@ impl Walk<'_> {
             }
             self.0 = rest;
             if *at_ms == time_ms {
-                return value.is_finite().then(|| value.max(0.0));
+                return value.is_finite().then(|| value.clamp(0.0, RATE_MAX));
             }
         }
         None
@@ -151,5 +171,9 @@ fn by_bound(found: &[Series]) -> Buckets<'_> {
     let mut buckets: Buckets<'_> = found.iter().filter_map(|one| Some((bound(one)?, one.points.as_slice()))).collect();
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     buckets.dedup_by(|a, b| a.0 == b.0);
+    // The last is the total: of too many the ones before it go.
+    if buckets.len() > BOUNDS_MAX {
+        buckets.drain(BOUNDS_MAX - 1..buckets.len() - 1);
+    }
     buckets
 }

@@ -1,0 +1,163 @@
+//! Stories and their verdicts.
+
+use super::golden;
+use super::story::{RELEASED_MS, Story, Traffic, USUAL};
+use crate::{Answer, Evidence, Mark, Metric, Outcome, Series, Side, UserCheck};
+
+#[track_caller]
+fn check(story: &Story, outcome: Outcome, within_s: i64) {
+    let (after_s, verdict) = story.judge();
+    assert!(verdict.outcome == outcome && after_s <= within_s, "after {after_s} s: {}", verdict.render());
+}
+
+#[test]
+fn as_people_read_them() {
+    let (_, passed) = Story::default().judge();
+    assert_eq!(passed.outcome, Outcome::Pass);
+    golden("verdict_pass", &passed.render());
+
+    let broken = Traffic { errors: 0.2, ..USUAL };
+    let texts = ["ERROR no such column \"a1\"", "ERROR no such column \"b2\"", "ERROR no such column \"c3\""];
+    let (after_s, failed) = Story { new: broken, lines: texts.into(), ..Story::default() }.judge();
+    assert!(failed.outcome == Outcome::Fail && after_s <= 20, "{after_s} s");
+    golden("verdict_fail", &failed.render());
+
+    let mut beside = Story { new: Traffic { p95_s: 0.5, ..USUAL }, ..Story::default() };
+    beside.subject.side_by_side = true;
+    let (_, failed) = beside.judge();
+    golden("verdict_beside", &failed.render());
+
+    let quiet = Traffic { per_second: 0.3, ..USUAL };
+    let (_, open) = Story { before: quiet, new: quiet, ..Story::default() }.judge();
+    assert_eq!(open.outcome, Outcome::Inconclusive);
+    golden("verdict_inconclusive", &open.render());
+}
+
+#[test]
+fn what_is_clearly_bad_is_aborted_early() {
+    check(&Story { new: Traffic { errors: 0.5, ..USUAL }, ..Story::default() }, Outcome::Fail, 10);
+    check(&Story { new: Traffic { errors: 0.05, ..USUAL }, ..Story::default() }, Outcome::Fail, 60);
+    check(&Story { new: Traffic { p95_s: 0.8, ..USUAL }, ..Story::default() }, Outcome::Fail, 45);
+    // It becomes bad in the middle of the bake.
+    check(&Story { new: Traffic { errors: 0.5, ..USUAL }, from_ms: 150_000, ..Story::default() }, Outcome::Fail, 185);
+    // Near the threshold it takes the whole bake.
+    check(&Story { new: Traffic { errors: 0.026, ..USUAL }, ..Story::default() }, Outcome::Fail, 300);
+    check(&Story { new: Traffic { p95_s: 0.27, ..USUAL }, ..Story::default() }, Outcome::Fail, 300);
+}
+
+#[test]
+fn better_and_a_little_worse_pass() {
+    check(&Story { new: Traffic { errors: 0.0, p95_s: 0.1, ..USUAL }, ..Story::default() }, Outcome::Pass, 300);
+    check(&Story { new: Traffic { errors: 0.009, p95_s: 0.21, ..USUAL }, ..Story::default() }, Outcome::Pass, 300);
+    check(&Story { new: Traffic { per_second: 60.0, ..USUAL }, ..Story::default() }, Outcome::Pass, 300);
+    let mut lenient = Story { new: Traffic { p95_s: 0.5, ..USUAL }, ..Story::default() };
+    lenient.settings.metrics = serde_json::from_str(
+        r#"{"latency_p95": {"allowedIncrease": 2, "criticalIncrease": 3}, "latency_p50": {"weight": 0},
+            "latency_p99": {"weight": 0}}"#,
+    )
+    .unwrap();
+    check(&lenient, Outcome::Pass, 300);
+}
+
+#[test]
+fn how_long_people_were_hurt() {
+    let story = Story { new: Traffic { errors: 0.5, ..USUAL }, from_ms: 100_000, ..Story::default() };
+    let (after_s, verdict) = story.judge();
+    let since_s = (verdict.hurt_since_ms.unwrap() - RELEASED_MS) / 1000;
+    assert!((90..=110).contains(&since_s), "{since_s}");
+    assert_eq!(verdict.hurt_ms, (after_s - since_s) * 1000);
+    assert_eq!(Story::default().judge().1.hurt_ms, 0);
+}
+
+/// One answer replaced: what is not known never passes.
+#[test]
+fn unknown_is_never_fine() {
+    let failed = Answer::Failed { reason: "503 from prometheus:9090".into() };
+    let nothing = Answer::Series(Vec::new());
+    let check = |id: &str, answer: &Answer, expect: Outcome| {
+        let instead = Evidence::from([(id.to_owned(), answer.clone())]);
+        let (_, verdict) = Story { instead, ..Story::default() }.judge();
+        assert_eq!(verdict.outcome, expect, "{id}: {}", verdict.render());
+        verdict
+    };
+    let verdict = check("calls.new", &failed, Outcome::Inconclusive);
+    assert!(verdict.sentence.contains("503 from prometheus"), "{}", verdict.sentence);
+    assert_eq!(verdict.metric(Metric::ErrorRate).unwrap().outcome, Mark::Unknown);
+    check("calls.before", &failed, Outcome::Inconclusive);
+    check("latency.new", &failed, Outcome::Inconclusive);
+    check("calls.new", &nothing, Outcome::Inconclusive);
+    check("calls.before", &nothing, Outcome::Inconclusive);
+    // Not critical: it is told, and stands in nobody's way.
+    let verdict = check("lines.new", &failed, Outcome::Pass);
+    assert!(verdict.notes.iter().any(|note| note.contains("log_errors is unknown")), "{:?}", verdict.notes);
+    check("calls.day7", &failed, Outcome::Pass);
+}
+
+#[test]
+fn little_traffic_can_fail_and_never_pass() {
+    let quiet = |errors| Traffic { per_second: 0.5, errors, ..USUAL };
+    let story = |errors| Story { before: quiet(0.005), new: quiet(errors), ..Story::default() };
+    check(&story(0.005), Outcome::Inconclusive, 300);
+    check(&story(1.0), Outcome::Fail, 60);
+}
+
+#[test]
+fn traffic_that_vanishes_fails_and_one_that_halves_does_not() {
+    check(&Story { new: Traffic { per_second: 0.2, ..USUAL }, ..Story::default() }, Outcome::Fail, 200);
+    check(&Story { new: Traffic { per_second: 9.0, ..USUAL }, ..Story::default() }, Outcome::Pass, 300);
+}
+
+#[test]
+fn versions_that_cannot_be_told_apart_are_judged_together() {
+    let mut story = Story { new: Traffic { errors: 0.2, ..USUAL }, ..Story::default() };
+    story.subject.side_by_side = true;
+    for id in ["calls.new", "calls.old", "latency.new", "latency.old"] {
+        story.instead.insert(id.into(), Answer::Series(Vec::new()));
+    }
+    let (_, verdict) = story.judge();
+    assert_eq!(verdict.outcome, Outcome::Fail, "{}", verdict.render());
+    assert!(verdict.notes.iter().any(|note| note.contains("`service_version`")), "{:?}", verdict.notes);
+}
+
+fn points(value: f64) -> Answer {
+    let points = (1..=30).map(|i| (RELEASED_MS + i * 10_000, value)).collect();
+    Answer::Series(vec![Series { points, ..Series::default() }])
+}
+
+#[test]
+fn own_checks() {
+    let promql = |max| UserCheck { name: "queue".into(), promql: Some("q".into()), max, ..UserCheck::default() };
+    let http = |critical| UserCheck { http: Some("/healthz".into()), critical, ..UserCheck::default() };
+    let check = |check: UserCheck, answer: Option<Answer>, expect: Outcome| {
+        let mut story = Story::default();
+        let id = check.id();
+        story.subject.checks = vec![check];
+        let id = if answer.as_ref().is_some_and(|a| matches!(a, Answer::Series(_))) { format!("{id}.new") } else { id };
+        story.instead.extend(answer.map(|answer| (id, answer)));
+        let (_, verdict) = story.judge();
+        assert_eq!(verdict.outcome, expect, "{}", verdict.render());
+    };
+    let checked = |ok| Some(Answer::Checked { ok, said: "status 500".into() });
+    check(promql(Some(5.0)), Some(points(4.0)), Outcome::Pass);
+    check(promql(Some(5.0)), Some(points(6.0)), Outcome::Fail);
+    check(promql(Some(5.0)), Some(points(f64::NAN)), Outcome::Inconclusive);
+    check(http(true), checked(true), Outcome::Pass);
+    check(http(true), checked(false), Outcome::Fail);
+    check(http(true), None, Outcome::Inconclusive);
+    // One failing check of weight 1 is all of its layer: without being critical it still keeps the score down.
+    check(http(false), checked(false), Outcome::Fail);
+}
+
+#[test]
+fn restarts_and_full_memory() {
+    let check = |metric: &str, answer: Answer, expect: Outcome| {
+        let mut story = Story::default();
+        story.subject.new = Side { containers: vec!["cart-2".into()], ..Side::default() };
+        story.instead.insert(format!("{metric}.new"), answer);
+        let (_, verdict) = story.judge();
+        assert_eq!(verdict.outcome, expect, "{}", verdict.render());
+    };
+    check("restarts", points(0.0), Outcome::Pass);
+    check("restarts", points(0.2), Outcome::Fail);
+    check("memory", points(0.5), Outcome::Pass);
+}
