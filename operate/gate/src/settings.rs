@@ -46,8 +46,11 @@ pub struct Settings {
     /// Chance by which one look during the bake may be wrong. Small, because a bake has dozens of looks.
     #[serde(alias = "earlyAlpha")]
     pub early_alpha: f64,
-    /// The same for the last look.
+    /// The same for the last look, when the release is held against its past …
     pub alpha: f64,
+    /// … and when the old version serves beside it: what hits both cancels, so less can be mistaken for the release.
+    #[serde(alias = "alphaBeside")]
+    pub alpha_beside: f64,
     /// Mann-Whitney and the user's own series: what counts as different.
     pub significance: f64,
     /// A score below this fails even when no critical metric does …
@@ -76,7 +79,8 @@ impl Default for Settings {
             min_traffic: 1.0,
             early_abort: true,
             early_alpha: 0.0005,
-            alpha: 0.15,
+            alpha: 0.12,
+            alpha_beside: 0.18,
             significance: 0.02,
             marginal_score: 50.0,
             pass_score: 75.0,
@@ -244,9 +248,12 @@ impl Settings {
                 return wrong(path, duration::written(duration::ms(span)), "between a few seconds and a day");
             }
         }
-        for (path, share) in
-            [("alpha", self.alpha), ("early_alpha", self.early_alpha), ("significance", self.significance)]
-        {
+        for (path, share) in [
+            ("alpha", self.alpha),
+            ("alpha_beside", self.alpha_beside),
+            ("early_alpha", self.early_alpha),
+            ("significance", self.significance),
+        ] {
             if !(share > 0.0 && share < 0.5) {
                 return wrong(path, share.to_string(), "above 0 and below 0.5");
             }

@@ -259,14 +259,22 @@ impl Draft {
                     &mut draws,
                     |a, b, random| {
                         let (a, b) = (a - RELEASED_MS - shift, b - RELEASED_MS - shift);
-                        let middle = (a + b) / 2;
-                        let whole = self.traffic / self.instances as f64 * (b - a) as f64 / 1000.0;
-                        let part = match (self.side_by_side && middle >= 0, std::ptr::eq(version, &self.new)) {
-                            (false, _) => 1.0,
-                            (true, true) => self.part,
-                            (true, false) => 1.0 - self.part,
-                        };
-                        version.happened(whole * part, &self.level(levels, middle), middle, bake_ms, random)
+                        // In pieces no longer than a tick: what comes and goes must not hide between two scrapes.
+                        let pieces = ((b - a + TICK_MS - 1) / TICK_MS).max(1);
+                        let edge = |piece: i64| a + (b - a) * piece / pieces;
+                        let mut row = Row::default();
+                        for (from, to) in (0..pieces).map(|piece| (edge(piece), edge(piece + 1))) {
+                            let middle = (from + to) / 2;
+                            let whole = self.traffic / self.instances as f64 * (to - from) as f64 / 1000.0;
+                            let part = match (self.side_by_side && middle >= 0, std::ptr::eq(version, &self.new)) {
+                                (false, _) => 1.0,
+                                (true, true) => self.part,
+                                (true, false) => 1.0 - self.part,
+                            };
+                            let level = self.level(levels, middle);
+                            row.add(&version.happened(whole * part, &level, middle, bake_ms, random), 1.0);
+                        }
+                        row
                     },
                 )
             };

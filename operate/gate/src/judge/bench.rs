@@ -66,8 +66,8 @@ impl<'a> Bench<'a> {
         let before: Vec<&Window> = self.tracks.of(Period::Before).windows.iter().collect();
         let days = if self.is_beside(statistic) { &[] } else { self.days.as_slice() };
         let both = |(before, after)| (chosen(statistic, before, typical), chosen(statistic, after, typical));
-        let days = days.iter().map(|day| both(self.day(*day))).collect();
-        Past::new(statistic, typical, before, days, &self.tracks.bounds)
+        let days: Vec<_> = days.iter().map(|day| both(self.day(*day))).collect();
+        Past::new(statistic, typical, &before, &days, &self.tracks.bounds)
     }
 
     /// Side by side, whoever shifts the traffic decides how many requests each gets.

@@ -5,7 +5,7 @@
 //! length as the bake so far differed from each other beyond what counting explains. The reasons stand in
 //! docs/decisions/0012-how-a-release-is-judged.md.
 
-use super::measure::{Measure, Statistic};
+use super::measure::{Measure, Statistic, Stretch};
 use super::past::Past;
 use super::windows::Window;
 use crate::stats::{mann_whitney, student_above};
@@ -16,6 +16,8 @@ pub(crate) struct Difference {
     pub(crate) new: f64,
     /// What was expected without the release.
     pub(crate) old: f64,
+    /// Higher by so much than in the last minutes before the release; beside each other, than the old version.
+    pub(crate) by_last: f64,
     pub(crate) error: f64,
     /// Degrees of freedom of `error`.
     pub(crate) freedom: f64,
@@ -39,6 +41,8 @@ struct Wander {
     lowest: f64,
 }
 
+/// So many windows are the last minutes before a release.
+const LAST: usize = 30;
 /// Below so many requests a window's own value is too rough to rank.
 const RANKED_MIN: f64 = 20.0;
 
@@ -50,17 +54,18 @@ pub(crate) fn beside(
     past: &Past<'_>,
     bounds: &[f64],
 ) -> Option<Difference> {
-    let (a, b) = (statistic.of(new.iter().copied(), bounds)?, statistic.of(old.iter().copied(), bounds)?);
+    let (ours, theirs) = (Stretch::new(statistic, new, bounds), Stretch::new(statistic, old, bounds));
+    let (a, b) = (ours.all()?, theirs.all()?);
     let counted = a.variance + b.variance;
     let (moved, freedom) = moved(statistic, new, old, bounds).unwrap_or((0.0, 0.0));
     let (variance, freedom) = if moved > counted { (moved, freedom) } else { (counted, f64::INFINITY) };
-    let wander = wander(statistic, &[past.before.as_slice()], new.len(), bounds);
+    let wander = wander([&past.before], new.len());
     // Against all that is not the release: a few windows of the bake alone could not be told apart by rank.
-    let others: Vec<&Window> = old.iter().chain(&past.before).copied().collect();
-    let (p_higher, p_lower) = ranked(statistic, new, &others, bounds);
+    let (p_higher, p_lower) = ranked(statistic, &ours, &[&theirs, &past.before]);
     Some(Difference {
         new: a.value,
         old: b.value,
+        by_last: a.value - b.value,
         error: variance.sqrt(),
         freedom,
         highest_before: wander.highest,
@@ -83,14 +88,12 @@ fn moved(statistic: Statistic, new: &[&Window], old: &[&Window], bounds: &[f64])
     if pairs.len() < 6 {
         return None;
     }
-    let differences: Vec<f64> = pairs
-        .chunks_exact(pairs.len() / 6)
-        .filter_map(|block| {
-            let new = statistic.of(block.iter().map(|(new, _)| *new), bounds)?;
-            let old = statistic.of(block.iter().map(|(_, old)| *old), bounds)?;
-            Some(new.value - old.value)
-        })
-        .collect();
+    let (ours, theirs): (Vec<&Window>, Vec<&Window>) = pairs.into_iter().unzip();
+    let (ours, theirs) = (Stretch::new(statistic, &ours, bounds), Stretch::new(statistic, &theirs, bounds));
+    let length = ours.len() / 6;
+    let starts = (0..=ours.len() - length).step_by(length);
+    let differences: Vec<f64> =
+        starts.filter_map(|at| Some(ours.run(at, at + length)?.value - theirs.run(at, at + length)?.value)).collect();
     let k = differences.len() as f64;
     let mean = differences.iter().sum::<f64>() / k;
     let squares: f64 = differences.iter().map(|value| (value - mean).powi(2)).sum();
@@ -104,29 +107,23 @@ pub(crate) fn against_past(
     past: &Past<'_>,
     bounds: &[f64],
 ) -> Option<Difference> {
-    let a = statistic.of(new.iter().copied(), bounds)?;
-    let b = statistic.of(past.before.iter().copied(), bounds)?;
-    let mut stretches: Vec<&[&Window]> = vec![past.before.as_slice()];
-    stretches.extend(past.days.iter().flat_map(|(before, after)| [before.as_slice(), after.as_slice()]));
-    let mut wander = self::wander(statistic, &stretches, new.len(), bounds);
+    let ours = Stretch::new(statistic, new, bounds);
+    let (a, b) = (ours.all()?, past.before.all()?);
+    let days = past.days.iter().flat_map(|(before, after)| [before, after]);
+    let mut wander = self::wander([&past.before].into_iter().chain(days), new.len());
     if past.was_cut {
-        // Other days were calm; today is not, and its own unrest is what counts.
-        let today = self::wander(statistic, &[past.before.as_slice()], new.len(), bounds);
-        if today.extra > wander.extra {
-            let (highest, lowest) = (wander.highest.max(today.highest), wander.lowest.max(today.lowest));
-            wander = Wander { highest, lowest, ..today };
-        }
-    }
-    if past.was_cut {
+        // Other days were calm, and today is too short to tell how much it moves.
         wander.extra = wander.extra.max(statistic.unrest(b.value).powi(2));
     }
     let blocks = (past.before.len() as f64 / new.len().max(1) as f64).max(1.0);
-    let (season, season_variance) = season(statistic, past, wander.extra, bounds);
+    let (season, season_variance) = season(past, wander.extra);
     let variance = a.variance + wander.extra + b.variance + wander.extra / blocks + season_variance;
-    let (p_higher, p_lower) = ranked(statistic, new, past.before.as_slice(), bounds);
+    let (p_higher, p_lower) = ranked(statistic, &ours, &[&past.before]);
+    let last = past.before.run(past.before.len().saturating_sub(LAST), past.before.len());
     Some(Difference {
         new: a.value,
         old: if statistic.is_log() { b.value + season } else { (b.value + season).max(0.0) },
+        by_last: a.value - last.map_or(b.value, |last| last.value) - season,
         error: variance.sqrt(),
         freedom: if wander.extra > 0.0 { wander.freedom } else { f64::INFINITY },
         highest_before: wander.highest,
@@ -137,11 +134,10 @@ pub(crate) fn against_past(
 }
 
 /// What this hour does on other days, as far as it is more than chance: shrunk towards nothing as James and Stein do.
-fn season(statistic: Statistic, past: &Past<'_>, extra: f64, bounds: &[f64]) -> (f64, f64) {
+fn season(past: &Past<'_>, extra: f64) -> (f64, f64) {
     let (mut sum, mut weights) = (0.0, 0.0);
     for (before, after) in &past.days {
-        let of = |windows: &[&Window]| statistic.of(windows.iter().copied(), bounds);
-        let (Some(b), Some(a)) = (of(before), of(after)) else { continue };
+        let (Some(b), Some(a)) = (before.all(), after.all()) else { continue };
         let blocks = (before.len() as f64 / after.len().max(1) as f64).max(1.0);
         let weight = 1.0 / (a.variance + b.variance + extra * (1.0 + 1.0 / blocks)).max(1e-12);
         sum += weight * (a.value - b.value);
@@ -155,33 +151,27 @@ fn season(statistic: Statistic, past: &Past<'_>, extra: f64, bounds: &[f64]) -> 
     (kept * mean, kept * variance)
 }
 
-fn wander(statistic: Statistic, stretches: &[&[&Window]], length: usize, bounds: &[f64]) -> Wander {
+fn wander<'a>(stretches: impl IntoIterator<Item = &'a Stretch<'a>>, length: usize) -> Wander {
     let (mut squares, mut freedom, mut counted, mut blocks) = (0.0, 0.0, 0.0, 0.0);
     let (mut highest, mut lowest) = (0.0_f64, 0.0_f64);
     for stretch in stretches {
         // Shorter stretches wander more, not less: where the past is short this errs towards doubt.
         let length = length.min(stretch.len() / 3).max(1);
-        let measures: Vec<Measure> = statistic.of_blocks(stretch, length, bounds);
+        let measures: Vec<Measure> = stretch.blocks(length);
         if measures.len() < 2 {
             continue;
         }
         let k = measures.len() as f64;
         let mean = measures.iter().map(|m| m.value).sum::<f64>() / k;
-        for measure in &measures {
-            squares += (measure.value - mean).powi(2);
-            counted += measure.variance;
-        }
-        // The furthest may lie across two blocks.
-        let apart = (length / 3).max(1);
-        for start in (0..=stretch.len() - length).step_by(apart) {
-            let block = stretch.get(start..start + length).unwrap_or_default();
-            if let Some(measure) = statistic.of(block.iter().copied(), bounds) {
-                highest = highest.max(measure.value - mean);
-                lowest = lowest.max(mean - measure.value);
-            }
-        }
+        squares += measures.iter().map(|m| (m.value - mean).powi(2)).sum::<f64>();
+        counted += measures.iter().map(|m| m.variance).sum::<f64>();
         freedom += k - 1.0;
         blocks += k;
+        // The furthest may lie across two blocks.
+        for measure in stretch.runs(length, length / 3) {
+            highest = highest.max(measure.value - mean);
+            lowest = lowest.max(mean - measure.value);
+        }
     }
     if freedom == 0.0 {
         return Wander { extra: 0.0, freedom: 0.0, highest, lowest };
@@ -189,15 +179,13 @@ fn wander(statistic: Statistic, stretches: &[&[&Window]], length: usize, bounds:
     Wander { extra: (squares / freedom - counted / blocks).max(0.0), freedom, highest, lowest }
 }
 
-fn ranked(statistic: Statistic, new: &[&Window], old: &[&Window], bounds: &[f64]) -> (Option<f64>, Option<f64>) {
-    let requests: f64 = new.iter().map(|w| w.requests).sum();
-    let each = requests / new.len().max(1) as f64;
+fn ranked(statistic: Statistic, new: &Stretch<'_>, others: &[&Stretch<'_>]) -> (Option<f64>, Option<f64>) {
+    let each = new.requests() / new.len().max(1) as f64;
     let length =
         if statistic == Statistic::Requests { 1.0 } else { (RANKED_MIN / each.max(1e-9)).ceil().clamp(1.0, 1e4) };
-    let values = |windows: &[&Window]| -> Vec<f64> {
-        statistic.of_blocks(windows, length as usize, bounds).iter().map(|m| m.value).collect()
-    };
-    match mann_whitney(&values(new), &values(old)) {
+    let values = |stretch: &Stretch<'_>| stretch.blocks(length as usize).into_iter().map(|m| m.value);
+    let others: Vec<f64> = others.iter().flat_map(|other| values(other)).collect();
+    match mann_whitney(&values(new).collect::<Vec<f64>>(), &others) {
         Some(test) => (Some(test.p_greater), Some(test.p_less)),
         None => (None, None),
     }

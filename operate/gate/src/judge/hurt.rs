@@ -29,7 +29,7 @@ fn onset(bench: &Bench<'_>, judged: &Judged) -> Option<i64> {
     };
     let (mut sum, mut best, mut since) = (0.0, 0.0, None);
     for window in bench.new_track().windows.iter().rev() {
-        if let Some(measure) = statistic.of([window], &bench.tracks.bounds) {
+        if let Some(measure) = statistic.of(window, &bench.tracks.bounds) {
             sum += (measure.value - between) * measure.requests;
         }
         if sum > best {

@@ -1,7 +1,7 @@
 //! What a release is held against when nothing runs beside it: the time just before, from where today became what it is,
 //! and the same hours of other days. Knows no new version.
 
-use super::measure::Statistic;
+use super::measure::{Statistic, Stretch};
 use super::windows::Window;
 
 /// The past, cut for one statistic.
@@ -11,36 +11,38 @@ pub(crate) struct Past<'a> {
     /// Something changed shortly before the release: an incident was under way, or had just ended.
     pub(crate) was_cut: bool,
     /// Just before the release, as far as it is of one kind with it.
-    pub(crate) before: Vec<&'a Window>,
+    pub(crate) before: Stretch<'a>,
     /// How much single windows of it differ.
     pub(crate) spread: f64,
     /// Of other days: what was before this time of day, and after it.
-    pub(crate) days: Vec<(Vec<&'a Window>, Vec<&'a Window>)>,
+    pub(crate) days: Vec<(Stretch<'a>, Stretch<'a>)>,
 }
 
 /// Values of so many pieces are looked at for the cut.
 const PIECES: usize = 30;
 /// A new state of things is so many pieces old at least.
 const PIECES_MIN: usize = 4;
-/// Its mean is off by so many standard deviations of the pieces, or it is taken for chance.
-const JUMP: f64 = 3.0;
+/// Its mean is off by so many standard errors, or it is taken for chance. Many, because neighbouring pieces are alike.
+const JUMP: f64 = 6.0;
 
 impl<'a> Past<'a> {
     pub(crate) fn new(
         statistic: Statistic,
         typical: bool,
-        before: Vec<&'a Window>,
-        days: Vec<(Vec<&'a Window>, Vec<&'a Window>)>,
-        bounds: &[f64],
+        before: &[&Window],
+        days: &[(Vec<&Window>, Vec<&Window>)],
+        bounds: &'a [f64],
     ) -> Self {
-        let cut = if statistic == Statistic::Requests { 0 } else { turn(statistic, &before, bounds) };
+        let cut = if statistic == Statistic::Requests { 0 } else { turn(statistic, before, bounds) };
         // First the cut: seen from before it, a whole incident is what stands out.
         let mut now = before.get(cut..).unwrap_or_default().to_vec();
         let spread = Usual::of(statistic, &now).spread;
         if typical {
             now = self::typical(statistic, &now, None).unwrap_or(now);
         }
-        Past { typical, was_cut: cut > 0, before: now, days, spread }
+        let stretch = |windows: &[&Window]| Stretch::new(statistic, windows, bounds);
+        let days = days.iter().map(|(before, after)| (stretch(before), stretch(after))).collect();
+        Past { typical, was_cut: cut > 0, before: stretch(&now), days, spread }
     }
 }
 
@@ -53,7 +55,7 @@ fn turn(statistic: Statistic, before: &[&Window], bounds: &[f64]) -> usize {
     }
     // From the end, so that the last piece ends with the release.
     let skipped = before.len() % length;
-    let pieces = statistic.of_blocks(before.get(skipped..).unwrap_or_default(), length, bounds);
+    let pieces = Stretch::new(statistic, before.get(skipped..).unwrap_or_default(), bounds).blocks(length);
     let values: Vec<f64> = pieces.iter().map(|piece| piece.value).collect();
     // A piece without a value would shift all others.
     if values.len() != (before.len() - skipped) / length {
@@ -70,7 +72,8 @@ fn turn(statistic: Statistic, before: &[&Window], bounds: &[f64]) -> usize {
     let (first, second) = left(&at);
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let spread = (rest(&at) / (values.len() as f64 - 2.0).max(1.0)).sqrt();
-    if (mean(second) - mean(first)).abs() > JUMP * spread.max(1e-9) { skipped + at * length } else { 0 }
+    let error = spread * (1.0 / first.len() as f64 + 1.0 / second.len() as f64).sqrt();
+    if (mean(second) - mean(first)).abs() > JUMP * error.max(1e-9) { skipped + at * length } else { 0 }
 }
 
 /// Without the windows that stand out upwards from their surroundings: spikes and bursts that come with any release and

@@ -72,6 +72,12 @@ fn one(bench: &Bench<'_>, metric: Metric, statistic: Statistic, family: &str, un
                 format!("over the last {}", duration::written(recent.len() as i64 * bench.settings.step_ms()));
         }
     }
+    if worse.is_none() && metric == Metric::LatencyP95 && bench.is_over() {
+        worse = trial.slower_with_the_median(&windows);
+        if worse.is_some() {
+            judged.note = "and the median with it".into();
+        }
+    }
     let is_worse = worse.is_some();
     let found = worse.unwrap_or(whole);
     trial.write(&mut judged, &found);
@@ -148,25 +154,52 @@ impl Trial<'_> {
         let worst_before = if sign > 0.0 { raw.highest_before } else { raw.lowest_before };
         // After a cut there is less past than a worst can be read from, and short stretches are many.
         let unrest = if self.past.was_cut { 1.5 } else { 1.0 } * if recent { 1.5 } else { 1.0 };
+        // What was as bad in the last minutes before the release is not its doing.
+        let lasts = sign * raw.by_last >= self.distance(self.rule.allowed_increase, sign) / 2.0;
+        let alpha = if self.bench.beside { settings.alpha_beside } else { settings.alpha };
         if !over {
             let early = by >= self.distance(self.rule.critical_increase, sign)
                 && by > BEYOND_EARLY * unrest * worst_before
                 && p(&raw) < settings.early_alpha
+                && lasts
                 && self.ranks_agree(&raw)
                 && self.holds_without_worst(windows, sign);
             return early.then_some(raw);
         }
         // Typical windows tell a lasting change from the world's bursts. All of them together, or only the last of them,
         // count only beyond what the past has shown.
-        if by > BEYOND_LATE * unrest * worst_before && p(&raw) < settings.alpha / 5.0 && self.ranks_agree(&raw) {
+        if by > BEYOND_LATE * unrest * worst_before && p(&raw) < alpha / 5.0 && lasts && self.ranks_agree(&raw) {
             return Some(raw);
         }
-        if recent && self.past.was_cut {
+        if recent {
             return None;
         }
-        let typical = self.bench.compare(self.statistic, windows, &self.bench.past(self.statistic, true))?;
-        let alpha = if recent { settings.alpha / 3.0 } else { settings.alpha };
-        (p(&typical) < alpha && self.ranks_agree(&typical)).then_some(typical)
+        let past = self.bench.past(self.statistic, true);
+        let typical = self.bench.compare(self.statistic, windows, &past)?;
+        let lasts = sign * typical.by_last >= self.distance(self.rule.allowed_increase, sign) / 2.0;
+        (p(&typical) < alpha && lasts && self.ranks_agree(&typical)).then_some(typical)
+    }
+
+    /// With little traffic few requests stand behind a tail, and many behind the median: when the one looks slower than
+    /// allowed and the other certainly is, everything became slower.
+    fn slower_with_the_median(&self, windows: &[&Window]) -> Option<Difference> {
+        let settings = self.bench.settings;
+        let tail = self.bench.compare(self.statistic, windows, &self.bench.past(self.statistic, true))?;
+        let median = Trial {
+            statistic: Statistic::Quantile(0.5),
+            past: self.bench.past(Statistic::Quantile(0.5), true),
+            ..*self
+        };
+        let found = self.bench.compare(median.statistic, windows, &median.past)?;
+        let limit = self.distance(self.rule.allowed_increase, 1.0);
+        let alpha = if self.bench.beside { settings.alpha_beside } else { settings.alpha };
+        let is_slower = self.rule.direction != Direction::Decrease
+            && tail.by() >= limit
+            && tail.by_last >= limit / 2.0
+            && found.by_last >= limit / 2.0
+            && found.p_above(limit) < alpha
+            && median.ranks_agree(&found);
+        is_slower.then_some(tail)
     }
 
     /// Mann-Whitney sees it too. Errors are too rare to be ranked by window; their proportion speaks for itself.
@@ -181,7 +214,7 @@ impl Trial<'_> {
             return true;
         }
         let bounds = &self.bench.tracks.bounds;
-        let value = |window: &Window| self.statistic.of([window], bounds).map_or(f64::MIN, |m| sign * m.value);
+        let value = |window: &Window| self.statistic.of(window, bounds).map_or(f64::MIN, |m| sign * m.value);
         let mut rest = windows.to_vec();
         if let Some((worst, _)) = windows.iter().enumerate().max_by(|a, b| value(a.1).total_cmp(&value(b.1))) {
             rest.remove(worst);

@@ -12,17 +12,17 @@ pub(crate) struct Quantile {
     pub(crate) log_variance: f64,
 }
 
-/// `above[i]` observations are larger than `bounds[i]` (ascending, finite, the same length), of `total`. `None` when there
-/// are none, or when the quantile lies below the first or above the last bound, where nothing is known of its value.
-pub(crate) fn quantile(q: f64, bounds: &[f64], above: &[f64], total: f64) -> Option<Quantile> {
+/// `above(i)` observations are larger than `bounds[i]` (ascending, finite), of `total`. `None` when there are none, or when the
+/// quantile lies above the last bound, where nothing is known of its value.
+pub(crate) fn quantile(q: f64, bounds: &[f64], above: impl Fn(usize) -> f64, total: f64) -> Option<Quantile> {
     let wanted = (1.0 - q) * total;
     if !(total > 0.0 && wanted > 0.0) {
         return None;
     }
-    let at = above.iter().position(|count| *count <= wanted)?;
-    let (high_bound, high) = (*bounds.get(at)?, *above.get(at)?);
+    let at = (0..bounds.len()).find(|bucket| above(*bucket) <= wanted)?;
+    let (high_bound, high) = (*bounds.get(at)?, above(at));
     let (low_bound, low) = match at.checked_sub(1) {
-        Some(before) => (*bounds.get(before)?, *above.get(before)?),
+        Some(before) => (*bounds.get(before)?, above(before)),
         // Below the first bound: as if the bucket began at half of it.
         None => (high_bound / 2.0, total),
     };
@@ -77,7 +77,7 @@ mod tests {
     fn check(median: f64, spread: f64, off_max: f64) {
         let bounds = bounds();
         let above: Vec<f64> = bounds.iter().map(|b| 1e6 * normal_above((b / median).ln() / spread)).collect();
-        let got = quantile(0.95, &bounds, &above, 1e6).unwrap().value;
+        let got = quantile(0.95, &bounds, |i| above[i], 1e6).unwrap().value;
         let true_value = median * (1.644854 * spread).exp();
         let off = (got / true_value - 1.0).abs();
         assert!(off < off_max, "median {median}: {got} instead of {true_value}");
@@ -94,10 +94,10 @@ mod tests {
     #[test]
     fn nothing_is_invented() {
         let bounds = bounds();
-        assert_eq!(quantile(0.95, &bounds, &[0.0; 14], 0.0), None);
-        assert_eq!(quantile(0.95, &bounds, &[100.0; 14], 100.0), None, "all above the last bound");
-        assert_eq!(quantile(0.95, &[], &[], 10.0), None);
-        let all_fast = quantile(0.95, &bounds, &[0.0; 14], 100.0).unwrap();
+        assert_eq!(quantile(0.95, &bounds, |_| 0.0, 0.0), None);
+        assert_eq!(quantile(0.95, &bounds, |_| 100.0, 100.0), None, "all above the last bound");
+        assert_eq!(quantile(0.95, &[], |_| 0.0, 10.0), None);
+        let all_fast = quantile(0.95, &bounds, |_| 0.0, 100.0).unwrap();
         assert!(all_fast.value < 0.002);
     }
 }
