@@ -1,29 +1,67 @@
-//! Crates on their real counterparts: tests inside of a crate, behind its feature `real-engine`, because a journey links none of our crates. This starts the counterpart, runs them and counts them; it does not know what they test.
+//! Crates on their real counterparts: tests inside of a crate, behind a feature of its own, because a journey links none of our crates. This starts the
+//! counterpart, runs them and counts them; it does not know what they test.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Stdio};
 
 use crate::sh;
 
-/// Those that need a Docker engine.
-const ON_DOCKER: [&str; 2] = ["connect-docker", "operate-target-docker"];
+/// Something real, and who is tested on it.
+struct Counterpart {
+    name: &'static str,
+    /// Starts it in the folder it is given, prints a line when it answers, and takes it away when its input closes.
+    script: &'static str,
+    /// The variable that tells the tests where it is, made of the script's folder and line.
+    variable: &'static str,
+    place: fn(&Guard) -> String,
+    /// What the tests are compiled under.
+    feature: &'static str,
+    packages: &'static [&'static str],
+}
 
-/// All of them, on one engine.
+const COUNTERPARTS: [Counterpart; 2] = [
+    Counterpart {
+        name: "docker",
+        script: "tests/journeys/src/dockerd.sh",
+        variable: "APM_TEST_DOCKER_HOST",
+        place: |guard| format!("unix://{}", guard.folder.join("docker.sock").display()),
+        feature: "real-engine",
+        packages: &["connect-docker", "operate-target-docker"],
+    },
+    Counterpart {
+        name: "postgres",
+        script: "xtask/src/connectors/postgres.sh",
+        variable: "APM_TEST_POSTGRES_URL",
+        place: |guard| guard.line.clone(),
+        feature: "real-postgres",
+        packages: &["operate-history"],
+    },
+];
+
+/// All of them, each counterpart once.
 pub(crate) fn run() -> sh::Outcome {
-    let docker = Docker::start()?;
-    let passed: Vec<_> =
-        ON_DOCKER.iter().map(|package| tests(package, &[("APM_TEST_DOCKER_HOST", &docker.host)])).collect();
-    docker.stop()?;
-    for (package, passed) in ON_DOCKER.iter().zip(passed) {
-        println!("{package} on a real engine: {} tests passed", passed?);
+    COUNTERPARTS.iter().try_for_each(Counterpart::run)
+}
+
+impl Counterpart {
+    fn run(&self) -> sh::Outcome {
+        let guard = Guard::start(self.name, self.script)?;
+        let place = (self.place)(&guard);
+        let one = |package: &&str| tests(package, self.feature, &[(self.variable, &place)]);
+        let passed: Vec<_> = self.packages.iter().map(one).collect();
+        guard.stop()?;
+        for (package, passed) in self.packages.iter().zip(passed) {
+            println!("{package} on a real {}: {} tests passed", self.name, passed?);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Runs a crate's tests with its feature and counts those that passed; none at all is a failure too.
-fn tests(package: &str, variables: &[(&str, &str)]) -> sh::Outcome<usize> {
+fn tests(package: &str, feature: &str, variables: &[(&str, &str)]) -> sh::Outcome<usize> {
     let mut command = sh::cargo();
-    command.args(["test", "-p", package, "--features", "real-engine", "--test", "real"]).stdout(Stdio::piped());
+    command.args(["test", "-p", package, "--features", feature, "--test", "real"]).stdout(Stdio::piped());
     command.envs(variables.iter().copied());
     let mut running = command.spawn().map_err(|error| format!("cannot start cargo: {error}"))?;
     let mut passed = 0;
@@ -36,44 +74,42 @@ fn tests(package: &str, variables: &[(&str, &str)]) -> sh::Outcome<usize> {
     let status = running.wait().map_err(|error| format!("cargo test: {error}"))?;
     match passed {
         _ if !status.success() => Err(format!("the tests of {package} on its real counterpart ended with {status}")),
-        0 => Err(format!("no test of {package} ran on its real counterpart: look at its feature `real-engine`")),
+        0 => Err(format!("no test of {package} ran on its real counterpart: look at its feature `{feature}`")),
         passed => Ok(passed),
     }
 }
 
-/// A Docker engine of our own, as the journeys have it: the guard takes it away when its input closes.
-struct Docker {
-    guard: Child,
+/// A counterpart of our own, which a script starts and takes away when its input closes, however we end.
+struct Guard {
+    script: Child,
     input: ChildStdin,
-    folder: std::path::PathBuf,
-    host: String,
+    folder: PathBuf,
+    /// What the script printed when the counterpart answered.
+    line: String,
 }
 
-impl Docker {
-    fn start() -> sh::Outcome<Self> {
-        let folder = std::env::temp_dir().join(format!("apm-docker-connectors-{}", std::process::id()));
+impl Guard {
+    fn start(name: &str, script: &str) -> sh::Outcome<Self> {
+        let folder = std::env::temp_dir().join(format!("apm-{name}-connectors-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
         let mut command = sh::program("sh");
-        command.arg(sh::root().join("tests/journeys/src/dockerd.sh")).arg(&folder);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut guard = command.spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
-        let (Some(input), Some(output)) = (guard.stdin.take(), guard.stdout.take()) else {
+        command.arg(sh::root().join(script)).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = command.spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
+        let (Some(input), Some(output)) = (script.stdin.take(), script.stdout.take()) else {
             return Err("a shell without its pipes".into());
         };
         let mut line = String::new();
-        let read = BufReader::new(output).read_line(&mut line);
-        let host = format!("unix://{}", folder.join("docker.sock").display());
-        match read {
-            Ok(count) if count > 0 => Ok(Self { guard, input, folder, host }),
-            _ => Err("no Docker engine, see above for the reason: it needs root and `cargo xtask tools`".into()),
+        match BufReader::new(output).read_line(&mut line) {
+            Ok(count) if count > 0 => Ok(Self { script, input, folder, line: line.trim().to_owned() }),
+            _ => Err(format!("no {name}, see above for the reason: it needs root and `cargo xtask tools`")),
         }
     }
 
     /// Waits until it is gone.
     fn stop(self) -> sh::Outcome {
-        let Self { mut guard, input, folder, .. } = self;
+        let Self { mut script, input, folder, .. } = self;
         drop(input);
-        guard.wait().map_err(|error| format!("the engine's guard: {error}"))?;
+        script.wait().map_err(|error| format!("the counterpart's guard: {error}"))?;
         if folder.exists() { Err(format!("{} is left behind", folder.display())) } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::{ci, connectors, sh};
 
-/// Runs the journeys whose path contains one of the words, or all; and the connectors on their real counterparts, with `connectors` or no word.
+/// Runs the journeys whose path contains one of the words, or all; and rooms on their real counterparts, with `connectors` or no word.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     let (connectors, words): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| *word == "connectors");
     if connectors.is_empty() || !words.is_empty() {

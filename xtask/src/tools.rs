@@ -35,6 +35,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "busybox-static", get: |_| debian::package("busybox-static") },
     Tool { name: "iptables", get: |_| debian::package("iptables") },
     Tool { name: "iproute2", get: |_| debian::package("iproute2") },
+    Tool { name: "postgresql", get: |_| debian::package("postgresql") },
     Tool { name: "browser", get: browser::get },
     Tool { name: "python-flask", get: |cache| python::get(cache, "flask") },
     Tool { name: "python-sdk", get: |cache| python::get(cache, "sdk") },

@@ -59,9 +59,10 @@ impl SqlHistory {
         if let Some(seq) = Entry::broken(&entries) {
             return Ok(Some(seq));
         }
-        let last = entries.last();
-        let same = last.is_some_and(|last| last.hash.as_str() == head.text(1).unwrap_or_default());
-        Ok((!same).then(|| last.map_or(1, |last| last.seq + 1)))
+        // Lines may have been added since the head was read; the one it names must be there.
+        let named = head.count(0)?;
+        let there = entries.iter().any(|entry| entry.seq == named && Ok(entry.hash.as_str()) == head.text(1));
+        Ok((!there).then_some(named.min(entries.len() as u64 + 1)))
     }
 
     /// Runs to its end even if whoever waits for it goes away.

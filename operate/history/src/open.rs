@@ -12,26 +12,33 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use crate::db::{Db, Pools};
-use crate::trouble::{Place, WAIT_S, store};
+use crate::trouble::{Place, store};
 
 /// Lists and polls; writing has its own.
 const READERS_MAX: u32 = 4;
 const POSTGRES_CONNECTIONS_MAX: u32 = 8;
-const WAIT: Duration = Duration::from_secs(WAIT_S);
 /// A write-ahead log that grew in a rush is cut back to this.
 const LOG_BYTES_MAX: &str = "16777216";
 const PAGE_BYTES: u64 = 4096;
 
 /// What can be set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// How long a file that another process writes to, a row that another connection holds, or a server that is silent, is waited for.
+    pub wait: Duration,
     /// How large the file of SQLite may become, in bytes; past it nothing is written and the error says so. PostgreSQL has its own means.
     pub file_bytes_max: Option<u64>,
 }
 
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { wait: Duration::from_secs(10), file_bytes_max: None }
+    }
+}
+
 pub(crate) async fn open(disk: &dyn Disk, place: &str, settings: &Settings) -> Result<Db, HistoryError> {
     if place.starts_with("postgres://") || place.starts_with("postgresql://") {
-        return postgres(place).await;
+        return postgres(place, settings).await;
     }
     if let Some((scheme, _)) = place.split_once("://") {
         let what =
@@ -55,15 +62,15 @@ async fn sqlite(disk: &dyn Disk, path: &Path, settings: &Settings) -> Result<Db,
     let mut options = SqliteConnectOptions::new()
         .filename(path)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(WAIT)
+        .busy_timeout(settings.wait)
         .foreign_keys(true)
         .pragma("journal_size_limit", LOG_BYTES_MAX)
         .disable_statement_logging();
     if let Some(bytes) = settings.file_bytes_max {
         options = options.pragma("max_page_count", (bytes / PAGE_BYTES).max(1).to_string());
     }
-    into_wal(&place, &options).await?;
-    let pool = || SqlitePoolOptions::new().acquire_timeout(WAIT * 2).test_before_acquire(false);
+    into_wal(&place, &options, settings.wait).await?;
+    let pool = || SqlitePoolOptions::new().acquire_timeout(settings.wait * 2).test_before_acquire(false);
     let read = pool().max_connections(READERS_MAX).connect_lazy_with(options.clone().pragma("query_only", "ON"));
     // The writer stays: closing the last connection of a file rewrites it.
     let write = pool().max_connections(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(options);
@@ -75,8 +82,8 @@ const OURS: &str = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_master) \
                     OR EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'schema_versions')";
 
 /// Puts the file into write-ahead mode, which it then remembers. Only one may do so at a time and SQLite does not wait for its turn.
-async fn into_wal(place: &Place, options: &SqliteConnectOptions) -> Result<(), HistoryError> {
-    let deadline = tokio::time::Instant::now() + WAIT;
+async fn into_wal(place: &Place, options: &SqliteConnectOptions, wait: Duration) -> Result<(), HistoryError> {
+    let deadline = tokio::time::Instant::now() + wait;
     loop {
         let asked = async {
             let mut connection = options.connect().await?;
@@ -116,7 +123,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
 const POSTGRES_SESSION: &str = "SET search_path TO apm; SET lock_timeout TO '10s'; \
      SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
-async fn postgres(url: &str) -> Result<Db, HistoryError> {
+async fn postgres(url: &str, settings: &Settings) -> Result<Db, HistoryError> {
     let options = PgConnectOptions::from_str(url).map_err(|error| {
         // The error does not repeat the URL, which may hold a password.
         store(
@@ -131,19 +138,16 @@ async fn postgres(url: &str) -> Result<Db, HistoryError> {
     let database = options.get_database().unwrap_or(options.get_username());
     let place = Place(format!("postgres://{host}:{port}/{database}"));
     // Once by hand: the pool would try until its time is over, and then not say why.
-    match tokio::time::timeout(WAIT, options.connect()).await {
+    match tokio::time::timeout(settings.wait, options.connect()).await {
         Ok(Ok(connection)) => drop(connection.close().await),
         Ok(Err(error)) => return Err(place.told("opened", &error)),
         Err(_) => {
-            return Err(store(
-                "opened",
-                format!("{} does not answer within {WAIT_S} s: look whether it is up", place.0),
-            ));
+            return Err(store("opened", format!("{} does not answer: look whether it is up", place.0)));
         }
     }
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS_MAX)
-        .acquire_timeout(WAIT)
+        .acquire_timeout(settings.wait)
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(sqlx::raw_sql(POSTGRES_SESSION)).await.map(|_| ()) })
         })

@@ -36,12 +36,7 @@ const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(4711430000000001)::TE
 
 /// Brings the tables to the newest version.
 pub(crate) async fn migrate(db: &Db) -> Result<(), HistoryError> {
-    migrate_to(db, SCHEMA_VERSION).await
-}
-
-/// Brings the tables to a version, as the program that knew no later one did.
-pub(crate) async fn migrate_to(db: &Db, newest: u64) -> Result<(), HistoryError> {
-    if version(db).await? == newest {
+    if version(db).await? == SCHEMA_VERSION {
         return Ok(());
     }
     // Another process may be doing the same: look again once nobody else can.
@@ -71,7 +66,7 @@ pub(crate) async fn migrate_to(db: &Db, newest: u64) -> Result<(), HistoryError>
     let row = tx.row("SELECT COALESCE(MAX(version), 0) FROM schema_versions", values![]).await?;
     let found = row.map_or(Ok(0), |row| row.count(0))?;
     refuse_newer(db, found).await?;
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > found && migration.version <= newest) {
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
         tx.script(if is_file { migration.sqlite } else { migration.postgres }).await?;
         let written_by = env!("CARGO_PKG_VERSION");
         tx.run("INSERT INTO schema_versions (version, apm) VALUES ($1, $2)", values![migration.version, written_by])

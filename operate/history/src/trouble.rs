@@ -4,9 +4,6 @@
 use operate_execute::HistoryError;
 use sqlx::error::DatabaseError;
 
-/// How long a file that another process writes to, or a row that another connection holds, is waited for.
-pub(crate) const WAIT_S: u64 = 10;
-
 /// Where the history is, for people: `/home/ann/.local/share/apm/shop/history.db` or `postgres://db.example.org:5432/apm`.
 #[derive(Debug, Clone)]
 pub(crate) struct Place(pub(crate) String);
@@ -52,7 +49,7 @@ impl Place {
         let code = said.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0) & 0xff;
         match code {
             5 | 6 => format!(
-                "another process has been writing to {place} for more than {WAIT_S} s: see which with `fuser {place}`, and try again"
+                "another process has been writing to {place} for too long: see which with `fuser {place}`, and try again"
             ),
             8 => format!("{place} may not be written: give this user the right to write the file and its folder"),
             11 => format!(
@@ -74,8 +71,8 @@ impl Place {
         let next = match said.code().as_deref() {
             Some("28P01" | "28000") => "look at user and password in the URL, or in ~/.pgpass",
             Some("3D000") => "make the database with `createdb`, or name another in the URL",
-            Some("42501" | "3F000") => {
-                "an admin may run `CREATE SCHEMA apm AUTHORIZATION <user>` in that database; journals and audit are never changed"
+            Some("42501" | "3F000" | "42P01") => {
+                "an admin gives this user the schema by `CREATE SCHEMA apm AUTHORIZATION <user>` in that database, or `ALTER SCHEMA apm OWNER TO <user>`"
             }
             Some("53100") => "free some space on the server's disk",
             Some("53300") => "raise `max_connections` of the server, or close other clients",

@@ -277,7 +277,7 @@ pub(crate) async fn it_answers_as_the_memory_does(two: &Two) {
         let number = rng.next_u64();
         let (expect, found) = match rng.below(9) {
             0 => {
-                let plan = plan(&target, &[("service", if number % 2 == 0 { "cart" } else { "pay" })]);
+                let plan = plan(&target, &[("service", if number.is_multiple_of(2) { "cart" } else { "pay" })]);
                 let command = command(Order::Resume);
                 let expect = memory.create(&run, &plan, now_ms, &command).await;
                 (format!("{expect:?}"), format!("{:?}", history.create(&run, &plan, now_ms, &command).await))

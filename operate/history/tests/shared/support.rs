@@ -19,6 +19,8 @@ pub(crate) struct Stored {
     pub(crate) a: SqlHistory,
     pub(crate) b: SqlHistory,
     pub(crate) raw: Raw,
+    /// What [`SqlHistory::open`] takes.
+    pub(crate) address: String,
     /// Held until the test is over.
     pub(crate) _folder: Option<tempfile::TempDir>,
 }
@@ -29,6 +31,7 @@ impl Stored {
     }
 }
 
+#[allow(dead_code, reason = "each test binary has one of the two")]
 pub(crate) enum Raw {
     Sqlite(SqlitePool),
     Postgres(PgPool),

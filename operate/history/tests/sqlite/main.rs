@@ -6,8 +6,18 @@
 
 #[path = "../shared/conformance.rs"]
 mod conformance;
+#[path = "../shared/databases.rs"]
+mod databases;
 #[path = "../shared/support.rs"]
 mod support;
+#[path = "../shared/versions.rs"]
+mod versions_shared;
+
+mod key;
+mod kills;
+mod opening;
+mod rig;
+mod versions;
 
 mod memory {
     use std::sync::Arc;
@@ -31,25 +41,33 @@ mod memory {
 mod file {
     use crate::conformance::conformance;
 
+    use crate::databases::databases;
+
     conformance!(crate::stored());
+    databases!(crate::stored());
 }
 
 use std::path::Path;
 
 use base_world::os::OsDisk;
 use operate_history::SqlHistory;
-use sqlx::SqlitePool;
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 /// A new, empty history in a folder of its own.
 async fn stored() -> support::Stored {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("history.db");
     let (a, b) = (open(&path).await, open(&path).await);
-    let raw = SqlitePool::connect_lazy_with(SqliteConnectOptions::new().filename(&path));
-    support::Stored { a, b, raw: support::Raw::Sqlite(raw), _folder: Some(folder) }
+    support::Stored { a, b, raw: raw(&path), address: path.display().to_string(), _folder: Some(folder) }
 }
 
 async fn open(path: &Path) -> SqlHistory {
     SqlHistory::open(&OsDisk, path.to_str().expect("UTF-8")).await.expect("it opens")
+}
+
+/// The tables themselves, past the crate.
+fn raw(path: &Path) -> support::Raw {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let one = SqlitePoolOptions::new().max_connections(1);
+    support::Raw::Sqlite(one.connect_lazy_with(options))
 }
