@@ -44,9 +44,123 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Run a program with telemetry, without touching its code, and restart it when its files change
     Run(RunArgs),
+    /// Release a new version: planned, carried out, judged by its own telemetry, and undone when it does harm
+    Deploy(DeployArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]
     DemoService(DemoArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "Exit codes: 0 the new version serves, 1 it was undone, 2 the words or the settings are wrong, 3 it could not be done, 4 it was refused."
+)]
+pub(crate) struct DeployArgs {
+    #[command(subcommand)]
+    pub(crate) what: Option<DeployCommand>,
+    #[command(flatten)]
+    pub(crate) start: StartArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeployCommand {
+    /// Release a new version (what `apm deploy` alone does)
+    Start(StartArgs),
+    /// Show where a run stands, step by step
+    Status(RunName),
+    /// List runs, the newest first
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+    },
+    /// Follow a run until it ends; goes on with it when whoever carried it out is gone
+    Watch(RunName),
+    /// Show the plan of a run as it was carried out
+    Plan(RunName),
+    /// Deploy the version that ran before
+    Rollback(RollbackArgs),
+    /// Say yes to a step that asks
+    Approve(OrderArgs),
+    /// Say no to a step that asks
+    Reject(OrderArgs),
+    /// Begin no further step
+    Pause(OrderArgs),
+    /// Go on after a pause or a halt
+    Resume(OrderArgs),
+    /// Stop, and undo what was done
+    Cancel(OrderArgs),
+    /// Treat a step as done
+    Skip(OrderArgs),
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct StartArgs {
+    /// The service [default: the only one in apm.yaml]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// The image, with its tag [default: the service's in apm.yaml]
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) image: Option<String>,
+    /// The version [default: the image's tag]
+    #[arg(long = "release", visible_alias = "version-name", value_name = "VERSION")]
+    pub(crate) release: Option<String>,
+    /// How the new version takes over [default: as in apm.yaml, else recreate]
+    #[arg(long, value_parser = ["recreate", "rolling", "blue-green", "canary"])]
+    pub(crate) strategy: Option<String>,
+    /// Print the plan, each step with the docker command that does the same, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Replace a container of this name that apm did not make
+    #[arg(long)]
+    pub(crate) adopt: bool,
+    /// Why, for the history
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct Places {
+    /// Where runs are kept: a file or a postgres:// URL [default: history.db in the project's data folder]
+    #[arg(long, value_name = "FILE|URL", env = "APM_HISTORY")]
+    pub(crate) history: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunName {
+    /// The run, as `apm deploy list` names it [default: the newest]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RollbackArgs {
+    /// The version to go back to [default: the one before the newest complete run]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) start: StartArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OrderArgs {
+    /// The run [default: the newest]
+    pub(crate) run: Option<String>,
+    /// The step [default: the one that waits]
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Why, for the history
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) places: Places,
 }
 
 #[derive(Debug, Default, ClapArgs)]

@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod demo;
+mod deploy;
 mod output;
 mod run;
 mod up;
@@ -22,6 +23,7 @@ fn main() -> std::process::ExitCode {
     let ended = match args.command {
         args::Command::Up(up) => up::up(&args.global, &up),
         args::Command::Run(run) => run::run(&args.global, &run),
+        args::Command::Deploy(deploy) => deploy::deploy(&args.global, &deploy),
         args::Command::DemoService(words) => demo::service(&words.words),
     };
     output::exit_code(&args.global, ended)

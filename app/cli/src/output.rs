@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Usage(Report),
     /// Exit code 3: it could not be done.
     Broken(Report),
+    /// Exit code 4: it was refused, and nothing was changed.
+    Refused(Report),
     /// A program of the user's could not be started: a shell's exit code for that.
     Program(Report, u8),
 }
@@ -63,6 +65,7 @@ pub(crate) fn exit_code(global: &Global, ended: Result<u8, Failure>) -> ExitCode
         Ok(code) => return ExitCode::from(code),
         Err(Failure::Usage(report)) => (report, 2),
         Err(Failure::Broken(report)) => (report, 3),
+        Err(Failure::Refused(report)) => (report, 4),
         Err(Failure::Program(report, code)) => (report, code),
     };
     let text = report.terminal(colors(global) && std::io::stderr().is_terminal());

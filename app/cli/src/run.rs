@@ -45,7 +45,7 @@ pub(crate) fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> {
 }
 
 /// The engine that the user means: `--url`'s, else the project's own, else the newest that runs.
-fn find(global: &Global) -> Option<EngineEntry> {
+pub(crate) fn find(global: &Global) -> Option<EngineEntry> {
     let world = World::real();
     let mut running = engines(&world, &xdg("XDG_STATE_HOME", ".local/state"));
     if let Some(url) = &global.url {

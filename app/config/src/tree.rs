@@ -60,6 +60,14 @@ impl Tree {
         self.root.merge(node);
     }
 
+    /// Lays what stands under `environments.NAME` over the rest; a file without that environment is as it was.
+    pub fn choose_environment(&mut self, name: &str) {
+        let chosen = self.root.get("environments").and_then(|all| all.get(name)).cloned();
+        if let Some(chosen) = chosen.filter(|node| matches!(node.value, Value::Map(_))) {
+            self.root.merge(chosen);
+        }
+    }
+
     /// The node at a dotted path.
     pub fn node(&self, path: &str) -> Option<&Node> {
         path.split('.').try_fold(&self.root, |node, name| node.get(name))
@@ -121,6 +129,20 @@ mod tests {
             name: Some("Ulm-y$".into()),
         };
         assert_eq!(read, Ok(expected));
+    }
+
+    #[test]
+    fn an_environment_is_laid_over_the_rest_and_keeps_its_place() {
+        let text = "observe: { memory: 1GB, live: false }\nenvironments:\n  prod: { observe: { memory: 2GB } }\n";
+        let chosen = |name: &str| {
+            let mut tree = Tree::default();
+            tree.add_file("apm.yaml", text, &|_| None).unwrap();
+            tree.choose_environment(name);
+            let memory = tree.node("observe.memory").unwrap().clone();
+            (memory.read::<ByteSize>().unwrap().0 >> 30, memory.origin.to_string())
+        };
+        assert_eq!(chosen("prod"), (2, "apm.yaml:3:30".to_owned()));
+        assert_eq!(chosen("dev"), (1, "apm.yaml:1:20".to_owned()));
     }
 
     #[test]

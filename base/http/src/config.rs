@@ -55,6 +55,13 @@ pub struct Authorization {
     pub credentials: Secret,
 }
 
+impl Authorization {
+    /// `Authorization: Bearer TOKEN`.
+    pub fn bearer(token: &str) -> Self {
+        Authorization { kind: bearer(), credentials: Secret::new(token) }
+    }
+}
+
 fn bearer() -> String {
     "Bearer".to_owned()
 }

@@ -1,0 +1,68 @@
+//! The executor's judge: asks the telemetry what `operate/gate` wants to know and hands the answers over. The gate judges; this only asks.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base_world::Clock;
+use operate_execute::{Context, Judge, Ruling};
+use operate_gate::{Freeze, Outcome, Settings, Slo, Subject, before, judge, questions, questions_before};
+use operate_plan::{Class, Failure};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Telemetry;
+
+/// What a plan's judge step asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// May the release begin?
+    Before { subject: Box<Subject>, settings: Box<Settings>, slo: Slo, freezes: Vec<Freeze> },
+    /// Is it good? Asked until it is decided.
+    After { subject: Box<Subject>, settings: Box<Settings> },
+}
+
+/// Judges by a Prometheus and a Loki.
+pub struct GateJudge {
+    pub telemetry: Telemetry,
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Judge for GateJudge {
+    async fn judge(&self, _: &Context, request: &Value, since_ms: i64) -> Result<Ruling, Failure> {
+        let request: Request = serde_json::from_value(request.clone()).map_err(|error| {
+            let next = "the plan was made by another version of apm: plan again";
+            Failure::new(Class::Invalid, "judge.request", "the judge does not understand the plan", next)
+                .caused_by(&error)
+        })?;
+        match request {
+            Request::Before { subject, settings, slo, freezes } => {
+                let asked = questions_before(&subject, &settings, &slo, self.clock.now_ms());
+                let evidence = self.telemetry.ask(asked).await;
+                let admission = before(&subject, &slo, &freezes, &evidence, self.clock.now_ms());
+                let sentence = admission.sentence;
+                Ok(if admission.open { Ruling::Pass { sentence } } else { Ruling::Fail { sentence } })
+            }
+            Request::After { mut subject, settings } => {
+                // Only now is it known when the new version got its first traffic.
+                subject.released_ms = since_ms;
+                let asked = questions(&subject, &settings, self.clock.now_ms());
+                let evidence = self.telemetry.ask(asked).await;
+                let verdict = judge(&subject, &settings, &evidence, self.clock.now_ms());
+                let sentence = verdict.sentence;
+                Ok(match verdict.outcome {
+                    Outcome::Continue => Ruling::Wait { again_ms: again_ms(&settings), sentence },
+                    Outcome::Pass => Ruling::Pass { sentence },
+                    Outcome::Fail => Ruling::Fail { sentence },
+                    Outcome::Inconclusive => Ruling::Inconclusive { sentence },
+                })
+            }
+        }
+    }
+}
+
+/// New samples come once an interval; looking more often sees nothing new.
+fn again_ms(settings: &Settings) -> u64 {
+    u64::try_from(settings.interval.as_millis()).unwrap_or(u64::MAX).clamp(500, 15_000)
+}

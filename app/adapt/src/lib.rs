@@ -1,0 +1,10 @@
+//! Joins what a room asks for with what can answer it: one file for each trait and its other side. It decides nothing itself.
+
+mod judge;
+mod telemetry;
+
+pub use judge::{GateJudge, Request};
+pub use telemetry::Telemetry;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! A run as it goes on: a line for each thing a person wants to know, the same on a terminal and in a log. Whoever finds nobody carrying
+//! the run out does it here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use app_deploy::{Desk, DeskError};
+use operate_execute::{Entry, Event, Order, Ruling, RunError, RunId, State, Status, StepState};
+use operate_plan::{Plan, StepId};
+
+use crate::args::Global;
+use crate::output::{Failure, paint, say};
+
+/// How often a run that somebody else carries out is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Carries it out, or follows whoever does, to its end.
+pub(super) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) -> Result<Status, Failure> {
+    let (plan, _) = desk.look(run).await?;
+    let mut teller = Teller { global, plan: &plan, state: State::default(), shown: 0 };
+    let mut live = desk.watch();
+    let executing = Arc::clone(desk);
+    let id = run.clone();
+    let mut executed = tokio::spawn(async move { executing.execute(&id).await });
+    loop {
+        tokio::select! {
+            biased;
+            entry = live.recv() => if let Ok(entry) = entry { if entry.run == *run { teller.take(&entry); } },
+            ended = &mut executed => {
+                // Whatever came last.
+                teller.catch_up(desk, run).await?;
+                match ended.map_err(|error| Failure::Broken(base_explain::Report::of(&error)))? {
+                    Ok(status) => {
+                        say(global, &standing(&plan, &teller.state));
+                        return Ok(status);
+                    }
+                    Err(DeskError::Run(RunError::Busy { holder, .. })) => {
+                        let elsewhere = teller.state.last.as_ref().is_some_and(|entry| entry.seq > 1);
+                        if !elsewhere {
+                            return Err(busy(&plan, &holder));
+                        }
+                        tokio::time::sleep(LOOK).await;
+                        let (executing, id) = (Arc::clone(desk), run.clone());
+                        executed = tokio::spawn(async move { executing.execute(&id).await });
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+}
+
+fn busy(plan: &Plan, holder: &str) -> Failure {
+    let report = base_explain::Report::new(format!("{} is being changed by {holder}", plan.target));
+    Failure::Refused(report.hint("wait for it, or see `apm deploy list` and cancel it"))
+}
+
+struct Teller<'a> {
+    global: &'a Global,
+    plan: &'a Plan,
+    state: State,
+    shown: u64,
+}
+
+impl Teller<'_> {
+    fn take(&mut self, entry: &Entry) {
+        if entry.seq <= self.shown {
+            return;
+        }
+        self.shown = entry.seq;
+        self.state.add(entry);
+        if let Some(line) = self.line(entry) {
+            let time = clock(entry.at_ms);
+            say(self.global, &format!("{} {line}", paint(self.global, "2", &time)));
+        }
+    }
+
+    async fn catch_up(&mut self, desk: &Desk, run: &RunId) -> Result<(), Failure> {
+        for entry in desk.entries(run, self.shown).await? {
+            self.take(&entry);
+        }
+        Ok(())
+    }
+
+    fn line(&self, entry: &Entry) -> Option<String> {
+        let paint = |code: &str, text: &str| paint(self.global, code, text);
+        let name = |id: &StepId| self.plan.step(id).map_or(id.0.clone(), |step| step.name.clone());
+        let stage = |id: &StepId| self.plan.step(id).map_or(String::new(), |step| step.stage.clone());
+        let percent = self.state.percent(self.plan);
+        Some(match &entry.event {
+            Event::StepDone { step } => {
+                let took = took(&self.state.step(step)).map(|took| format!("  {took}")).unwrap_or_default();
+                format!("{:<12} {} {}{took}  {percent} %", stage(step), paint("32", "done"), name(step))
+            }
+            Event::Judged { step, ruling } => match ruling {
+                Ruling::Wait { sentence, .. } => format!("{:<12} {}", stage(step), paint("2", sentence)),
+                Ruling::Pass { sentence } | Ruling::Fail { sentence } | Ruling::Inconclusive { sentence } => {
+                    format!("{:<12} {sentence}", stage(step))
+                }
+            },
+            Event::Asked { step, question } => {
+                format!("{:<12} {} {question}  (apm deploy approve)", stage(step), paint("33", "asks"))
+            }
+            Event::Halted { step, why } => {
+                format!("{:<12} {} {why}  (apm deploy resume)", stage(step), paint("33", "halts"))
+            }
+            Event::AttemptFailed { failure, again_ms: Some(again_ms), step, .. } => {
+                format!(
+                    "{:<12} {} {}; again in {again_ms} ms: {failure}",
+                    stage(step),
+                    paint("33", "failed"),
+                    name(step)
+                )
+            }
+            Event::StepFailed { step, failure } => {
+                format!("{:<12} {} {}: {failure}; {}", stage(step), paint("31", "failed"), name(step), failure.next)
+            }
+            Event::GivenUp { step, failure } => {
+                format!("{:<12} {} {}: {failure}", stage(step), paint("33", "left"), name(step))
+            }
+            Event::Ordered { command, .. } => {
+                let what = match &command.order {
+                    Order::Pause => "paused it".to_owned(),
+                    Order::Resume => "lets it go on".to_owned(),
+                    Order::Cancel => "cancelled it".to_owned(),
+                    Order::Skip(step) => format!("skips `{}`", name(step)),
+                    Order::Approve(step) => format!("says yes to `{}`", name(step)),
+                    Order::Reject(step) => format!("says no to `{}`", name(step)),
+                };
+                let reason = if command.reason.is_empty() { String::new() } else { format!(": {}", command.reason) };
+                format!("{} {what}{reason}", command.actor)
+            }
+            Event::Taken { holder, token } if *token > 1 && entry.seq > 2 => format!("{holder} goes on with it"),
+            Event::UndoBegun { why } => format!("{:<12} {} because {why}", "rolling back", paint("31", "undoing")),
+            Event::Undone { step } => format!("{:<12} {} {}", "rolling back", paint("32", "undone"), name(step)),
+            Event::UndoFailed { step, failure } => {
+                format!(
+                    "{:<12} {} {}: {failure}; {}",
+                    "rolling back",
+                    paint("31", "cannot undo"),
+                    name(step),
+                    failure.next
+                )
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn took(step: &StepState) -> Option<String> {
+    let ms = step.ended_ms?.checked_sub(step.begun_ms?)?;
+    Some(if ms < 10_000 { format!("{:.1} s", ms as f64 / 1000.0) } else { format!("{} s", ms / 1000) })
+}
+
+/// Time of day, UTC.
+fn clock(at_ms: i64) -> String {
+    let seconds = at_ms.div_euclid(1000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// `12 s ago`, `3 min ago`, `2 d ago`.
+pub(super) fn ago(ms: i64) -> String {
+    match ms.max(0) / 1000 {
+        seconds @ 0..120 => format!("{seconds} s ago"),
+        seconds @ 120..7_200 => format!("{} min ago", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h ago", seconds / 3600),
+        seconds => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+/// One sentence: where it stands, and for a rollback how long people were hurt.
+pub(super) fn standing(plan: &Plan, state: &State) -> String {
+    let sentence = state.ended.as_ref().map(|(_, sentence)| format!(": {sentence}")).unwrap_or_default();
+    let begun_ms = state.started_ms.unwrap_or_default();
+    let last_ms = state.last.as_ref().map_or(begun_ms, |entry| entry.at_ms);
+    let seconds = (last_ms - begun_ms) as f64 / 1000.0;
+    let down = gap(plan, state)
+        .map(|ms| format!("; the service was down for {:.1} s", ms as f64 / 1000.0))
+        .unwrap_or_default();
+    format!("{}{sentence} ({seconds:.1} s{down})", state.status())
+}
+
+/// From the stop of the old container to the start of the new one.
+fn gap(plan: &Plan, state: &State) -> Option<i64> {
+    let of =
+        |prefix: &str| plan.steps.iter().find(|step| step.id.0.starts_with(prefix)).map(|step| state.step(&step.id));
+    of("start-")?.ended_ms?.checked_sub(of("stop-")?.begun_ms?)
+}
+
+/// The steps with their states, a line each.
+pub(super) fn table(plan: &Plan, state: &State) -> Vec<String> {
+    let line = |step: &operate_plan::Step| {
+        let now = state.step(&step.id);
+        let word = if now.undone {
+            "undone"
+        } else if now.undo_failure.is_some() {
+            "not undone"
+        } else if now.done {
+            "done"
+        } else if now.skipped.is_some() {
+            "skipped"
+        } else if now.given_up.is_some() {
+            "left"
+        } else if now.failure.is_some() {
+            "failed"
+        } else if now.asked && now.answer.is_none() {
+            "asks"
+        } else if now.halted {
+            "halts"
+        } else if now.begun_ms.is_some() {
+            "running"
+        } else {
+            "waits"
+        };
+        let took = took(&now).unwrap_or_default();
+        let why = now.failure.or(now.given_up).map(|failure| format!("  {failure}")).unwrap_or_default();
+        format!("  {word:<10} {:<12} {}  {}  {took}{why}", step.stage, step.id, step.name)
+    };
+    plan.steps.iter().map(|step| line(step).trim_end().to_owned()).collect()
+}

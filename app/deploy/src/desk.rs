@@ -1,0 +1,232 @@
+//! The desk at which releases are asked for, carried out and ordered about. It holds what all of them share: history, seal, engine, judge.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use app_adapt::{GateJudge, Telemetry};
+use base_explain::Report;
+use base_http::{Client, HttpConfig};
+use base_world::World;
+use connect_docker::{Engine, Surroundings, find};
+use operate_deploy::{Refusal, Release};
+use operate_execute::{
+    Command, Entry, Executor, Filter, History, HistoryError, Order, RunError, RunId, RunRow, Seal, Settings, State,
+    Status, Target, Tell,
+};
+use operate_history::{SqlHistory, seal_key};
+use operate_plan::{Finding, Plan, Severity, digest, estimate, guard, lint};
+use operate_target_docker::DockerTarget;
+use tokio::sync::broadcast;
+
+/// Where everything is.
+pub struct DeskOptions {
+    pub world: World,
+    /// A file of SQLite or a `postgres://` URL.
+    pub history: String,
+    /// `$XDG_STATE_HOME/apm`: the key that seals secrets.
+    pub state_folder: PathBuf,
+    pub docker: Surroundings,
+    /// Base URLs that the judge asks.
+    pub prometheus: String,
+    pub loki: String,
+    /// For both, as a bearer.
+    pub token: Option<String>,
+    /// `apm 4711 on host`.
+    pub holder: String,
+    pub tell: Arc<dyn Tell>,
+}
+
+/// Why something at the desk did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The plan has findings that nobody may wave through.
+    #[error("the plan has critical findings")]
+    Lint(Vec<Finding>),
+    #[error("run `{run}` has no step `{step}`")]
+    NoStep { run: RunId, step: String },
+    #[error("run `{run}` is {status}, and takes no order")]
+    Ended { run: RunId, status: Status },
+    #[error("{}", .0.one_line())]
+    Told(Report),
+}
+
+impl DeskError {
+    /// What to do about it.
+    pub fn report(&self) -> Report {
+        match self {
+            DeskError::Told(report) => report.clone(),
+            DeskError::Refused(refusal) => Report::of(refusal).hint(refusal.hint()),
+            DeskError::Lint(findings) => findings.iter().take(5).fold(Report::of(self), |report, finding| {
+                report.because(format!("[{}] {}; {}", finding.rule, finding.message, finding.fix))
+            }),
+            DeskError::Run(RunError::Busy { .. }) => {
+                Report::of(self).hint("wait for it, or see `apm deploy list` and cancel it")
+            }
+            _ => Report::of(self),
+        }
+    }
+}
+
+/// A release as it would be carried out.
+pub struct Planned {
+    pub plan: Plan,
+    pub findings: Vec<Finding>,
+}
+
+/// See the module.
+pub struct Desk {
+    world: World,
+    pub history: Arc<SqlHistory>,
+    pub seal: Arc<Seal>,
+    target: Arc<DockerTarget>,
+    judge: Arc<GateJudge>,
+    tell: Arc<dyn Tell>,
+    holder: String,
+    watch: broadcast::Sender<Entry>,
+}
+
+impl Desk {
+    pub async fn open(options: DeskOptions) -> Result<Desk, DeskError> {
+        let told = |error: &(dyn std::error::Error + 'static)| DeskError::Told(Report::of(error));
+        let world = options.world;
+        let history = SqlHistory::open(&*world.disk, &options.history).await?;
+        let key = seal_key(&*world.disk, &*world.random, &options.state_folder).map_err(|error| told(&error))?;
+        let seal = Arc::new(Seal::new(&key, Arc::clone(&world.random)).map_err(|error| told(&error))?);
+        let found = find(&options.docker, &*world.disk).map_err(|error| told(&error))?;
+        let engine = Engine::new(found).map_err(|error| told(&error))?;
+        let target =
+            DockerTarget::new(engine, Arc::clone(&seal), Arc::clone(&world.clock)).map_err(|error| told(&error))?;
+        let config = match &options.token {
+            None => HttpConfig::default(),
+            Some(token) => {
+                HttpConfig { authorization: Some(base_http::Authorization::bearer(token)), ..HttpConfig::default() }
+            }
+        };
+        let client = Client::new(config).map_err(|error| told(&error))?;
+        let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
+        let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
+        Ok(Desk {
+            history: Arc::new(history),
+            target: Arc::new(target),
+            watch: broadcast::channel(1024).0,
+            world,
+            seal,
+            judge,
+            tell: options.tell,
+            holder: options.holder,
+        })
+    }
+
+    /// Looks at the world and plans; changes nothing.
+    pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
+        let seen = self.target.survey(&operate_deploy::objects(release)).await;
+        let now_ms = self.world.clock.now_ms();
+        let plan = operate_deploy::plan(release, &seen, now_ms)?;
+        // Plans of the same labels are alike; what they took is what this one will take.
+        let learnt = self.history.learnt(&plan.labels).await?;
+        let mut draft = (*plan).clone();
+        estimate(&mut draft, &learnt);
+        let plan = Plan::new(draft, &seen);
+        let findings = lint(&plan, &seen, now_ms);
+        Ok(Planned { plan: guard(&plan, &findings), findings })
+    }
+
+    /// Keeps the plan as a run that anybody may carry out.
+    pub async fn create(&self, planned: &Planned, actor: &str, reason: &str) -> Result<RunId, DeskError> {
+        let critical: Vec<_> =
+            planned.findings.iter().filter(|finding| finding.severity == Severity::Critical).cloned().collect();
+        if !critical.is_empty() {
+            return Err(DeskError::Lint(critical));
+        }
+        let now_ms = self.world.clock.now_ms();
+        let service = planned.plan.labels.get("service").map_or("run", String::as_str);
+        let mark = digest(&(planned.plan.id(), now_ms, &self.holder));
+        let run = RunId(format!(
+            "{service}-{}-{}",
+            planned.plan.labels.get("version").map_or("", String::as_str),
+            &mark.short()[..6]
+        ));
+        let command = Command { order: Order::Resume, actor: actor.to_owned(), reason: reason.to_owned() };
+        self.history.create(&run, &planned.plan, now_ms, &command).await?;
+        Ok(run)
+    }
+
+    /// Carries the run out in this process, from wherever it stands.
+    pub async fn execute(&self, run: &RunId) -> Result<Status, DeskError> {
+        let executor = Executor {
+            history: self.history.clone(),
+            target: self.target.clone(),
+            judge: self.judge.clone(),
+            tell: Arc::clone(&self.tell),
+            clock: Arc::clone(&self.world.clock),
+            seal: Arc::clone(&self.seal),
+            holder: self.holder.clone(),
+            settings: Settings::default(),
+            watch: self.watch.clone(),
+        };
+        Ok(executor.run(run).await?)
+    }
+
+    /// Entries of runs that this process carries out, as they are kept.
+    pub fn watch(&self) -> broadcast::Receiver<Entry> {
+        self.watch.subscribe()
+    }
+
+    /// Leaves an order for whoever carries the run out.
+    pub async fn order(&self, run: &RunId, command: Command) -> Result<(), DeskError> {
+        let (plan, state) = self.look(run).await?;
+        if let Some(step) = command.order.step() {
+            if plan.step(step).is_none() {
+                return Err(DeskError::NoStep { run: run.clone(), step: step.0.clone() });
+            }
+        }
+        let status = state.status();
+        if status.is_end() || status == Status::RollingBack {
+            return Err(DeskError::Ended { run: run.clone(), status });
+        }
+        self.history.order(run, self.world.clock.now_ms(), &command).await?;
+        Ok(())
+    }
+
+    /// The plan and where it stands.
+    pub async fn look(&self, run: &RunId) -> Result<(Plan, State), DeskError> {
+        let plan = self.history.plan(run).await?;
+        Ok((plan, State::of(&self.entries(run, 0).await?)))
+    }
+
+    /// All entries after one.
+    pub async fn entries(&self, run: &RunId, after: u64) -> Result<Vec<Entry>, DeskError> {
+        let mut all: Vec<Entry> = Vec::new();
+        loop {
+            let after = all.last().map_or(after, |entry| entry.seq);
+            let page = self.history.entries(run, after, 1000).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    pub async fn runs(&self, filter: &Filter) -> Result<Vec<RunRow>, DeskError> {
+        Ok(self.history.runs(filter).await?)
+    }
+
+    /// The run that is meant by a name, or by nothing: the newest.
+    pub async fn find(&self, name: Option<&str>) -> Result<RunId, DeskError> {
+        if let Some(name) = name {
+            return Ok(RunId(name.to_owned()));
+        }
+        let newest = self.runs(&Filter { limit: 1, ..Filter::default() }).await?;
+        newest
+            .into_iter()
+            .next()
+            .map(|row| row.run)
+            .ok_or_else(|| DeskError::Told(Report::new("nothing was deployed yet").hint("begin with `apm deploy`")))
+    }
+}

@@ -1,0 +1,15 @@
+//! What is behind `apm deploy` and the deployments of the API: the project's settings become a release, the release a plan, the plan a run
+//! that is carried out here and watched from anywhere.
+//!
+//! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
+
+mod desk;
+mod release;
+mod settings;
+
+pub use desk::{Desk, DeskError, DeskOptions, Planned};
+pub use release::Asked;
+pub use settings::{Project, ServiceSettings};
+
+/// What the environment says about Docker.
+pub use connect_docker::Surroundings as DockerSurroundings;

@@ -1,0 +1,272 @@
+//! From settings and flags to one release: names found, ports and volumes read, secrets read and sealed at once. It asks no engine.
+
+use std::collections::BTreeMap;
+
+use app_adapt::Request;
+use base_explain::Report;
+use base_world::Disk;
+use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume};
+use operate_execute::Seal;
+use operate_gate::{Side, Subject};
+use operate_target_docker::secret_name;
+
+use crate::settings::{CheckSettings, Project, ServiceSettings};
+
+/// A password is not longer.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// What a person gave on the command line or in a request.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// May be left out where there is one service only.
+    pub service: Option<String>,
+    pub image: Option<String>,
+    pub version: Option<String>,
+    pub strategy: Option<Strategy>,
+    pub adopt: bool,
+    pub actor: String,
+    pub reason: String,
+    /// Where the containers send their telemetry, unless their settings say.
+    pub otlp_endpoint: Option<String>,
+}
+
+impl Project {
+    /// The service that is meant.
+    fn chosen(&self, asked: &Asked) -> Result<(String, &ServiceSettings), Report> {
+        let names: Vec<&str> = self.services.keys().map(String::as_str).collect();
+        match &asked.service {
+            Some(name) => match self.services.get(name) {
+                Some(settings) => Ok((name.clone(), settings)),
+                None => {
+                    let hint = match base_explain::nearest(name, names.iter().copied()) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None if names.is_empty() => "add it to apm.yaml under `services`".to_owned(),
+                        None => format!("there are {}", names.join(", ")),
+                    };
+                    Err(Report::new(format!("there is no service `{name}` in the settings")).hint(hint))
+                }
+            },
+            None => match self.services.iter().next() {
+                Some((name, settings)) if names.len() == 1 => Ok((name.clone(), settings)),
+                Some(_) => {
+                    Err(Report::new("there are several services").hint(format!("name one: {}", names.join(", "))))
+                }
+                None => Err(Report::new("there is nothing to deploy: apm.yaml has no `services`")
+                    .hint("write `services: { web: { image: registry/web } }`")),
+            },
+        }
+    }
+
+    /// The release that is wanted. Secrets are sealed here and are never in clear after it.
+    pub fn release(&self, asked: &Asked, seal: &Seal, disk: &dyn Disk) -> Result<Release, Report> {
+        let (service, settings) = self.chosen(asked)?;
+        let (image, version) = image(&service, settings, asked)?;
+        let container = container(settings, asked, seal, disk)?;
+        let deploy = &settings.deploy;
+        if deploy.target != "docker" {
+            let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));
+            return Err(report.hint("`docker` is, so far"));
+        }
+        let subject = self.subject(&service, &version);
+        let judge_settings = self.judge.settings.clone();
+        judge_settings.check().map_err(|error| Report::of(&error))?;
+        let request = |request: Request| serde_json::to_value(request).ok();
+        let gate = Request::Before {
+            subject: Box::new(subject.clone()),
+            settings: Box::new(judge_settings.clone()),
+            slo: settings.slo.clone(),
+            freezes: self.freezes.clone(),
+        };
+        // A minute beside the bake, for questions that are slow to answer.
+        let judge_ms = ms(judge_settings.bake) + 60_000;
+        let after = Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) };
+        Ok(Release {
+            project: self.name.clone(),
+            environment: self.environment.clone(),
+            target: format!("docker:{}", self.name),
+            strategy: asked.strategy.unwrap_or(deploy.strategy),
+            replicas: deploy.replicas,
+            checks: deploy.checks.iter().map(|check| check_of(check, settings)).collect::<Result<_, _>>()?,
+            ready_ms: ms(deploy.ready.0),
+            gate: if deploy.judged { request(gate) } else { None },
+            judge: if deploy.judged { request(after) } else { None },
+            judge_ms,
+            approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
+            adopt: asked.adopt,
+            actor: asked.actor.clone(),
+            reason: asked.reason.clone(),
+            service,
+            version,
+            image,
+            container,
+        })
+    }
+
+    fn subject(&self, service: &str, version: &str) -> Subject {
+        Subject {
+            service: service.to_owned(),
+            environment: self.environment.clone(),
+            new: Side { version: Some(version.to_owned()), ..Side::default() },
+            checks: self.judge.checks.clone(),
+            ..Subject::default()
+        }
+    }
+}
+
+fn ms(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The image's full reference and the version, from whichever of them is known.
+fn image(service: &str, settings: &ServiceSettings, asked: &Asked) -> Result<(String, String), Report> {
+    let Some(image) = asked.image.as_ref().or(settings.image.as_ref()) else {
+        let report = Report::new(format!("nobody says which image {service} is"));
+        return Err(report.hint(format!("`--image`, or `services.{service}.image` in apm.yaml")));
+    };
+    // A colon after the last slash is a tag's; one before it is a port's.
+    let name = image.rsplit('/').next().unwrap_or(image);
+    let tag = name.split_once(':').map(|(_, tag)| tag.split('@').next().unwrap_or(tag));
+    match (&asked.version, tag) {
+        (None, Some(tag)) => Ok((image.clone(), tag.to_owned())),
+        (Some(version), Some(_)) if asked.image.is_some() => Ok((image.clone(), version.clone())),
+        // The file's tag is a default; the version asked for takes its place.
+        (Some(version), Some(tag)) => {
+            let bare = image.strip_suffix(&format!(":{tag}")).unwrap_or(image);
+            Ok((format!("{bare}:{version}"), version.clone()))
+        }
+        (Some(version), None) => Ok((format!("{image}:{version}"), version.clone())),
+        (None, None) => {
+            let report = Report::new(format!("nobody says which version of {service} is meant"));
+            Err(report.hint("`--version`, or an image with a tag"))
+        }
+    }
+}
+
+fn container(settings: &ServiceSettings, asked: &Asked, seal: &Seal, disk: &dyn Disk) -> Result<Container, Report> {
+    let deploy = &settings.deploy;
+    let mut env = settings.env.clone();
+    if let Some(endpoint) = &asked.otlp_endpoint {
+        env.entry("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).or_insert_with(|| endpoint.clone());
+    }
+    let mut secrets = BTreeMap::new();
+    for (variable, path) in &settings.secrets {
+        let bytes = disk.read(path, SECRET_BYTES_MAX).map_err(|error| Report::of(&error))?;
+        let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let sealed = seal.seal(&secret_name(variable), value).map_err(|error| Report::of(&error))?;
+        secrets.insert(variable.clone(), Secret { sealed, mark: seal.mark(value) });
+    }
+    Ok(Container {
+        command: deploy.command.clone(),
+        entrypoint: deploy.entrypoint.clone(),
+        env,
+        secrets,
+        ports: deploy.ports.iter().map(|text| port(text)).collect::<Result<_, _>>()?,
+        volumes: deploy.volumes.iter().map(|text| volume(text)).collect::<Result<_, _>>()?,
+        networks: deploy.networks.clone(),
+        memory_bytes: deploy.memory.map_or(0, |size| size.0),
+        cpu_millis: (deploy.cpus.max(0.0) * 1000.0).round() as u64,
+        pids: deploy.pids,
+        user: deploy.user.clone(),
+        read_only_root: deploy.read_only,
+        restart: deploy.restart.clone(),
+        health: None,
+        stop_grace_s: u32::try_from(deploy.stop_grace.0.as_secs()).unwrap_or(u32::MAX),
+    })
+}
+
+/// `80`, `8080:80` or `127.0.0.1:8080:80`.
+fn port(text: &str) -> Result<Port, Report> {
+    let bad = || Report::new(format!("`{text}` is no port")).hint("write HOST:CONTAINER, such as 127.0.0.1:8080:80");
+    let number = |text: &str| text.parse::<u16>().map_err(|_| bad());
+    Ok(match text.rsplitn(3, ':').collect::<Vec<_>>()[..] {
+        [container] => Port { container: number(container)?, publish: None },
+        [container, host] => Port {
+            container: number(container)?,
+            publish: Some(Publish { address: String::new(), port: number(host)? }),
+        },
+        [container, host, address] => Port {
+            container: number(container)?,
+            publish: Some(Publish { address: address.to_owned(), port: number(host)? }),
+        },
+        _ => return Err(bad()),
+    })
+}
+
+/// `data:/data` or `/etc/x:/x:ro`.
+fn volume(text: &str) -> Result<Volume, Report> {
+    let bad = || {
+        Report::new(format!("`{text}` is no volume"))
+            .hint("write NAME:/PATH or /HOST/PATH:/PATH, with :ro for reading only")
+    };
+    let (source, rest) = text.split_once(':').ok_or_else(bad)?;
+    let (path, read_only) = match rest.strip_suffix(":ro") {
+        Some(path) => (path, true),
+        None => (rest, false),
+    };
+    if source.is_empty() || !path.starts_with('/') || path.contains(':') {
+        return Err(bad());
+    }
+    Ok(Volume { source: source.to_owned(), path: path.to_owned(), read_only })
+}
+
+fn check_of(check: &CheckSettings, settings: &ServiceSettings) -> Result<Check, Report> {
+    let no_port = || Report::new("a check needs a port").hint("give `port` to the check or to the service");
+    match (&check.http, check.tcp) {
+        (Some(path), None) => {
+            Ok(Check::Http { path: path.clone(), port: check.port.or(settings.port).ok_or_else(no_port)? })
+        }
+        (None, Some(port)) => Ok(Check::Tcp { port }),
+        _ => {
+            Err(Report::new("a check is either `http` or `tcp`").hint("write `{ http: /healthz }` or `{ tcp: 5432 }`"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Image and version from the file's image, the flag's image and the flag's version.
+    fn check_image(file: Option<&str>, flag: Option<&str>, version: Option<&str>, expect: Result<(&str, &str), &str>) {
+        let settings = ServiceSettings { image: file.map(str::to_owned), ..ServiceSettings::default() };
+        let asked = Asked { image: flag.map(str::to_owned), version: version.map(str::to_owned), ..Asked::default() };
+        let found = image("cart", &settings, &asked).map_err(|report| report.one_line());
+        let found = found.as_ref().map(|(image, version)| (image.as_str(), version.as_str()));
+        match (found, expect) {
+            (Ok(found), Ok(expect)) => assert_eq!(found, expect),
+            (Err(found), Err(expect)) => assert!(found.contains(expect), "{found}"),
+            (found, expect) => panic!("{found:?}, not {expect:?}"),
+        }
+    }
+
+    #[test]
+    fn image_and_version_are_found_from_either() {
+        check_image(Some("shop/cart"), None, Some("2"), Ok(("shop/cart:2", "2")));
+        check_image(Some("shop/cart:1"), None, None, Ok(("shop/cart:1", "1")));
+        check_image(Some("shop/cart:1"), None, Some("2"), Ok(("shop/cart:2", "2")));
+        check_image(Some("host:5000/cart"), None, Some("2"), Ok(("host:5000/cart:2", "2")));
+        check_image(Some("shop/cart:1"), Some("shop/cart:rc"), Some("2"), Ok(("shop/cart:rc", "2")));
+        check_image(Some("shop/cart:1"), Some("shop/cart:rc"), None, Ok(("shop/cart:rc", "rc")));
+        check_image(Some("shop/cart"), None, None, Err("which version of cart"));
+        check_image(None, None, Some("2"), Err("which image cart is"));
+    }
+
+    #[test]
+    fn ports_and_volumes_are_read_as_docker_reads_them() {
+        let publish = |address: &str, port| Some(Publish { address: address.into(), port });
+        for (text, publish) in
+            [("80", None), ("8080:80", publish("", 8080)), ("127.0.0.1:8080:80", publish("127.0.0.1", 8080))]
+        {
+            assert_eq!(port(text).map_err(|report| report.one_line()), Ok(Port { container: 80, publish }));
+        }
+        assert_eq!(port("[::1]:8080:80").expect("an address of IPv6").publish, publish("[::1]", 8080));
+        for text in ["", "x", "70000:80", "1:2:3:x"] {
+            assert!(port(text).is_err(), "{text}");
+        }
+        let read = volume("/etc/x:/x:ro").expect("a volume");
+        assert_eq!((read.source.as_str(), read.path.as_str(), read.read_only), ("/etc/x", "/x", true));
+        for text in ["data", ":/x", "data:x", "a:/b:/c"] {
+            assert!(volume(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The sections of `apm.yaml` that a release is made from: `project`, `services`, `judge`, `freezes`. It knows no engine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use app_config::{ByteSize, ConfigError, Span, Tree};
+use operate_deploy::Strategy;
+use operate_gate::{Freeze, Slo, UserCheck};
+use serde::Deserialize;
+
+/// What the file says about a project.
+#[derive(Debug, Clone, Default)]
+pub struct Project {
+    pub name: String,
+    pub environment: String,
+    pub services: BTreeMap<String, ServiceSettings>,
+    pub judge: JudgeSettings,
+    pub freezes: Vec<Freeze>,
+}
+
+/// One service.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct ServiceSettings {
+    /// What `apm run` starts.
+    pub run: Option<String>,
+    pub language: Option<String>,
+    /// Where it listens; the port of checks that name none.
+    pub port: Option<u16>,
+    pub tier: Option<String>,
+    /// With a tag, or without: then the version is the tag.
+    pub image: Option<String>,
+    pub env: BTreeMap<String, String>,
+    /// Name of the variable to a file that holds its value.
+    pub secrets: BTreeMap<String, PathBuf>,
+    pub slo: Slo,
+    pub deploy: DeploySettings,
+}
+
+/// How it is deployed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct DeploySettings {
+    /// `docker`, so far.
+    pub target: String,
+    pub strategy: Strategy,
+    pub replicas: u32,
+    pub command: Option<Vec<String>>,
+    pub entrypoint: Option<Vec<String>>,
+    /// As `docker run -p` takes them: `8080:80`, `127.0.0.1:8080:80`.
+    pub ports: Vec<String>,
+    /// As `docker run -v` takes them: `data:/data`, `/etc/x:/x:ro`.
+    pub volumes: Vec<String>,
+    pub networks: Vec<String>,
+    pub memory: Option<ByteSize>,
+    /// 0.5 is half a processor.
+    pub cpus: f64,
+    pub pids: u64,
+    pub user: Option<String>,
+    pub read_only: bool,
+    pub restart: String,
+    pub checks: Vec<CheckSettings>,
+    /// How long a new container may take until it answers.
+    pub ready: Span,
+    pub stop_grace: Span,
+    /// Whether a person is asked first.
+    pub approval: bool,
+    /// Whether telemetry decides.
+    pub judged: bool,
+}
+
+impl Default for DeploySettings {
+    fn default() -> DeploySettings {
+        DeploySettings {
+            target: "docker".into(),
+            strategy: Strategy::default(),
+            replicas: 1,
+            command: None,
+            entrypoint: None,
+            ports: Vec::new(),
+            volumes: Vec::new(),
+            networks: Vec::new(),
+            memory: None,
+            cpus: 0.0,
+            pids: 0,
+            user: None,
+            read_only: false,
+            restart: String::new(),
+            checks: Vec::new(),
+            ready: Span::from_secs(60),
+            stop_grace: Span::from_secs(10),
+            approval: false,
+            judged: true,
+        }
+    }
+}
+
+/// What must answer before the new version counts as up; exactly one of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct CheckSettings {
+    /// A path.
+    pub http: Option<String>,
+    /// A port.
+    pub tcp: Option<u16>,
+    /// For `http`: the service's own when left out.
+    pub port: Option<u16>,
+}
+
+/// The judge: where it asks, and how strict it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct JudgeSettings {
+    /// Base URL of a Prometheus; the engine when left out.
+    pub prometheus: Option<String>,
+    /// Base URL of a Loki; the engine when left out.
+    pub loki: Option<String>,
+    pub checks: Vec<UserCheck>,
+    /// The judge's own, in Kayenta's words: `bake`, `past`, `min_traffic`, …
+    pub settings: operate_gate::Settings,
+}
+
+impl Project {
+    /// Reads them, with what the environment says laid over.
+    pub fn read(mut tree: Tree, environment: Option<&str>, folder_name: &str) -> Result<Project, ConfigError> {
+        let environment = environment.unwrap_or("default");
+        tree.choose_environment(environment);
+        let name: Option<String> = tree.section("project")?;
+        Ok(Project {
+            name: name.unwrap_or_else(|| folder_name.to_owned()),
+            environment: environment.to_owned(),
+            services: tree.section("services")?,
+            judge: tree.section("judge")?,
+            freezes: tree.section("freezes")?,
+        })
+    }
+}
