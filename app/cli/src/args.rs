@@ -52,7 +52,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, disable_version_flag = true)]
 #[command(
     after_help = "Exit codes: 0 the new version serves, 1 it was undone, 2 the words or the settings are wrong, 3 it could not be done, 4 it was refused."
 )]
@@ -66,6 +66,7 @@ pub(crate) struct DeployArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeployCommand {
     /// Release a new version (what `apm deploy` alone does)
+    #[command(disable_version_flag = true)]
     Start(StartArgs),
     /// Show where a run stands, step by step
     Status(RunName),
@@ -80,6 +81,7 @@ pub(crate) enum DeployCommand {
     /// Show the plan of a run as it was carried out
     Plan(RunName),
     /// Deploy the version that ran before
+    #[command(disable_version_flag = true)]
     Rollback(RollbackArgs),
     /// Say yes to a step that asks
     Approve(OrderArgs),
@@ -104,8 +106,8 @@ pub(crate) struct StartArgs {
     #[arg(long, value_name = "REFERENCE")]
     pub(crate) image: Option<String>,
     /// The version [default: the image's tag]
-    #[arg(long = "release", visible_alias = "version-name", value_name = "VERSION")]
-    pub(crate) release: Option<String>,
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
     /// How the new version takes over [default: as in apm.yaml, else recreate]
     #[arg(long, value_parser = ["recreate", "rolling", "blue-green", "canary"])]
     pub(crate) strategy: Option<String>,
@@ -118,6 +120,9 @@ pub(crate) struct StartArgs {
     /// Replace a container of this name that apm did not make
     #[arg(long)]
     pub(crate) adopt: bool,
+    /// Make the container anew although it runs already with the same settings
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Why, for the history
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(crate) reason: String,

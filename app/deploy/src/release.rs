@@ -24,6 +24,7 @@ pub struct Asked {
     pub version: Option<String>,
     pub strategy: Option<Strategy>,
     pub adopt: bool,
+    pub force: bool,
     pub actor: String,
     pub reason: String,
     /// Where the containers send their telemetry, unless their settings say.
@@ -93,6 +94,7 @@ impl Project {
             judge_ms,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             adopt: asked.adopt,
+            force: asked.force,
             actor: asked.actor.clone(),
             reason: asked.reason.clone(),
             service,

@@ -131,7 +131,7 @@ impl Project {
             environment: environment.to_owned(),
             services: tree.section("services")?,
             judge: tree.section("judge")?,
-            freezes: tree.section("freezes")?,
+            freezes: tree.section::<Option<Vec<Freeze>>>("freezes")?.unwrap_or_default(),
         })
     }
 }

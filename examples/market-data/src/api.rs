@@ -49,7 +49,7 @@ pub(crate) async fn serve(
 ) -> Result<(), Error> {
     let stop = serving::stop_when(shutdown);
     let meter = telemetry.meter("market-data");
-    let switch = Switch::new(&meter);
+    let switch = Switch::new(&meter, settings.start_faults.clone());
     let client = serving::client()?;
     let breaker = Arc::new(Mutex::new(Breaker::new(Policy::default())));
     observe_breaker(&meter, &breaker);

@@ -27,6 +27,11 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// As `POST /faults` takes them.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str::<Self>(text).map_err(|error| error.to_string())?.checked()
+    }
+
     fn checked(self) -> Result<Self, String> {
         if !(0.0..=1.0).contains(&self.error_ratio) {
             return Err(format!("error_ratio is {}; it must be from 0 to 1", self.error_ratio));
@@ -47,8 +52,9 @@ pub(crate) struct Switch(Arc<RwLock<Faults>>);
 
 impl Switch {
     /// A switch whose state is a metric.
-    pub(crate) fn new(meter: &Meter) -> Self {
+    pub(crate) fn new(meter: &Meter, start: Faults) -> Self {
         let switch = Self::default();
+        *switch.0.write() = start;
         let seen = switch.clone();
         meter
             .f64_observable_gauge("market.fault.active")

@@ -113,7 +113,7 @@ pub(crate) async fn serve(
     let instruments = Arc::new(Instruments::new(&meter, Arc::clone(&last_tick_us)));
     // Zero from the start, so that a page or an alert has something to compare with.
     instruments.dropped.add(0, &[]);
-    let switch = Switch::new(&meter);
+    let switch = Switch::new(&meter, settings.start_faults.clone());
     let (sender, _) = broadcast::channel(BACKLOG_MESSAGES);
 
     let maker = Maker::new(settings.seed, switch.clone());

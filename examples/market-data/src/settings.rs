@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::faults::Faults;
 use crate::{Error, Role};
 
 /// What `parse_args` understands.
 pub const USAGE: &str = "ROLE [--listen ADDR] [--feed-url URL] [--store-url URL] [--api-url URL] [--data-dir DIR] \
-                         [--seed N] [--no-faults] [--console]   (ROLE: feed, store, api, load)";
+                         [--seed N] [--no-faults] [--start-faults JSON] [--console]   (ROLE: feed, store, api, load)";
 
 /// How one role runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Which of the four.
     pub role: Role,
@@ -28,6 +29,8 @@ pub struct Settings {
     pub seed: u64,
     /// Whether the load drives the faults on its timetable.
     pub faults: bool,
+    /// What is wrong from the start, as `POST /faults` takes it: a version that was released broken.
+    pub start_faults: Faults,
     /// Logs to standard output too.
     pub console: bool,
 }
@@ -50,6 +53,7 @@ impl Settings {
             data_dir: PathBuf::from("market-data"),
             seed: 1,
             faults: true,
+            start_faults: Faults::default(),
             console: false,
         }
     }
@@ -83,6 +87,12 @@ pub fn parse_args(args: &[String]) -> Result<Settings, Error> {
                     .map_err(|_| Error::usage(format!("--seed {text} is no number"), "write a whole number from 0"))?;
             }
             "--no-faults" => settings.faults = false,
+            "--start-faults" => {
+                let text = value()?;
+                settings.start_faults = Faults::parse(&text).map_err(|why| {
+                    Error::usage(format!("--start-faults {text}: {why}"), "write {\"error_ratio\": 0.2}")
+                })?;
+            }
             "--console" => settings.console = true,
             other => return Err(Error::usage(format!("`{other}` is no option"), USAGE)),
         }

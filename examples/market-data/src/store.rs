@@ -45,7 +45,7 @@ pub(crate) async fn serve(
 ) -> Result<(), Error> {
     let stop = serving::stop_when(shutdown);
     let meter = telemetry.meter("market-data");
-    let switch = Switch::new(&meter);
+    let switch = Switch::new(&meter, settings.start_faults.clone());
     let database = Database::open(&settings.data_dir, &meter, switch.clone()).await?;
     let cache = Arc::new(Mutex::new(Cache::default()));
     let quality = Arc::new(Mutex::new(Quality::default()));

@@ -80,7 +80,7 @@ pub(crate) fn check(release: &Release, seen: &Inventory) -> Result<(), Refusal> 
             labelled(value, label::CONFIG) == Some(config.as_str()) && value["running"] == Value::Bool(true)
         })
     };
-    if names(release).into_iter().all(same) {
+    if !release.force && names(release).into_iter().all(same) {
         return Err(Refusal::NothingToDo { service, version: release.version.clone() });
     }
     Ok(())

@@ -149,6 +149,9 @@ pub struct Release {
     /// A container of this name that was not made by us may be replaced.
     #[serde(default)]
     pub adopt: bool,
+    /// The container is made anew although it is what is wanted.
+    #[serde(default)]
+    pub force: bool,
     /// Who asks, and why.
     pub actor: String,
     #[serde(default)]

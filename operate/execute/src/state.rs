@@ -33,6 +33,7 @@ pub struct StepState {
     pub given_up: Option<Failure>,
     pub failure: Option<Failure>,
     pub undone: bool,
+    pub undone_ms: Option<i64>,
     pub undo_failure: Option<Failure>,
 }
 
@@ -116,7 +117,10 @@ impl State {
             Event::Halted { step, .. } => self.at(step).halted = true,
             Event::UndoBegun { why } => self.undoing = Some(why.clone()),
             Event::Undoing { .. } => {}
-            Event::Undone { step } | Event::Kept { step, .. } => self.at(step).undone = true,
+            Event::Undone { step } | Event::Kept { step, .. } => {
+                let state = self.at(step);
+                (state.undone, state.undone_ms) = (true, Some(entry.at_ms));
+            }
             Event::UndoFailed { step, failure } => self.at(step).undo_failure = Some(failure.clone()),
             Event::Ended { status, sentence } => self.ended = Some((*status, sentence.clone())),
         }

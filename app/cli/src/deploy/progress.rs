@@ -180,11 +180,13 @@ pub(super) fn standing(plan: &Plan, state: &State) -> String {
     format!("{}{sentence} ({seconds:.1} s{down})", state.status())
 }
 
-/// From the stop of the old container to the start of the new one.
+/// How long nobody served: from the stop of the old container to the start of the new one, or to the old one's return.
 fn gap(plan: &Plan, state: &State) -> Option<i64> {
     let of =
         |prefix: &str| plan.steps.iter().find(|step| step.id.0.starts_with(prefix)).map(|step| state.step(&step.id));
-    of("start-")?.ended_ms?.checked_sub(of("stop-")?.begun_ms?)
+    let stop = of("stop-")?;
+    let served_ms = of("start-").filter(|start| start.done).and_then(|start| start.ended_ms).or(stop.undone_ms)?;
+    served_ms.checked_sub(stop.begun_ms?)
 }
 
 /// The steps with their states, a line each.

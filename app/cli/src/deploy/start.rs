@@ -22,9 +22,10 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
     let asked = Asked {
         service: args.service.clone(),
         image: args.image.clone(),
-        version: version.or_else(|| args.release.clone()),
+        version: version.or_else(|| args.version.clone()),
         strategy,
         adopt: args.adopt,
+        force: args.force,
         actor: actor(),
         reason: args.reason.clone(),
         // Containers that share the machine's network reach it; others are told by their settings.

@@ -79,7 +79,7 @@ async fn ended(target: &DockerTarget, object: &ObjectId, view: &ContainerView) -
     }
     let how = match (again, view.killed_for_memory) {
         (_, true) => "was killed for the memory it took".to_owned(),
-        (true, _) => format!("ended with code {} and was started again {} times", view.exit_code, view.restarts),
+        (true, _) => format!("ended with code {}, and again after {} restarts", view.exit_code, view.restarts),
         _ => format!("ended with code {}", view.exit_code),
     };
     let mut message = format!("{} {how}", object.name);

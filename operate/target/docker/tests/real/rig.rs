@@ -161,6 +161,7 @@ impl Rig {
             judge_ms: 10_000,
             approval: None,
             adopt: false,
+            force: false,
             actor: "ann".into(),
             reason: String::new(),
         }
@@ -240,6 +241,16 @@ impl Rig {
         let entries = runtime.block_on(self.history.entries(run, 0, usize::MAX)).expect("entries");
         assert_eq!(operate_execute::Entry::broken(&entries), None);
         serde_json::to_string(&entries).expect("JSON")
+    }
+}
+
+/// Whatever became of the test, the engine is as it was.
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let base = format!("target-dev-{}", self.service);
+        let names = ["", "-next", "-previous"].map(|rest| format!("{base}{rest}"));
+        let removed = Command::new("docker").args(["-H", &host(), "rm", "-f"]).args(names).output();
+        assert!(removed.is_ok() || std::thread::panicking(), "docker is gone");
     }
 }
 
