@@ -79,7 +79,7 @@ impl Default for Settings {
             min_traffic: 1.0,
             early_abort: true,
             early_alpha: 0.0005,
-            alpha: 0.12,
+            alpha: 0.15,
             alpha_beside: 0.18,
             significance: 0.02,
             marginal_score: 50.0,

@@ -117,6 +117,8 @@ pub struct Verdict {
     /// What the reader should know of how it was judged.
     pub notes: Vec<String>,
     pub at_ms: i64,
+    /// When nothing is decided: ask again after so many milliseconds.
+    pub again_ms: Option<i64>,
 }
 
 impl Verdict {

@@ -37,25 +37,34 @@ impl Bend {
 impl Latency {
     /// P(request takes longer than `seconds`).
     pub(super) fn above(&self, seconds: f64, bend: &Bend) -> f64 {
-        let plain = |x: f64| {
-            let z = (x / (self.median_s * bend.scale)).ln() / self.spread;
-            let slow = z - self.slow_factor.ln() / self.spread;
-            (1.0 - self.slow_share) * tail(z) + self.slow_share * tail(slow)
+        self.bent(bend)(seconds.ln())
+    }
+
+    /// P(request takes longer), by the logarithm of seconds; all other logarithms are taken once.
+    fn bent(&self, bend: &Bend) -> impl Fn(f64) -> f64 {
+        let Latency { spread, slow_share, .. } = *self;
+        let tail_share = bend.tail_share;
+        let (middle, slow) = ((self.median_s * bend.scale).ln(), self.slow_factor.ln() / spread);
+        let further = bend.tail_factor.ln();
+        let plain = move |ln_seconds: f64| {
+            let z = (ln_seconds - middle) / spread;
+            (1.0 - slow_share) * tail(z) + slow_share * tail(z - slow)
         };
-        match bend.tail_share > 0.0 {
-            true => (1.0 - bend.tail_share) * plain(seconds) + bend.tail_share * plain(seconds / bend.tail_factor),
-            false => plain(seconds),
+        move |ln_seconds| match tail_share > 0.0 {
+            true => (1.0 - tail_share) * plain(ln_seconds) + tail_share * plain(ln_seconds - further),
+            false => plain(ln_seconds),
         }
     }
 
     /// Share of requests in each bucket; the last is above all bounds.
     pub(super) fn shares(&self, bend: &Bend) -> [f64; BUCKETS + 1] {
+        let (above, first, step) = (self.bent(bend), bound(0).ln(), std::f64::consts::LN_2);
         let mut shares = [0.0; BUCKETS + 1];
         let mut left = 1.0;
         for (bucket, share) in shares.iter_mut().enumerate() {
-            let above = if bucket < BUCKETS { self.above(bound(bucket), bend).min(left) } else { 0.0 };
-            *share = left - above;
-            left = above;
+            let more = if bucket < BUCKETS { above(first + step * bucket as f64).min(left) } else { 0.0 };
+            *share = left - more;
+            left = more;
         }
         shares
     }

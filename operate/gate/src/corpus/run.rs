@@ -8,14 +8,14 @@ use crate::settings::Settings;
 use crate::subject::Subject;
 use crate::verdict::{Outcome, Verdict};
 
-/// Between two looks.
-const LOOK_MS: i64 = 5000;
+/// The first look, when the caller has none of its own.
+const FIRST_MS: i64 = 5000;
 
 impl Case {
-    /// Asks and judges every 5 s until there is a verdict; at the latest when the bake is over.
+    /// Asks and judges as often as the verdict says, until it is one; at the latest when the bake is over.
     pub fn run(&self, judge: impl Fn(&Subject, &Settings, &Evidence, i64) -> Verdict) -> (Ended, Verdict) {
         let mut evidence = Evidence::new();
-        let mut now_ms = RELEASED_MS + 2 * LOOK_MS;
+        let mut now_ms = RELEASED_MS + FIRST_MS;
         let last_ms = RELEASED_MS + self.settings.bake.as_millis() as i64;
         loop {
             self.answer(&questions(&self.subject, &self.settings, now_ms), &mut evidence);
@@ -25,7 +25,7 @@ impl Case {
                     Ended { was_bad: self.truth.is_bad, outcome: verdict.outcome, after_ms: now_ms - RELEASED_MS };
                 return (ended, verdict);
             }
-            now_ms += LOOK_MS;
+            now_ms = last_ms.min(now_ms + verdict.again_ms.unwrap_or(FIRST_MS).max(1));
         }
     }
 }

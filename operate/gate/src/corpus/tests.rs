@@ -1,37 +1,127 @@
-//! The judge against the corpus. `SEEDS=0..1000 cargo test -p operate-gate corpus::tests::sweep -- --ignored --nocapture`
-//! prints every case it gets wrong: for tuning.
+//! The judge against the corpus. For tuning, `SEEDS=0..1000 cargo test -p operate-gate corpus::tests::sweep -- --ignored
+//! --nocapture` prints every case that it gets wrong.
+
+use std::ops::Range;
 
 use super::*;
+use crate::evidence::Evidence;
 use crate::replay::{Ended, Tally};
 use crate::verdict::{Outcome, Verdict};
 
-type Judge = fn(&Subject, &Settings, &crate::Evidence, i64) -> Verdict;
+type Judge = fn(&Subject, &Settings, &Evidence, i64) -> Verdict;
+type Run = (Case, Ended, Verdict);
 
-fn ended(seeds: std::ops::Range<u64>, judge: Judge) -> Vec<(Case, Ended, Verdict)> {
-    let one = |seed| {
-        let case = Case::new(seed);
-        let (ended, verdict) = case.run(judge);
-        (case, ended, verdict)
+/// Shares of the good that may be failed, and of the bad that may be missed.
+const FALSE_ABORTS_MAX: f64 = 0.02;
+const MISSES_MAX: f64 = 0.02;
+
+/// All seeds, on all cores.
+fn runs(seeds: Range<u64>, judge: Judge) -> Vec<Run> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()) as u64;
+    let every = |first: u64| {
+        let mine = seeds.clone().skip(first as usize).step_by(threads as usize);
+        mine.map(|seed| {
+            let case = Case::new(seed);
+            let (ended, verdict) = case.run(judge);
+            (case, ended, verdict)
+        })
+        .collect::<Vec<Run>>()
     };
-    seeds.map(one).collect()
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|first| scope.spawn(move || every(first))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
 }
 
-fn tally(all: &[(Case, Ended, Verdict)], wanted: impl Fn(&Case) -> bool) -> Tally {
-    Tally::of(&all.iter().filter(|(case, ..)| wanted(case)).map(|(_, ended, _)| *ended).collect::<Vec<_>>())
+fn tally(runs: &[Run], wanted: impl Fn(&Case) -> bool) -> Tally {
+    Tally::of(&runs.iter().filter(|(case, ..)| wanted(case)).map(|(_, ended, _)| *ended).collect::<Vec<_>>())
 }
 
-fn print(all: &[(Case, Ended, Verdict)]) {
+fn print(runs: &[Run]) {
     for shape in SHAPES {
-        println!("{:12} {}", format!("{shape:?}"), tally(all, |case| case.shape == shape).render());
+        println!("{:12} {}", format!("{shape:?}"), tally(runs, |case| case.shape == shape).render());
     }
-    println!("side by side {}", tally(all, |case| case.truth.side_by_side).render());
-    println!("its own past {}", tally(all, |case| !case.truth.side_by_side).render());
-    println!("1 to 5 req/s {}", tally(all, |case| case.truth.traffic >= 1.0 && case.truth.traffic < 5.0).render());
-    println!(
-        "near         {}",
-        tally(all, |case| case.truth.errors_more < 0.04 && case.truth.p95_times < 1.6).render()
-    );
-    println!("all          {}", tally(all, |_| true).render());
+    let near = |case: &Case| case.truth.errors_more < 0.04 && case.truth.p95_times < 1.6;
+    println!("side by side {}", tally(runs, |case| case.truth.side_by_side).render());
+    println!("its own past {}", tally(runs, |case| !case.truth.side_by_side).render());
+    println!("1 to 5 req/s {}", tally(runs, |case| (1.0..5.0).contains(&case.truth.traffic)).render());
+    println!("near         {}", tally(runs, near).render());
+    println!("all          {}", tally(runs, |_| true).render());
+}
+
+fn holds(tally: &Tally) -> bool {
+    tally.false_abort_rate() <= FALSE_ABORTS_MAX && tally.miss_rate() <= MISSES_MAX
+}
+
+/// Says the same of everything.
+fn blind(outcome: Outcome) -> Verdict {
+    Verdict {
+        outcome,
+        sentence: String::new(),
+        metrics: Vec::new(),
+        score: None,
+        layers: Vec::new(),
+        hurt_since_ms: None,
+        hurt_ms: 0,
+        links: Vec::new(),
+        notes: Vec::new(),
+        at_ms: 0,
+        again_ms: None,
+    }
+}
+
+/// The measurement: seeds that no threshold was chosen by.
+#[test]
+fn a_thousand_releases_never_tuned_for() {
+    let seeds = 1000..2000;
+    let judged = runs(seeds.clone(), crate::judge);
+    print(&judged);
+    let tally_of = |judge: Judge| tally(&runs(seeds.clone(), judge), |_| true);
+    assert!(holds(&tally(&judged, |_| true)), "{}", tally(&judged, |_| true).render());
+
+    let (passed, failed) = (tally_of(|_, _, _, _| blind(Outcome::Pass)), tally_of(|_, _, _, _| blind(Outcome::Fail)));
+    assert!(!holds(&passed) && passed.miss_rate() == 1.0, "{}", passed.render());
+    assert!(!holds(&failed) && failed.false_abort_rate() == 1.0, "{}", failed.render());
+    let undecided = tally_of(|_, _, _, _| blind(Outcome::Inconclusive));
+    assert!(!holds(&undecided), "{}", undecided.render());
+}
+
+/// The corpus is as hard as it says.
+#[test]
+fn a_corpus_worth_being_measured_by() {
+    let cases: Vec<Case> = (0..400).map(Case::new).collect();
+    let share = |wanted: &dyn Fn(&Case) -> bool, among: &dyn Fn(&Case) -> bool| {
+        let among: Vec<&Case> = cases.iter().filter(|case| among(case)).collect();
+        among.iter().filter(|case| wanted(case)).count() as f64 / among.len() as f64
+    };
+    let bad = |case: &Case| case.truth.is_bad == Some(true);
+    let good = |case: &Case| case.truth.is_bad == Some(false);
+    let near = |case: &Case| case.truth.errors_more < 0.04 && case.truth.p95_times < 1.6;
+    let drifts = |case: &Case| case.truth.errors_more > 0.001 || case.truth.p95_times > 1.03;
+    assert!(share(&near, &bad) > 0.25, "near the threshold: {}", share(&near, &bad));
+    assert!(share(&drifts, &good) > 0.25, "drifting: {}", share(&drifts, &good));
+    assert!((0.4..0.6).contains(&share(&bad, &|case| case.truth.is_bad.is_some())));
+    for shape in SHAPES {
+        assert!(share(&|case| case.shape == shape, &|_| true) > 0.1, "{shape:?}");
+    }
+    for case in &cases {
+        let (errors, p95) = (case.truth.errors_more, case.truth.p95_times);
+        match case.truth.is_bad {
+            Some(true) => assert!(errors >= 0.02 || p95 >= 1.3, "seed {}: {:?}", case.seed, case.truth),
+            Some(false) => assert!(errors <= 0.005 && p95 <= 1.1, "seed {}: {:?}", case.seed, case.truth),
+            None => assert!(case.truth.traffic < 1.0),
+        }
+    }
+}
+
+#[test]
+fn a_seed_is_a_case() {
+    let told = |seed| {
+        let (ended, verdict) = Case::new(seed).run(crate::judge);
+        (ended, verdict.render())
+    };
+    assert_eq!(told(5), told(5));
+    assert_ne!(told(5).1, told(21).1);
 }
 
 #[test]
@@ -39,12 +129,12 @@ fn print(all: &[(Case, Ended, Verdict)]) {
 fn sweep() {
     let seeds = std::env::var("SEEDS").unwrap_or("0..1000".into());
     let (from, to) = seeds.split_once("..").unwrap();
-    let all = ended(from.parse().unwrap()..to.parse().unwrap(), crate::judge);
-    for (case, ended, verdict) in &all {
+    let runs = runs(from.parse().unwrap()..to.parse().unwrap(), crate::judge);
+    for (case, ended, verdict) in &runs {
         let failed = ended.outcome == Outcome::Fail;
         if case.truth.is_bad.is_some_and(|bad| bad != failed) {
             println!("{} {:?} {:?}\n    {}", case.seed, case.shape, case.truth, verdict.sentence);
         }
     }
-    print(&all);
+    print(&runs);
 }

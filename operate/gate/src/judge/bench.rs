@@ -11,6 +11,12 @@ use crate::settings::{Metric, Settings};
 use crate::subject::Subject;
 use crate::verdict::{Judged, Mark};
 
+/// So long after the release it is looked at every …
+const FIRST_MS: i64 = 60_000;
+const LOOK_FIRST_MS: i64 = 5000;
+/// … and after that every so often.
+const LOOK_MS: i64 = 10_000;
+
 pub(super) struct Bench<'a> {
     pub(super) subject: &'a Subject,
     pub(super) settings: &'a Settings,
@@ -43,6 +49,14 @@ impl<'a> Bench<'a> {
 
     pub(super) fn is_over(&self) -> bool {
         self.elapsed_ms() >= duration::ms(self.settings.bake)
+    }
+
+    /// Until the next look: often at first, when what is broken is quickly undone; never more often than there is something
+    /// new to see, and the last at the end of the bake.
+    pub(super) fn again_ms(&self) -> i64 {
+        let usual = if self.elapsed_ms() < FIRST_MS { LOOK_FIRST_MS } else { LOOK_MS };
+        let left = duration::ms(self.settings.bake).saturating_sub(self.elapsed_ms());
+        usual.max(duration::ms(self.settings.interval)).min(left).max(1)
     }
 
     /// The series that stand for the new version.

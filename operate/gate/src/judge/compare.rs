@@ -28,6 +28,8 @@ pub(crate) struct Difference {
     /// Mann-Whitney over windows: chance of values so much higher, and so much lower.
     pub(crate) p_higher: Option<f64>,
     pub(crate) p_lower: Option<f64>,
+    /// Of the new version.
+    pub(crate) requests: f64,
 }
 
 /// How stretches of one length differ in the past.
@@ -72,6 +74,7 @@ pub(crate) fn beside(
         lowest_before: wander.lowest,
         p_higher,
         p_lower,
+        requests: a.requests,
     })
 }
 
@@ -130,6 +133,7 @@ pub(crate) fn against_past(
         lowest_before: wander.lowest,
         p_higher,
         p_lower,
+        requests: a.requests,
     })
 }
 

@@ -92,10 +92,17 @@ impl<'a> Stretch<'a> {
 
 /// Fewer say nothing of a quantile's tail.
 const TAIL_MIN: f64 = 1.0;
+/// Fewer are no reason to abort a bake.
+const TAIL_CLEAR: f64 = 4.0;
 
 impl Statistic {
     pub(crate) fn is_log(self) -> bool {
         self != Statistic::ErrorShare
+    }
+
+    /// Too few of these requests lie beyond the quantile for anything to be clear.
+    pub(crate) fn is_thin(self, requests: f64) -> bool {
+        matches!(self, Statistic::Quantile(q) if requests * (1.0 - q).min(q) < TAIL_CLEAR)
     }
 
     /// From the scale of comparison to what people read.

@@ -46,6 +46,7 @@ pub fn judge(subject: &Subject, settings: &Settings, evidence: &Evidence, now_ms
         notes: bench.notes(&metrics),
         metrics,
         at_ms: now_ms,
+        again_ms: (outcome == Outcome::Continue).then(|| bench.again_ms()),
     }
 }
 

@@ -156,12 +156,13 @@ impl Trial<'_> {
         let unrest = if self.past.was_cut { 1.5 } else { 1.0 } * if recent { 1.5 } else { 1.0 };
         // What was as bad in the last minutes before the release is not its doing.
         let lasts = sign * raw.by_last >= self.distance(self.rule.allowed_increase, sign) / 2.0;
-        let alpha = if self.bench.beside { settings.alpha_beside } else { settings.alpha };
+        let alpha = self.alpha();
         if !over {
             let early = by >= self.distance(self.rule.critical_increase, sign)
                 && by > BEYOND_EARLY * unrest * worst_before
                 && p(&raw) < settings.early_alpha
                 && lasts
+                && !self.statistic.is_thin(raw.requests)
                 && self.ranks_agree(&raw)
                 && self.holds_without_worst(windows, sign);
             return early.then_some(raw);
@@ -183,7 +184,6 @@ impl Trial<'_> {
     /// With little traffic few requests stand behind a tail, and many behind the median: when the one looks slower than
     /// allowed and the other certainly is, everything became slower.
     fn slower_with_the_median(&self, windows: &[&Window]) -> Option<Difference> {
-        let settings = self.bench.settings;
         let tail = self.bench.compare(self.statistic, windows, &self.bench.past(self.statistic, true))?;
         let median = Trial {
             statistic: Statistic::Quantile(0.5),
@@ -192,7 +192,7 @@ impl Trial<'_> {
         };
         let found = self.bench.compare(median.statistic, windows, &median.past)?;
         let limit = self.distance(self.rule.allowed_increase, 1.0);
-        let alpha = if self.bench.beside { settings.alpha_beside } else { settings.alpha };
+        let alpha = self.alpha();
         let is_slower = self.rule.direction != Direction::Decrease
             && tail.by() >= limit
             && tail.by_last >= limit / 2.0
@@ -200,6 +200,17 @@ impl Trial<'_> {
             && found.p_above(limit) < alpha
             && median.ranks_agree(&found);
         is_slower.then_some(tail)
+    }
+
+    /// Chance of being wrong at the last look.
+    fn alpha(&self) -> f64 {
+        let settings = self.bench.settings;
+        match self.bench.beside {
+            true => settings.alpha_beside,
+            // Little is known of a state of things that began shortly before the release.
+            false if self.past.was_cut => settings.alpha / 3.0,
+            false => settings.alpha,
+        }
     }
 
     /// Mann-Whitney sees it too. Errors are too rare to be ranked by window; their proportion speaks for itself.

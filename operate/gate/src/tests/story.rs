@@ -97,15 +97,17 @@ impl Story {
         evidence
     }
 
-    pub(super) fn judge_after(&self, seconds: i64) -> Verdict {
-        let now_ms = RELEASED_MS + seconds * 1000;
-        judge(&self.subject, &self.settings, &self.evidence(now_ms), now_ms)
-    }
-
-    /// The first verdict of looks every 5 s, and after how many seconds it came.
+    /// The first verdict of as many looks as the verdicts ask for, and after how many seconds it came.
     pub(super) fn judge(&self) -> (i64, Verdict) {
-        let looks = (1..=60).map(|look| (look * 5, self.judge_after(look * 5)));
-        let mut looks = looks.skip_while(|(_, verdict)| verdict.outcome == Outcome::Continue);
-        looks.next().expect("a bake that is over ends in a verdict")
+        let mut after_ms = 5000;
+        loop {
+            let now_ms = RELEASED_MS + after_ms;
+            let verdict = judge(&self.subject, &self.settings, &self.evidence(now_ms), now_ms);
+            assert_eq!(verdict.again_ms.is_some(), verdict.outcome == Outcome::Continue);
+            match verdict.again_ms {
+                Some(again_ms) => after_ms += again_ms,
+                None => return (after_ms / 1000, verdict),
+            }
+        }
     }
 }
