@@ -84,6 +84,11 @@ impl Default for UserCheck {
 }
 
 impl Side {
+    /// Its series can be told from others'.
+    pub(crate) fn tells(&self) -> bool {
+        self.version.is_some() || !self.instances.is_empty()
+    }
+
     /// What the sentence calls it.
     pub(crate) fn name<'a>(&'a self, otherwise: &'a str) -> &'a str {
         self.version.as_deref().unwrap_or(otherwise)

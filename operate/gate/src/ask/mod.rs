@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::duration;
 use crate::settings::Settings;
-use crate::subject::{Side, Subject};
+use crate::subject::Subject;
 
 pub use budget::questions_before;
 use query::Selector;
@@ -244,9 +244,4 @@ impl Asked<'_> {
             }
         }
     }
-}
-
-/// Which of a side's labels are known.
-fn tells(side: &Side) -> bool {
-    side.version.is_some() || !side.instances.is_empty()
 }

@@ -50,7 +50,7 @@ pub(super) fn spans(subject: &Subject, names: &Names, side: Option<&Side>) -> Se
     if !names.span_kinds.is_empty() {
         selector = selector.like("span_kind", &names.span_kinds);
     }
-    if let Some(side) = side.filter(|side| super::tells(side)) {
+    if let Some(side) = side.filter(|side| side.tells()) {
         selector = match &side.version {
             Some(version) if side.instances.is_empty() => selector.is(&names.version_label, version),
             _ => selector.any_of(&names.instance_label, &side.instances),

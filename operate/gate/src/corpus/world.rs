@@ -113,8 +113,9 @@ impl Mood {
                     errors_times: season.powf(self.follow) * (self.wander_errors * wander[2]).exp(),
                 };
                 if let Some(incident) = incident.filter(|i| i.from_ms <= at_ms && at_ms < i.to_ms) {
-                    level.errors_more += incident.errors * (0.2 * wander[2]).exp();
-                    level.slowness *= incident.slowness * (0.1 * wander[1]).exp();
+                    // It wanders by less than what has to be found in it: more, and nobody could say what is bad.
+                    level.errors_more += incident.errors * (0.1 * wander[2]).exp();
+                    level.slowness *= incident.slowness * (0.06 * wander[1]).exp();
                 }
                 level
             })

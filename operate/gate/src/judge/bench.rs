@@ -38,8 +38,10 @@ impl<'a> Bench<'a> {
         let nan = settings.rule(Metric::ErrorRate).nan_strategy;
         let tracks = Tracks::read(evidence, &periods, settings.step_ms(), nan);
         let seen = |period| tracks.of(period).seen;
-        let mixed = subject.side_by_side && seen(Period::All) && !seen(Period::New) && !seen(Period::Old);
-        let beside = subject.side_by_side && seen(Period::New) && seen(Period::Old);
+        // Without a label that differs, both questions would get the same series, and nothing would ever look worse.
+        let told = subject.new.tells() && subject.old.tells() && subject.new != subject.old;
+        let mixed = subject.side_by_side && (!told || seen(Period::All) && !seen(Period::New) && !seen(Period::Old));
+        let beside = subject.side_by_side && told && seen(Period::New) && seen(Period::Old);
         Bench { subject, settings, evidence, now_ms, tracks, days, beside, mixed }
     }
 

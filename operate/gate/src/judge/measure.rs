@@ -148,11 +148,11 @@ impl Statistic {
     }
 
     /// How much an incident's level moves at the least while it lasts, a standard deviation. What is known of it is too
-    /// short to measure it, and calm days do not tell: a tenth of its errors, eight per cent of latency.
+    /// short to measure it, and calm days do not tell: eight per cent of its errors, six of latency.
     pub(crate) fn unrest(self, value: f64) -> f64 {
         match self {
-            Statistic::ErrorShare => 0.1 * value,
-            Statistic::Quantile(_) => 0.08,
+            Statistic::ErrorShare => 0.08 * value,
+            Statistic::Quantile(_) => 0.06,
             Statistic::Requests => 0.0,
         }
     }

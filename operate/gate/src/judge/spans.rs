@@ -208,7 +208,7 @@ impl Trial<'_> {
         match self.bench.beside {
             true => settings.alpha_beside,
             // Little is known of a state of things that began shortly before the release.
-            false if self.past.was_cut => settings.alpha / 3.0,
+            false if self.past.was_cut => settings.alpha / 2.0,
             false => settings.alpha,
         }
     }
