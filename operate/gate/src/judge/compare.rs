@@ -43,6 +43,8 @@ struct Wander {
     lowest: f64,
 }
 
+/// So many windows on each side can be told apart by rank.
+const RANKED_WINDOWS_MIN: usize = 8;
 /// So many windows are the last minutes before a release.
 const LAST: usize = 30;
 /// Below so many requests a window's own value is too rough to rank.
@@ -62,8 +64,11 @@ pub(crate) fn beside(
     let (moved, freedom) = moved(statistic, new, old, bounds).unwrap_or((0.0, 0.0));
     let (variance, freedom) = if moved > counted { (moved, freedom) } else { (counted, f64::INFINITY) };
     let wander = wander([&past.before], new.len());
-    // Against all that is not the release: a few windows of the bake alone could not be told apart by rank.
-    let (p_higher, p_lower) = ranked(statistic, &ours, &[&theirs, &past.before]);
+    // The first few windows could not be told apart by rank from as few: the past stands beside them until there are more.
+    let (p_higher, p_lower) = match ours.len() < RANKED_WINDOWS_MIN {
+        true => ranked(statistic, &ours, &[&theirs, &past.before]),
+        false => ranked(statistic, &ours, &[&theirs]),
+    };
     Some(Difference {
         new: a.value,
         old: b.value,

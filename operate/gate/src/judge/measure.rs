@@ -166,12 +166,12 @@ impl Statistic {
         }
     }
 
-    /// Standard deviation of a score around `middle` by the mere number of requests.
-    pub(crate) fn score_chance(self, middle: f64, window: &Window) -> f64 {
+    /// Standard deviation of a score by the mere number of requests, of which this `share` fails.
+    pub(crate) fn score_chance(self, share: f64, window: &Window) -> f64 {
         match self {
             Statistic::ErrorShare => {
                 let n = window.requests.max(1e-9);
-                ((middle + 0.5 / n).min(0.5) / n).sqrt()
+                ((share + 0.5 / n).min(0.5) / n).sqrt()
             }
             _ => 1.0 / window.timed.max(1e-9).sqrt(),
         }

@@ -97,6 +97,8 @@ pub(crate) fn typical<'a>(
 struct Usual {
     middle: f64,
     spread: f64,
+    /// The share of all requests: with few errors the median window has none, and one error would stand out.
+    share: f64,
 }
 
 impl Usual {
@@ -107,12 +109,14 @@ impl Usual {
         };
         let scores: Vec<f64> = windows.iter().filter_map(|window| statistic.score(window)).collect();
         let middle = median(scores.clone());
-        Usual { middle, spread: 1.4826 * median(scores.iter().map(|score| (score - middle).abs()).collect()) }
+        let spread = 1.4826 * median(scores.iter().map(|score| (score - middle).abs()).collect());
+        let sum = |of: fn(&Window) -> f64| windows.iter().map(|window| of(window)).sum::<f64>();
+        Usual { middle, spread, share: sum(|window| window.errors) / sum(|window| window.requests).max(1e-9) }
     }
 
     /// Does the window stand out, by more than four times what is usual, or what so few requests do by chance?
     fn is_below(&self, statistic: Statistic, window: &Window) -> bool {
-        let chance = statistic.score_chance(self.middle, window);
+        let chance = statistic.score_chance(self.share, window);
         statistic.score(window).is_some_and(|score| score - self.middle > 4.0 * self.spread.max(chance))
     }
 }
