@@ -30,14 +30,38 @@ pub struct Slo {
     pub severities: Vec<String>,
 }
 
-/// So many per cent of requests within this time.
+/// So many per cent of requests within this time; written as `{ p95: 500ms }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct LatencySlo {
     /// Per cent: 95.
     pub percentile: f64,
-    #[serde(with = "duration")]
     pub within: Duration,
+}
+
+impl TryFrom<BTreeMap<String, String>> for LatencySlo {
+    type Error = String;
+
+    fn try_from(written: BTreeMap<String, String>) -> Result<Self, String> {
+        let mut entries = written.iter();
+        let (Some((name, within)), None) = (entries.next(), entries.next()) else {
+            return Err(format!("{} latency objectives: write one, as `{{ p95: 500ms }}`", written.len()));
+        };
+        let percentile = name.strip_prefix('p').and_then(|number| number.parse::<f64>().ok());
+        let percentile = percentile
+            .filter(|percent| *percent > 0.0 && *percent < 100.0)
+            .ok_or_else(|| format!("`{name}` is no percentile: write `p50`, `p95` or `p99.9`"))?;
+        let within = duration::parse(within)
+            .filter(|within| !within.is_zero())
+            .ok_or_else(|| format!("`{within}` is not a duration: write it as `500ms` or `2s`"))?;
+        Ok(LatencySlo { percentile, within })
+    }
+}
+
+impl From<LatencySlo> for BTreeMap<String, String> {
+    fn from(slo: LatencySlo) -> Self {
+        BTreeMap::from([(format!("p{}", slo.percentile), duration::written(duration::ms(slo.within)))])
+    }
 }
 
 impl Default for Slo {

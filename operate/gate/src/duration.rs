@@ -43,7 +43,7 @@ pub(crate) fn written(ms: i64) -> String {
     text
 }
 
-fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let (mut rest, mut total, mut smallest) = (text.trim(), 0u64, u64::MAX);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;

@@ -29,8 +29,7 @@ fn evidence() -> Evidence {
 /// With one answer replaced: is it open, and what does it say?
 #[track_caller]
 fn check(replaced: &[(&str, Answer)], freezes: &[Freeze], open: bool, says: &str) {
-    let slo: Slo =
-        serde_json::from_str(r#"{"availability": 99.9, "latency": {"percentile": 95, "within": "512ms"}}"#).unwrap();
+    let slo: Slo = serde_json::from_str(r#"{"availability": 99.9, "latency": {"p95": "512ms"}}"#).unwrap();
     let mut evidence = evidence();
     evidence.extend(replaced.iter().map(|(id, answer)| ((*id).to_owned(), answer.clone())));
     let subject = Subject { service: "cart".into(), environment: "prod".into(), ..Subject::default() };
@@ -80,4 +79,21 @@ fn every_reason_is_told() {
     assert_eq!(found.reasons.len(), 3, "{found:?}");
     assert!(found.reasons.iter().all(|reason| matches!(reason, Reason::Unknown { .. })));
     assert!(found.sentence.contains("(and 2 more)"));
+}
+
+#[test]
+fn objectives_as_they_are_written() {
+    let text = r#"{"availability":99.9,"latency":{"p99.9":"1s500ms"},"window":"4w"}"#;
+    let slo: Slo = serde_json::from_str(text).unwrap();
+    let latency = slo.latency.clone().unwrap();
+    assert_eq!((latency.percentile, latency.within.as_millis()), (99.9, 1500));
+    assert_eq!(serde_json::from_str::<Slo>(&serde_json::to_string(&slo).unwrap()).unwrap(), slo);
+    let check = |latency: &str, says: &str| {
+        let error = serde_json::from_str::<Slo>(&format!(r#"{{"latency": {latency}}}"#)).unwrap_err().to_string();
+        assert!(error.contains(says), "{latency}: {error}");
+    };
+    check(r#"{"p95": "fast"}"#, "`fast` is not a duration");
+    check(r#"{"p0": "1s"}"#, "`p0` is no percentile");
+    check(r#"{"p95": "1s", "p99": "2s"}"#, "2 latency objectives");
+    check("{}", "0 latency objectives");
 }

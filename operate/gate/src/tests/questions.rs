@@ -58,8 +58,7 @@ fn side_by_side_with_checks() {
 #[test]
 fn before_a_release() {
     let subject = Subject { service: "cart".into(), released_ms: RELEASED_MS, ..Subject::default() };
-    let slo: Slo =
-        serde_json::from_str(r#"{"availability": 99.9, "latency": {"percentile": 95, "within": "500ms"}}"#).unwrap();
+    let slo: Slo = serde_json::from_str(r#"{"availability": 99.9, "latency": {"p95": "500ms"}}"#).unwrap();
     golden("questions_before", &written(&questions_before(&subject, &Settings::default(), &slo, RELEASED_MS)));
 }
 
