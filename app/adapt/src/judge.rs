@@ -22,6 +22,9 @@ pub enum Request {
     After { subject: Box<Subject>, settings: Box<Settings> },
 }
 
+/// Between two looks, where the judge has no wish.
+const AGAIN_MS: u64 = 5_000;
+
 /// Judges by a Prometheus and a Loki.
 pub struct GateJudge {
     pub telemetry: Telemetry,
@@ -52,7 +55,10 @@ impl Judge for GateJudge {
                 let verdict = judge(&subject, &settings, &evidence, self.clock.now_ms());
                 let sentence = verdict.sentence;
                 Ok(match verdict.outcome {
-                    Outcome::Continue => Ruling::Wait { again_ms: again_ms(&settings), sentence },
+                    Outcome::Continue => {
+                        let again_ms = verdict.again_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(AGAIN_MS);
+                        Ruling::Wait { again_ms, sentence }
+                    }
                     Outcome::Pass => Ruling::Pass { sentence },
                     Outcome::Fail => Ruling::Fail { sentence },
                     Outcome::Inconclusive => Ruling::Inconclusive { sentence },
@@ -60,9 +66,4 @@ impl Judge for GateJudge {
             }
         }
     }
-}
-
-/// New samples come once an interval; looking more often sees nothing new.
-fn again_ms(settings: &Settings) -> u64 {
-    u64::try_from(settings.interval.as_millis()).unwrap_or(u64::MAX).clamp(500, 15_000)
 }

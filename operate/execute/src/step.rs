@@ -32,20 +32,18 @@ impl From<Failure> for Stop {
 /// A step on its way; it ends when its end is written down.
 pub(crate) type Drive<'a> = BoxFuture<'a, (StepId, Result<(), HistoryError>)>;
 
+/// How long a person has who is asked because the judge cannot decide.
+const ANSWER_MAX: Duration = Duration::from_secs(3_600);
 /// The shortest and the longest time between two looks at a condition that does not hold yet.
 const LOOK_MS: (u64, u64) = (100, 1_000);
 
 pub(crate) fn drive<'a>(running: &'a Running<'a>, step: Step) -> Drive<'a> {
     Box::pin(async move {
         let limit = Duration::from_millis(step.time_limit_ms);
-        // A step that waits for a person has all the time in the world; `Approve` brings its own limit.
+        // A halt waits as long as it takes; the judge's limit is the judge's, not that of a person who is asked because it cannot decide.
         let ended = match &step.work {
-            Work::Halt { .. } => through(running, &step).await,
-            _ => tokio::time::timeout(limit, through(running, &step)).await.unwrap_or_else(|_| {
-                let message = format!("`{}` took longer than its limit of {} s", step.name, limit.as_secs());
-                Err(own(Class::Transient, "step.timeout", message, "look at what it waited for, or raise the limit")
-                    .into())
-            }),
+            Work::Halt { .. } | Work::Judge(_) => through(running, &step).await,
+            _ => tokio::time::timeout(limit, through(running, &step)).await.unwrap_or_else(|_| Err(too_long(&step))),
         };
         let kept = match ended {
             Ok(()) => Ok(()),
@@ -54,6 +52,11 @@ pub(crate) fn drive<'a>(running: &'a Running<'a>, step: Step) -> Drive<'a> {
         };
         (step.id, kept)
     })
+}
+
+fn too_long(step: &Step) -> Stop {
+    let message = format!("`{}` took longer than its limit of {} s", step.name, step.time_limit_ms / 1000);
+    own(Class::Transient, "step.timeout", message, "look at what it waited for, or raise the limit").into()
 }
 
 async fn failed(running: &Running<'_>, step: &Step, failure: Failure) -> Result<(), HistoryError> {
@@ -90,7 +93,17 @@ async fn through(running: &Running<'_>, step: &Step) -> Result<(), Stop> {
                 perform(running, &context, step, act).await?;
             }
         }
-        Work::Judge(request) => judged(running, &context, step, request).await?,
+        Work::Judge(request) => {
+            let limit = Duration::from_millis(step.time_limit_ms);
+            let ruled = tokio::time::timeout(limit, judged(running, &context, step, request)).await;
+            if let Some(question) = ruled.unwrap_or_else(|_| Err(too_long(step)))? {
+                let asked = tokio::time::timeout(ANSWER_MAX, approved(running, step, &question)).await;
+                asked.unwrap_or_else(|_| {
+                    let message = format!("nobody answered within an hour: {question}");
+                    Err(own(Class::Transient, "step.unanswered", message, "plan again when somebody is there").into())
+                })?;
+            }
+        }
         Work::Approve { question } => approved(running, step, question).await?,
         Work::Halt { why } => halted(running, step, why).await?,
         Work::Alert { severity, message } => {
@@ -230,7 +243,13 @@ async fn perform(running: &Running<'_>, context: &Context, step: &Step, act: &Ac
     }
 }
 
-async fn judged(running: &Running<'_>, context: &Context, step: &Step, request: &Value) -> Result<(), Stop> {
+/// `None` when it passed, or what a person must be asked.
+async fn judged(
+    running: &Running<'_>,
+    context: &Context,
+    step: &Step,
+    request: &Value,
+) -> Result<Option<String>, Stop> {
     let since_ms = running.state().step(&step.id).begun_ms.unwrap_or_default();
     let mut failed = 0;
     loop {
@@ -248,12 +267,12 @@ async fn judged(running: &Running<'_>, context: &Context, step: &Step, request: 
         }
         match ruling {
             Ruling::Wait { again_ms, .. } => tokio::time::sleep(Duration::from_millis(again_ms.max(LOOK_MS.0))).await,
-            Ruling::Pass { .. } => return Ok(()),
+            Ruling::Pass { .. } => return Ok(None),
             Ruling::Fail { sentence } => {
                 let next = "look at the charts that the verdict names";
                 return Err(own(Class::Invalid, "judge.failed", sentence, next).into());
             }
-            Ruling::Inconclusive { sentence } => return approved(running, step, &sentence).await,
+            Ruling::Inconclusive { sentence } => return Ok(Some(sentence)),
         }
     }
 }
