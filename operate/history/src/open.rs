@@ -9,7 +9,7 @@ use base_world::{Disk, DiskErrorKind};
 use operate_execute::HistoryError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
 use crate::db::{Db, Pools};
 use crate::trouble::{Place, store};
@@ -120,8 +120,13 @@ fn is_busy(error: &sqlx::Error) -> bool {
 
 /// What each connection is told first. Our tables have a schema of their own, so that they meet nobody else's; a server that is set to
 /// forget the last commits in a crash is asked not to, for ours.
-const POSTGRES_SESSION: &str = "SET search_path TO apm; SET lock_timeout TO '10s'; \
-     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+fn postgres_session(wait: Duration) -> String {
+    let wait_ms = wait.as_millis().max(1);
+    format!(
+        "SET search_path TO apm; SET lock_timeout TO {wait_ms}; \
+         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+}
 
 async fn postgres(url: &str, settings: &Settings) -> Result<Db, HistoryError> {
     let options = PgConnectOptions::from_str(url).map_err(|error| {
@@ -145,12 +150,37 @@ async fn postgres(url: &str, settings: &Settings) -> Result<Db, HistoryError> {
             return Err(store("opened", format!("{} does not answer: look whether it is up", place.0)));
         }
     }
+    let session = postgres_session(settings.wait);
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS_MAX)
         .acquire_timeout(settings.wait)
-        .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(sqlx::raw_sql(POSTGRES_SESSION)).await.map(|_| ()) })
+        .after_connect(move |connection, _| {
+            let session = sqlx::raw_sql(AssertSqlSafe(session.clone()));
+            Box::pin(async move { connection.execute(session).await.map(|_| ()) })
         })
         .connect_lazy_with(options);
     Ok(Db { pools: Pools::Postgres(pool), place })
+}
+
+#[cfg(test)]
+mod tests {
+    use base_world::os::OsDisk;
+
+    use super::{Settings, open};
+    use crate::db::values;
+
+    /// Nothing outside can tell whether a commit is on disk before it returns; these settings are why.
+    #[tokio::test]
+    async fn a_commit_of_sqlite_is_on_disk_before_it_returns() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("history.db");
+        let db = open(&OsDisk, path.to_str().expect("UTF-8"), &Settings::default()).await.expect("it opens");
+        let mut tx = db.begin().await.expect("it begins");
+        for (pragma, expect) in [("PRAGMA synchronous", 2), ("PRAGMA foreign_keys", 1)] {
+            let row = tx.row(pragma, values![]).await.expect("an answer").expect("a row");
+            assert_eq!(row.int(0), Ok(expect), "{pragma}");
+        }
+        let row = tx.row("PRAGMA journal_mode", values![]).await.expect("an answer").expect("a row");
+        assert_eq!(row.text(0), Ok("wal"));
+    }
 }
