@@ -65,7 +65,8 @@ impl SqlHistory {
         Ok((!there).then_some(named.min(entries.len() as u64 + 1)))
     }
 
-    /// Runs to its end even if whoever waits for it goes away.
+    /// Runs to its end even if whoever waits for it goes away: what a driver does with a call that is cut off in the middle of a commit is
+    /// not ours to know.
     pub(crate) async fn whole<T, W>(&self, work: impl FnOnce(Arc<Inner>) -> W) -> Result<T, HistoryError>
     where
         T: Send + 'static,

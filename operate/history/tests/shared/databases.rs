@@ -1,7 +1,7 @@
 //! What both databases must keep beside the executor's contract: the audit log, artefacts, what was learnt, lines that cannot be changed,
 //! versions. Each check gets a store of its own and a way to the tables.
 
-use operate_execute::{Event, Fence, History as _, HistoryError, Order, RunId, Status};
+use operate_execute::{Event, Filter, History as _, HistoryError, Order, RunId, Status};
 use operate_history::{Action, ArtefactError, ArtefactFilter, Deed, NewArtefact, SCHEMA_VERSION, SqlHistory};
 
 use crate::support::{Stored, begin, begun, command, done, ended, labels, leased, plan, run_id};
@@ -268,11 +268,10 @@ pub(crate) async fn a_call_that_nobody_waits_for_is_done_whole(store: &Stored) {
     assert_eq!(store.b.verify_run(&run).await, Ok(None));
     let kept = store.b.entries(&run, 0, usize::MAX).await.expect("all").len();
     assert!(kept >= acknowledged + 2, "{kept} kept, {acknowledged} acknowledged");
-    let Fence(_) = leased(&store.b, "another", 0, 1).await;
+    leased(&store.b, "another", 0, 1).await;
 }
 
 pub(crate) async fn lists_of_ten_thousand_runs_are_quick(store: &Stored) {
-    use operate_execute::Filter;
     let numbers = match store.raw {
         crate::support::Raw::Sqlite(_) => {
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)"
