@@ -45,7 +45,11 @@ impl Judge for GateJudge {
                 let evidence = self.telemetry.ask(asked).await;
                 let admission = before(&subject, &slo, &freezes, &evidence, self.clock.now_ms());
                 let sentence = admission.sentence;
-                Ok(if admission.open { Ruling::Pass { sentence } } else { Ruling::Fail { sentence } })
+                Ok(if admission.open {
+                    Ruling::Pass { sentence }
+                } else {
+                    Ruling::Fail { sentence, hurt_since_ms: None }
+                })
             }
             Request::After { mut subject, settings } => {
                 // Only now is it known when the new version got its first traffic.
@@ -60,7 +64,7 @@ impl Judge for GateJudge {
                         Ruling::Wait { again_ms, sentence }
                     }
                     Outcome::Pass => Ruling::Pass { sentence },
-                    Outcome::Fail => Ruling::Fail { sentence },
+                    Outcome::Fail => Ruling::Fail { sentence, hurt_since_ms: verdict.hurt_since_ms },
                     Outcome::Inconclusive => Ruling::Inconclusive { sentence },
                 })
             }

@@ -32,6 +32,7 @@ impl Telemetry {
     pub async fn ask(&self, questions: Vec<Question>) -> Evidence {
         let asked = futures_util::stream::iter(questions).map(|question| async move {
             let answer = self.one(&question).await.unwrap_or_else(|reason| Answer::Failed { reason });
+            tracing::debug!(id = question.id, expression = question.expression, ?answer, "asked");
             (question.id, answer)
         });
         asked.buffer_unordered(AT_ONCE).collect().await

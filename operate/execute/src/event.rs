@@ -98,6 +98,9 @@ pub enum Ruling {
     },
     Fail {
         sentence: String,
+        /// Since when people were hurt, milliseconds since 1970, where that is known.
+        #[serde(default)]
+        hurt_since_ms: Option<i64>,
     },
     /// Decided that it cannot be decided; a person is asked.
     Inconclusive {

@@ -14,7 +14,8 @@ use tokio::sync::broadcast;
 use crate::log::Log;
 use crate::step::Drive;
 use crate::{
-    Breaker, Entry, Event, Fence, History, HistoryError, Judge, Lease, Order, RunId, Seal, State, Status, Target, undo,
+    Breaker, Entry, Event, Fence, History, HistoryError, Judge, Lease, Order, Ruling, RunId, Seal, State, Status,
+    Target, undo,
 };
 
 /// Tells people something while a run goes on: an alert step, a rollback, a run that needs them.
@@ -175,12 +176,23 @@ impl Running<'_> {
         self.executor.tell.tell(&self.run, Severity::High, &format!("{} is being undone: {why}", self.plan.title));
         let failed = undo::all(self).await?;
         if failed.is_empty() {
-            return self.end(Status::RolledBack, format!("undone, because {why}")).await;
+            return self.end(Status::RolledBack, format!("undone, because {why}{}", self.hurt())).await;
         }
         let names: Vec<_> = failed.iter().map(|step| step.0.as_str()).collect();
         let sentence = format!("could not be undone at {}; it was undone because {why}", names.join(", "));
         self.executor.tell.tell(&self.run, Severity::Critical, &format!("{} {sentence}", self.plan.title));
         self.end(Status::Failed, sentence).await
+    }
+
+    /// How long people were hurt, where a judge said since when.
+    fn hurt(&self) -> String {
+        let since_ms = self.state().steps.values().find_map(|step| match step.ruling {
+            Some(Ruling::Fail { hurt_since_ms, .. }) => hurt_since_ms,
+            _ => None,
+        });
+        let Some(since_ms) = since_ms else { return String::new() };
+        let hurt_ms = self.executor.clock.now_ms().saturating_sub(since_ms).max(0);
+        format!("; people were hurt for {}.{} s", hurt_ms / 1000, hurt_ms % 1000 / 100)
     }
 
     async fn end(&self, status: Status, sentence: String) -> Result<Status, RunError> {

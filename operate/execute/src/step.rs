@@ -268,7 +268,7 @@ async fn judged(
         match ruling {
             Ruling::Wait { again_ms, .. } => tokio::time::sleep(Duration::from_millis(again_ms.max(LOOK_MS.0))).await,
             Ruling::Pass { .. } => return Ok(None),
-            Ruling::Fail { sentence } => {
+            Ruling::Fail { sentence, .. } => {
                 let next = "look at the charts that the verdict names";
                 return Err(own(Class::Invalid, "judge.failed", sentence, next).into());
             }

@@ -94,7 +94,7 @@ impl Teller<'_> {
             }
             Event::Judged { step, ruling } => match ruling {
                 Ruling::Wait { sentence, .. } => format!("{:<12} {}", stage(step), paint("2", sentence)),
-                Ruling::Pass { sentence } | Ruling::Fail { sentence } | Ruling::Inconclusive { sentence } => {
+                Ruling::Pass { sentence } | Ruling::Fail { sentence, .. } | Ruling::Inconclusive { sentence } => {
                     format!("{:<12} {sentence}", stage(step))
                 }
             },

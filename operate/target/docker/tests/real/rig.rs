@@ -107,7 +107,11 @@ struct Obedient;
 impl Judge for Obedient {
     async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Ruling, Failure> {
         let sentence = "the test says so".to_owned();
-        Ok(if request["fail"] == Value::Bool(true) { Ruling::Fail { sentence } } else { Ruling::Pass { sentence } })
+        Ok(if request["fail"] == Value::Bool(true) {
+            Ruling::Fail { sentence, hurt_since_ms: None }
+        } else {
+            Ruling::Pass { sentence }
+        })
     }
 }
 

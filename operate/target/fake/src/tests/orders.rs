@@ -102,6 +102,11 @@ fn what_halts_on_failure_is_tried_anew_on_resume() {
     assert!(rig.told.0.lock().iter().any(|line| line.contains("waits for a person")));
 }
 
+/// When the rig's clock begins.
+fn rig_epoch_ms() -> i64 {
+    1_700_000_000_000
+}
+
 #[test]
 fn the_judge_is_asked_until_it_rules() {
     let wait = || Ruling::Wait { again_ms: 5_000, sentence: "too early".into() };
@@ -111,11 +116,15 @@ fn the_judge_is_asked_until_it_rules() {
         rig
     };
     check(&judged(vec![wait(), wait(), pass()]), &[], &[Status::Complete]);
-    let fail = Ruling::Fail { sentence: "errors rose from 0.1 % to 12 %".into() };
+    let fail = Ruling::Fail { sentence: "errors rose from 0.1 % to 12 %".into(), hurt_since_ms: Some(rig_epoch_ms()) };
     let rig = judged(vec![wait(), fail]);
     check(&rig, &[], &[Status::RolledBack]);
     let Some(Event::Ended { sentence, .. }) = rig.entries().last().map(|entry| entry.event.clone()) else { panic!() };
-    assert_eq!(sentence, "undone, because errors rose from 0.1 % to 12 %");
+    // The judge waited 5 s before it ruled; the rest are the fake world's calls.
+    assert!(
+        sentence.starts_with("undone, because errors rose from 0.1 % to 12 %; people were hurt for 5."),
+        "{sentence}"
+    );
     let unsure = Ruling::Inconclusive { sentence: "2 requests in 5 min".into() };
     let approve = [(30_000, Order::Approve("middle".into()))];
     check(&judged(vec![unsure]), &approve, &[Status::Waiting, Status::Complete]);
