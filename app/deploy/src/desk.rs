@@ -181,10 +181,8 @@ impl Desk {
     /// Leaves an order for whoever carries the run out.
     pub async fn order(&self, run: &RunId, command: Command) -> Result<(), DeskError> {
         let (plan, state) = self.look(run).await?;
-        if let Some(step) = command.order.step() {
-            if plan.step(step).is_none() {
-                return Err(DeskError::NoStep { run: run.clone(), step: step.0.clone() });
-            }
+        if let Some(step) = command.order.step().filter(|step| plan.step(step).is_none()) {
+            return Err(DeskError::NoStep { run: run.clone(), step: step.0.clone() });
         }
         let status = state.status();
         if status.is_end() || status == Status::RollingBack {

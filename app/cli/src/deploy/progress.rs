@@ -25,7 +25,7 @@ pub(super) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) ->
     loop {
         tokio::select! {
             biased;
-            entry = live.recv() => if let Ok(entry) = entry { if entry.run == *run { teller.take(&entry); } },
+            Ok(entry) = live.recv() => if entry.run == *run { teller.take(&entry) },
             ended = &mut executed => {
                 // Whatever came last.
                 teller.catch_up(desk, run).await?;

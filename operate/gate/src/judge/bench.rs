@@ -132,11 +132,22 @@ impl<'a> Bench<'a> {
         [self.new_period(), Period::Before].into_iter().chain(other).map(|period| period.id(family)).collect()
     }
 
+    /// It was asked, and there is no past: nothing of the service was ever seen.
+    pub(super) fn is_first(&self) -> bool {
+        let empty = |period: &Period| {
+            let track = self.tracks.of(*period);
+            !track.seen && track.unknown.is_none()
+        };
+        !self.subject.side_by_side && empty(&Period::Before) && self.days.iter().all(empty)
+    }
+
     /// Nobody knows of it what has to be known before a release passes.
     pub(super) fn is_open(&self, judged: &Judged) -> bool {
         let rule = METRICS.iter().find(|metric| metric.name() == judged.name).map(|metric| self.settings.rule(*metric));
         match judged.outcome {
             Mark::Unsure | Mark::Unknown => judged.critical,
+            // Of a first release only its errors can be known.
+            Mark::NoData if self.is_first() => judged.name == Metric::ErrorRate.name(),
             Mark::NoData => rule.is_some_and(|rule| rule.must_have_data),
             Mark::Pass | Mark::High | Mark::Low => false,
         }

@@ -5,6 +5,7 @@
 mod bench;
 mod checks;
 mod compare;
+mod first;
 mod hurt;
 mod logs;
 mod measure;

@@ -74,7 +74,9 @@ fn against(bench: &Bench<'_>, metric: &Judged) -> String {
 
 /// Error rate and p95, whatever they are, and over how many requests.
 fn figures(bench: &Bench<'_>, metrics: &[Judged]) -> String {
-    let named = |metric: Metric| metrics.iter().find(|m| m.name == metric.name() && m.effect.is_some());
+    let named = |metric: Metric| {
+        metrics.iter().find(|m| m.name == metric.name() && (m.effect.is_some() || bench.is_first() && m.new.is_some()))
+    };
     let mut parts: Vec<String> =
         [Metric::ErrorRate, Metric::LatencyP95].into_iter().filter_map(named).map(|m| against(bench, m)).collect();
     let requests: f64 = bench.new_track().windows.iter().map(|window| window.requests).sum();

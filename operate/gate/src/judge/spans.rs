@@ -2,6 +2,7 @@
 
 use super::bench::Bench;
 use super::compare::Difference;
+use super::first;
 use super::measure::Statistic;
 use super::past::Past;
 use super::windows::Window;
@@ -54,6 +55,9 @@ fn one(bench: &Bench<'_>, metric: Metric, statistic: Statistic, family: &str, un
         judged.outcome = Mark::Unknown;
         judged.note = why;
         return judged;
+    }
+    if bench.is_first() {
+        return first::judged(bench, metric, judged);
     }
     // Caches are cold, and users come back one by one; errors count from the first.
     let warm_up = if statistic == Statistic::ErrorShare { 0 } else { duration::ms(bench.settings.warm_up) };

@@ -169,3 +169,27 @@ fn restarts_and_full_memory() {
     check("restarts", points(0.2), Outcome::Fail);
     check("memory", points(0.5), Outcome::Pass);
 }
+
+/// A service that was never seen before: the past is asked for and empty.
+fn first(new: Traffic) -> Story {
+    let mut story = Story { new, ..Story::default() };
+    let asked = crate::questions(&story.subject, &story.settings, RELEASED_MS);
+    let past = asked.into_iter().filter(|question| !question.id.ends_with(".new") && question.limit == 0);
+    story.instead = past.map(|question| (question.id, Answer::Series(Vec::new()))).collect();
+    story
+}
+
+#[test]
+fn a_first_release_is_held_against_a_share_of_errors() {
+    check(&first(USUAL), Outcome::Pass, 300);
+    check(&first(Traffic { errors: 0.2, ..USUAL }), Outcome::Fail, 30);
+    check(&first(Traffic { per_second: 0.3, ..USUAL }), Outcome::Inconclusive, 300);
+    // Nobody calls it at all.
+    check(&first(Traffic { per_second: 0.0, ..USUAL }), Outcome::Inconclusive, 300);
+    // A past that could not be asked for is not an empty one.
+    let mut story = first(USUAL);
+    story.instead.insert("calls.before".into(), Answer::Failed { reason: "connection refused".into() });
+    check(&story, Outcome::Inconclusive, 300);
+    let (_, verdict) = first(USUAL).judge();
+    assert!(verdict.sentence.contains("passes after 5m: error rate 0.50 %; over"), "{}", verdict.sentence);
+}
