@@ -49,18 +49,19 @@ pub enum HttpError {
 
 impl Client {
     pub fn new(config: HttpConfig) -> Result<Self, HttpError> {
-        let redirects = if config.follow_redirects {
-            reqwest::redirect::Policy::limited(10)
-        } else {
-            reqwest::redirect::Policy::none()
+        let redirects = || match config.follow_redirects {
+            true => reqwest::redirect::Policy::limited(10),
+            false => reqwest::redirect::Policy::none(),
         };
-        let inner = reqwest::Client::builder()
-            .user_agent(concat!("apm/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirects)
-            .pool_idle_timeout(Duration::from_secs(90))
-            .danger_accept_invalid_certs(config.tls_config.insecure_skip_verify)
-            .build()
-            .map_err(HttpError::Setup)?;
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("apm/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirects())
+                .pool_idle_timeout(Duration::from_secs(90))
+                .danger_accept_invalid_certs(config.tls_config.insecure_skip_verify)
+        };
+        // A machine without certificates of authorities (a small image) can still ask where there is no TLS.
+        let inner = builder().build().or_else(|_| builder().tls_certs_only([]).build()).map_err(HttpError::Setup)?;
         Ok(Client { inner, config })
     }
 

@@ -103,12 +103,16 @@ impl Courier {
         outages: Arc<Outages>,
     ) -> Result<Self, InstrumentError> {
         let failed = |reason: String| InstrumentError::Thread { reason };
-        let mut builder = reqwest::Client::builder().timeout(timeout).pool_max_idle_per_host(3);
-        if loopback_only {
+        let builder = || {
+            let builder = reqwest::Client::builder().timeout(timeout).pool_max_idle_per_host(3);
             // A proxy named in the environment cannot reach this machine's own loopback.
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|error| failed(error.to_string()))?;
+            if loopback_only { builder.no_proxy() } else { builder }
+        };
+        // An image without certificates of authorities can still send to an address without TLS; one with TLS then fails by name.
+        let client = builder()
+            .build()
+            .or_else(|_| builder().tls_certs_only([]).build())
+            .map_err(|error| failed(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
