@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: house rules that no compiler checks. Each rule is a function from the files to sentences that name the remedy. It knows files
 //! as text, not the product.
 
+mod codes;
 mod files;
 pub(crate) mod lengths;
 mod links;
@@ -21,6 +22,7 @@ fn problems() -> sh::Outcome<Vec<String>> {
     problems.extend(manifests::problems(&files));
     problems.extend(lengths::problems(&files)?);
     problems.extend(links::problems(&files));
+    problems.extend(codes::problems(&files));
     problems.sort();
     Ok(problems)
 }
