@@ -41,14 +41,20 @@ const COUNTERPARTS: [Counterpart; 2] = [
 
 /// All of them, each counterpart once.
 pub(crate) fn run() -> sh::Outcome {
-    COUNTERPARTS.iter().try_for_each(Counterpart::run)
+    COUNTERPARTS.iter().try_for_each(|counterpart| counterpart.run(&[]))
+}
+
+/// Those on Docker, with larger numbers.
+pub(crate) fn docker(variables: &[(&str, &str)]) -> sh::Outcome {
+    COUNTERPARTS.iter().filter(|counterpart| counterpart.name == "docker").try_for_each(|docker| docker.run(variables))
 }
 
 impl Counterpart {
-    fn run(&self) -> sh::Outcome {
+    fn run(&self, more: &[(&str, &str)]) -> sh::Outcome {
         let guard = Guard::start(self.name, self.script)?;
         let place = (self.place)(&guard);
-        let one = |package: &&str| tests(package, self.feature, &[(self.variable, &place)]);
+        let variables = [&[(self.variable, place.as_str())], more].concat();
+        let one = |package: &&str| tests(package, self.feature, &variables);
         let passed: Vec<_> = self.packages.iter().map(one).collect();
         guard.stop()?;
         for (package, passed) in self.packages.iter().zip(passed) {

@@ -75,6 +75,8 @@ pub(crate) enum DeployCommand {
         /// At most so many
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: usize,
+        #[command(flatten)]
+        places: Places,
     },
     /// Follow a run until it ends; goes on with it when whoever carried it out is gone
     Watch(RunName),

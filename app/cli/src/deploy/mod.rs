@@ -33,7 +33,7 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             None => start::start(global, &args.start, None).await,
             Some(DeployCommand::Start(start)) => start::start(global, start, None).await,
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
-            Some(DeployCommand::List { limit }) => list(global, *limit, &args.start.places).await,
+            Some(DeployCommand::List { limit, places }) => list(global, *limit, places).await,
             Some(DeployCommand::Status(name)) => status(global, name).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
@@ -151,7 +151,7 @@ async fn watch(global: &Global, name: &RunName) -> Result<u8, Failure> {
     let project = project(&World::real(), global)?;
     let desk = Arc::new(desk(global, &project, &name.places).await?);
     let run = desk.find(name.run.as_deref()).await?;
-    progress::carry_out(global, &desk, &run).await.map(code)
+    progress::carry_out(global, &desk, &run).await
 }
 
 async fn give(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app_deploy::{Desk, DeskError};
-use operate_execute::{Entry, Event, Order, Ruling, RunError, RunId, State, Status, StepState};
+use operate_execute::{Entry, Event, Order, Ruling, RunError, RunId, State, StepState};
 use operate_plan::{Plan, StepId};
 
 use crate::args::Global;
@@ -14,8 +14,11 @@ use crate::output::{Failure, paint, say};
 /// How often a run that somebody else carries out is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Carries it out, or follows whoever does, to its end.
-pub(super) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) -> Result<Status, Failure> {
+/// What a shell is told of a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// Carries it out, or follows whoever does, to its end; returns the exit code.
+pub(super) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) -> Result<u8, Failure> {
     let (plan, _) = desk.look(run).await?;
     let mut teller = Teller { global, plan: &plan, state: State::default(), shown: 0 };
     let mut live = desk.watch();
@@ -25,6 +28,10 @@ pub(super) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) ->
     loop {
         tokio::select! {
             biased;
+            _ = tokio::signal::ctrl_c() => {
+                say(global, &format!("left as it stands: `apm deploy watch {run}` goes on with it, `apm deploy cancel {run}` and then `watch` undo it"));
+                return Ok(INTERRUPTED);
+            }
             Ok(entry) = live.recv() => if entry.run == *run { teller.take(&entry) },
             ended = &mut executed => {
                 // Whatever came last.
@@ -32,7 +39,7 @@ pub(super) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) ->
                 match ended.map_err(|error| Failure::Broken(base_explain::Report::of(&error)))? {
                     Ok(status) => {
                         say(global, &standing(&plan, &teller.state));
-                        return Ok(status);
+                        return Ok(super::code(status));
                     }
                     Err(DeskError::Run(RunError::Busy { holder, .. })) => {
                         let elsewhere = teller.state.last.as_ref().is_some_and(|entry| entry.seq > 1);

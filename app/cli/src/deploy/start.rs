@@ -9,7 +9,7 @@ use base_world::World;
 use operate_deploy::Strategy;
 use operate_execute::{Filter, Status};
 
-use super::{actor, code, desk, progress, project};
+use super::{actor, desk, progress, project};
 use crate::args::{Global, RollbackArgs, StartArgs};
 use crate::output::{Failure, paint, say};
 use crate::run::find;
@@ -44,7 +44,7 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
     }
     let run = desk.create(&planned, &asked.actor, &asked.reason).await?;
     say(global, &format!("{} {}", paint(global, "1", &planned.plan.title), paint(global, "2", &format!("({run})"))));
-    progress::carry_out(global, &desk, &run).await.map(code)
+    progress::carry_out(global, &desk, &run).await
 }
 
 fn strategy(word: &str) -> Strategy {
