@@ -65,7 +65,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
     Command {
         name: "soak",
-        about: "long sweeps: `kills [N]`, kill -9 under load N times on the same data",
+        about: "long sweeps: `kills [N]` of the engine under load, `deploy [N]` of releases on a real Docker engine",
         run: soak::run,
     },
     Command { name: "ci", about: "everything a merge must pass, stage by stage", run: ci::run },
