@@ -1,6 +1,6 @@
-// Sends the mock's shop to a running engine by OTLP/HTTP as JSON: some minutes of the past at once, then on in real time.
+// Sends the traces, logs and metrics of a small shop to a running engine by OTLP/HTTP as JSON: some minutes of the past at once, then on in real time.
 // `node dev/feed.mjs [engine] [minutes]`, Ctrl-C ends it.
-import { jaeger, loki } from './mock-events.mjs';
+import * as shop from './shop.mjs';
 
 const engine = process.argv[2] ?? 'http://127.0.0.1:4300';
 const minutes = Number(process.argv[3] ?? 10);
@@ -15,9 +15,8 @@ async function post(signal, body) {
   if (!response.ok) throw new Error(`${signal}: ${response.status} ${await response.text()}`);
 }
 async function traces(from, to) {
-  const q = new URLSearchParams({ service: 'gateway', start: String(from * 1e6), end: String(to * 1e6), limit: '1500' });
   const byService = new Map();
-  for (const trace of jaeger('/api/traces', q, false).data) {
+  for (const trace of shop.traces(from, to)) {
     for (const s of trace.spans) {
       const service = trace.processes[s.processID].serviceName;
       const tag = (key) => s.tags.find((t) => t.key === key)?.value;
@@ -32,10 +31,15 @@ async function traces(from, to) {
   if (byService.size) await post('traces', { resourceSpans: [...byService].map(([service, spans]) => ({ resource: resource(service, [attr('host.name', 'ada')]), scopeSpans: [{ scope: { name: 'feed' }, spans }] })) });
 }
 async function logs(from, to) {
-  const q = new URLSearchParams({ query: '{service_name=~".+"}', start: `${Math.round(from * 1e3)}000000`, end: `${Math.round(to * 1e3)}000000`, limit: '5000' });
-  const resourceLogs = loki('query_range', q, false).body.data.result.map(({ stream, values }) => ({
-    resource: resource(stream.service_name),
-    scopeLogs: [{ scope: {}, logRecords: values.map(([t, line]) => ({ timeUnixNano: t, body: { stringValue: line }, severityText: stream.detected_level.toUpperCase(), severityNumber: SEVERITY[stream.detected_level], ...(stream.trace_id ? { traceId: stream.trace_id, spanId: stream.span_id } : {}), attributes: stream.exception_type ? [attr('exception.type', stream.exception_type)] : [] })) }],
+  const byService = new Map();
+  for (const line of shop.lines(from, to)) byService.set(line.service, [...(byService.get(line.service) ?? []), line]);
+  const resourceLogs = [...byService].map(([service, all]) => ({
+    resource: resource(service, [attr('deployment.environment.name', 'prod')]),
+    scopeLogs: [{ scope: {}, logRecords: all.map(({ timeUnixNano, text, level, traceId }) => ({
+      timeUnixNano, body: { stringValue: text }, severityText: level.toUpperCase(), severityNumber: SEVERITY[level],
+      ...(traceId ? { traceId, spanId: '0000000000000001' } : {}),
+      ...(level === 'error' ? { attributes: [attr('exception.type', 'BankUnavailable')] } : {}),
+    })) }],
   }));
   if (resourceLogs.length) await post('logs', { resourceLogs });
 }

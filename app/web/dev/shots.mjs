@@ -1,9 +1,9 @@
-// Pictures of every page in both themes and two sizes, with axe-core and the console watched. `node dev/shots.mjs [base] [folder] [filter]`
+// Pictures of every page of a running engine in both themes and two sizes, with axe-core and the console watched. `node dev/shots.mjs [base] [folder] [filter]`
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
-const base = process.argv[2] ?? 'http://127.0.0.1:4399';
+const base = process.argv[2] ?? 'http://127.0.0.1:4300';
 const folder = process.argv[3] ?? '/tmp/apm-shots';
 const filter = process.argv[4] ?? '';
 mkdirSync(folder, { recursive: true });

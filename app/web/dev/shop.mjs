@@ -1,5 +1,5 @@
-// Plausible traces and logs for the mock, the same for the same moment: a trace's id tells its time and its shape.
-import { SERVICES } from './mock-metrics.mjs';
+// A shop as `feed.mjs` sends it: plausible traces and lines of log, the same for the same moment.
+const SERVICES = [['gateway', '2.14.0'], ['cart', '1.2.0'], ['checkout', '1.9.3'], ['payment', null], ['inventory', '0.8.1'], ['mailer', '0.3.0']].map(([name, version]) => ({ name, version }));
 
 const CHAIN = [
   ['gateway', 'POST /checkout', 'server', 0, 1], ['checkout', 'POST /checkout', 'server', 0.03, 0.95], ['checkout', 'quote', 'internal', 0.05, 0.3],
@@ -7,7 +7,6 @@ const CHAIN = [
   ['checkout', 'charge card', 'internal', 0.32, 0.88], ['payment', 'POST /charge', 'server', 0.35, 0.85], ['payment', 'SELECT payments', 'client', 0.37, 0.45], ['payment', 'POST bank.example', 'client', 0.46, 0.83], ['mailer', 'send receipt', 'producer', 0.89, 0.93],
 ];
 const PARENT = [null, 0, 1, 2, 3, 2, 5, 1, 7, 8, 8, 1];
-const SHAPES = { gateway: CHAIN.length, checkout: CHAIN.length, cart: 5, payment: CHAIN.length, inventory: 7 };
 const EVERY_S = 7;
 
 function trace(n) {
@@ -28,52 +27,28 @@ function trace(n) {
   return { traceID: id, spans, processes: Object.fromEntries(SERVICES.map((s, i) => [`p${i}`, { serviceName: s.name, tags: [{ key: 'service.version', type: 'string', value: s.version ?? 'dev' }, { key: 'host.name', type: 'string', value: 'ada' }] }])) };
 }
 
-export function jaeger(path, q, empty) {
-  if (path === '/api/services') return { data: empty ? [] : Object.keys(SHAPES) };
-  const ops = /^\/api\/services\/([^/]+)\/operations$/.exec(path);
-  if (ops) return { data: [...new Set(CHAIN.filter((c) => c[0] === ops[1]).map((c) => c[1]))] };
-  const id = /^\/api\/traces\/(\w+)$/.exec(path)?.[1];
-  if (id) { const n = parseInt(id.slice(-12), 16) - 0xabc000000; return n < 0 || n > 1e9 ? { data: [trace(Math.floor(Date.now() / 1000 / EVERY_S) - 3)].map((t) => ({ ...t, traceID: id, spans: t.spans.map((s) => ({ ...s, traceID: id, references: s.references.map((r) => ({ ...r, traceID: id })) })) })) } : { data: [trace(n)] }; }
-  const [start, end, limit] = [Number(q.get('start')) / 1e6, Number(q.get('end')) / 1e6, Number(q.get('limit')) || 20];
+/** The traces that begin between two moments, in seconds. */
+export function traces(from, to) {
   const out = [];
-  for (let n = Math.floor(end / EVERY_S); n * EVERY_S > start && out.length < limit && !empty; n--) {
-    const t = trace(n);
-    if (!t.spans.some((s) => t.processes[s.processID].serviceName === q.get('service') && (!q.get('operation') || s.operationName === q.get('operation')))) continue;
-    if ((q.get('tags') ?? '').includes('error') && n % 9 !== 0) continue;
-    out.push(t);
-  }
-  return { data: out };
+  for (let n = Math.floor(to / EVERY_S); n * EVERY_S > from; n--) out.push(trace(n));
+  return out;
 }
 
 const LINES = {
   info: ['GET /products 200 12ms', 'item added to cart sku=8812 qty=1', 'order placed id=20391 total=81.20 EUR', '{"msg":"stock reserved","sku":"A-12","left":41}', 'receipt queued for ada@example.org'],
   warn: ['retrying bank call, attempt 2 of 3', 'slow query: SELECT stock took 412 ms'], error: ['charge failed: the bank answered 503', 'checkout 20388 aborted: BankUnavailable'], debug: ['cache miss key=cart:8f3a'],
 };
-export function loki(path, q, empty) {
-  if (path === 'labels') return { body: { status: 'success', data: empty ? [] : ['deployment_environment_name', 'service_name'] } };
-  if (path.startsWith('label/')) return { body: { status: 'success', data: empty ? [] : path.includes('service_name') ? SERVICES.map((s) => s.name) : ['prod'] } };
-  if (path !== 'query_range') return { body: { status: 'success', data: [] } };
-  const query = q.get('query') ?? '';
-  if (!/^\{.*\}/.test(query)) return { code: 400, text: `parse error at line 1, col ${query.length + 1}: syntax error: unexpected $end, expecting { or (` };
-  const name = /service_name="([^"]+)"/.exec(query)?.[1];
-  const [from, to, limit] = [Number(BigInt(q.get('start')) / 1000000n), Number(BigInt(q.get('end')) / 1000000n), Number(q.get('limit')) || 100];
-  const needle = /\|= "([^"]+)"/.exec(query)?.[1];
-  const wantTrace = /trace_id="([^"]+)"/.exec(query)?.[1];
-  const streams = new Map();
-  let count = 0;
-  for (let n = Math.floor(Math.min(to, Date.now()) / 700); n * 700 > from && count < limit && !empty; n--) {
+/** The lines between two moments, in seconds; about a third of them belong to a trace. */
+export function lines(from, to) {
+  const out = [];
+  for (let n = Math.floor((to * 1000) / 700); n * 700 > from * 1000; n--) {
     const r = (n * 2654435761) % 1000;
     const level = r < 40 ? 'error' : r < 110 ? 'warn' : r < 160 ? 'debug' : 'info';
-    const service = name ?? SERVICES[n % SERVICES.length].name;
-    const line = LINES[level][n % LINES[level].length];
-    if (needle && !line.includes(needle)) continue;
-    if (wantTrace && n % 40 > 2) continue;
-    const traced = wantTrace ?? (n % 3 === 0 ? (0xabc000000 + Math.floor((n * 700) / 1000 / EVERY_S)).toString(16).padStart(32, '0') : '');
-    const labels = { service_name: service, deployment_environment_name: 'prod', detected_level: level, ...(traced ? { trace_id: traced, span_id: '0000000000000001' } : {}), ...(level === 'error' ? { exception_type: 'BankUnavailable' } : {}) };
-    const key = JSON.stringify(labels);
-    if (!streams.has(key)) streams.set(key, { stream: labels, values: [] });
-    streams.get(key).values.push([`${n * 700}${String((n * 7919) % 1000000).padStart(6, '0')}`, line]);
-    count++;
+    out.push({
+      service: SERVICES[n % SERVICES.length].name, level, text: LINES[level][n % LINES[level].length],
+      timeUnixNano: `${n * 700}${String((n * 7919) % 1000000).padStart(6, '0')}`,
+      traceId: n % 3 === 0 ? (0xabc000000 + Math.floor((n * 700) / 1000 / EVERY_S)).toString(16).padStart(32, '0') : '',
+    });
   }
-  return { body: { status: 'success', data: { resultType: 'streams', result: [...streams.values()], stats: {} } } };
+  return out;
 }
