@@ -159,7 +159,7 @@ mod tests {
     fn errors_name_the_place() {
         check("observe:\n  memroy: 1GB\n", "unknown key `memroy` (at apm.yaml:2:3); did you mean `memory`?");
         check("obsrve: {}\n", "unknown key `obsrve` (at apm.yaml:1:1); did you mean `observe`?");
-        check("observe:\n  scrape: 7\n", "a sequence is wanted here, not integer `7` (at apm.yaml:2:11)");
+        check("observe:\n  scrape: 7\n", "a list is wanted here, not `7` (at apm.yaml:2:11)");
         check(
             "observe:\n  memory: 12 parsecs\n",
             "`12 parsecs` is not a size; write a number and B, KB, MB, GB or TB, such as 512MB (at apm.yaml:2:11)",
@@ -235,11 +235,15 @@ mod tests {
             with("word", "telegram"),
             "unknown value `telegram` (at kinds.yaml:1:7); one of text, json is known here"
         );
-        assert_eq!(with("word", "[a]"), "enum Word is wanted here, not sequence (at kinds.yaml:1:7)");
-        assert_eq!(with("signed", "3000000000"), "i32 is wanted here, not integer `3000000000` (at kinds.yaml:4:9)");
-        assert_eq!(with("signed", "'1'"), "i32 is wanted here, not string \"1\" (at kinds.yaml:4:9)");
-        assert_eq!(with("text", "[1]"), "a string is wanted here, not sequence (at kinds.yaml:5:7)");
-        assert_eq!(with("section", "{a: 7}"), "a boolean is wanted here, not integer `7` (at kinds.yaml:6:14)");
+        assert_eq!(with("word", "[a]"), "a word is wanted here, not a list (at kinds.yaml:1:7)");
+        let number = "a whole number from -2147483648 to 2147483647 is wanted here";
+        assert_eq!(with("signed", "3000000000"), format!("{number}, not `3000000000` (at kinds.yaml:4:9)"));
+        assert_eq!(with("signed", "'1'"), format!("{number}, not the text `1` (at kinds.yaml:4:9)"));
+        assert_eq!(with("length", "far"), "a number is wanted here, not the text `far` (at kinds.yaml:2:9)");
+        assert_eq!(with("section", "[a]"), "a map of keys is wanted here, not a list (at kinds.yaml:6:10)");
+        assert_eq!(with("any", "[~]"), "a number is wanted here, not nothing (at kinds.yaml:3:7)");
+        assert_eq!(with("text", "[1]"), "text is wanted here, not a list (at kinds.yaml:5:7)");
+        assert_eq!(with("section", "{a: 7}"), "`true` or `false` is wanted here, not `7` (at kinds.yaml:6:14)");
         let missing = kinds("word: text\n").unwrap_err().to_string();
         assert_eq!(missing, "the key `length` is missing (at kinds.yaml:1:1); add `length: …`");
     }
