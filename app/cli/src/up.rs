@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use app_serve::{Options, Running};
+use app_serve::{NotStarted, Options, Running};
 use base_explain::Report;
 use base_world::World;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -46,7 +46,7 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
         let mut signals = Signals::new().map_err(broken)?;
         let retention = options.settings.observe.retention.0;
         let running = tokio::select! {
-            running = app_serve::start(options) => running.map_err(Failure::Broken)?,
+            running = app_serve::start(options) => running.map_err(not_started)?,
             // Nothing was taken yet that could be lost: the process may simply end.
             _ = signals.terminate.recv() => std::process::exit(0),
             _ = signals.interrupt.recv() => std::process::exit(130),
@@ -64,6 +64,13 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
         running.stop().await;
         Ok(0)
     })
+}
+
+fn not_started(why: NotStarted) -> Failure {
+    match why {
+        NotStarted::Refused(report) => Failure::Refused(report),
+        NotStarted::Broken(report) => Failure::Broken(report),
+    }
 }
 
 /// Each project has its own folder, and the demo too; never inside the project.

@@ -18,4 +18,4 @@ mod writer;
 pub use registry::{EngineEntry, engines};
 pub use scrape::ScrapePlan;
 pub use settings::{ObserveSettings, ServerSettings, Settings};
-pub use start::{Options, Running, start};
+pub use start::{NotStarted, Options, Running, start};

@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use base_explain::Report;
 use tokio::net::TcpListener;
 
+use crate::start::NotStarted;
+
 /// Binds `address`, which came from `flag`; `off` is none. Beyond loopback only when there is a token.
 pub(crate) async fn bind(
     name: &str,
     flag: &str,
     address: &str,
     has_token: bool,
-) -> Result<Option<TcpListener>, Report> {
+) -> Result<Option<TcpListener>, NotStarted> {
     if address == "off" {
         return Ok(None);
     }
@@ -22,15 +24,18 @@ pub(crate) async fn bind(
         Err(error) => {
             return Err(Report::new(format!("`{address}` is no address to listen on"))
                 .because(error.to_string())
-                .hint(format!("write `{flag} 127.0.0.1:PORT`{or_off}")));
+                .hint(format!("write `{flag} 127.0.0.1:PORT`{or_off}"))
+                .into());
         }
     };
     let Some(at) = resolved.first().copied() else {
-        return Err(Report::new(format!("`{address}` names no address")).hint(format!("write `{flag} 127.0.0.1:PORT`")));
+        let report = Report::new(format!("`{address}` names no address"));
+        return Err(report.hint(format!("write `{flag} 127.0.0.1:PORT`")).into());
     };
     if !at.ip().is_loopback() && !has_token {
-        return Err(Report::new(format!("listening on {at} would open {name} to others, and there is no token"))
-            .hint("give one with --token-file FILE or APM_TOKEN, or listen on 127.0.0.1"));
+        let report = Report::new(format!("listening on {at} would open {name} to others, and there is no token"));
+        let hint = "give one with --token-file FILE or APM_TOKEN, or listen on 127.0.0.1";
+        return Err(NotStarted::Refused(report.hint(hint)));
     }
     match TcpListener::bind(at).await {
         Ok(listener) => Ok(Some(listener)),
@@ -41,11 +46,13 @@ pub(crate) async fn bind(
             );
             Err(Report::new(format!("the port {} of {name} is taken", at.port()))
                 .because(holder)
-                .hint(format!("stop it, or choose another: `{flag} 127.0.0.1:0` takes any free port")))
+                .hint(format!("stop it, or choose another: `{flag} 127.0.0.1:0` takes any free port"))
+                .into())
         }
         Err(error) => Err(Report::new(format!("{name} cannot listen on {at}"))
             .because(error.to_string())
-            .hint(format!("choose another address with {flag}"))),
+            .hint(format!("choose another address with {flag}"))
+            .into()),
     }
 }
 
@@ -102,7 +109,9 @@ mod tests {
     async fn a_taken_port_is_named_with_its_holder() {
         let first = bind("page", "--listen", "127.0.0.1:0", false).await.unwrap().unwrap();
         let address = first.local_addr().unwrap().to_string();
-        let report = bind("page", "--listen", &address, false).await.unwrap_err();
+        let NotStarted::Broken(report) = bind("page", "--listen", &address, false).await.unwrap_err() else {
+            panic!("a taken port is nobody's refusal")
+        };
         let text = report.one_line();
         assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
         assert!(text.contains("--listen"), "{text}");
@@ -110,7 +119,10 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_loopback_only_with_a_token() {
-        let text = bind("page", "--listen", "0.0.0.0:0", false).await.unwrap_err().one_line();
+        let NotStarted::Refused(report) = bind("page", "--listen", "0.0.0.0:0", false).await.unwrap_err() else {
+            panic!("it could be done, and may not")
+        };
+        let text = report.one_line();
         assert!(text.contains("--token-file"), "{text}");
         assert!(bind("page", "--listen", "0.0.0.0:0", true).await.unwrap().is_some());
         assert!(bind("otlp", "--otlp-grpc", "off", false).await.unwrap().is_none());

@@ -47,8 +47,23 @@ pub struct Running {
     _lock: FolderLock,
 }
 
+/// Why an engine did not start.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// It could have, and may not: it would stand open to others.
+    Refused(Report),
+    /// Something is missing, taken or broken.
+    Broken(Report),
+}
+
+impl From<Report> for NotStarted {
+    fn from(report: Report) -> Self {
+        NotStarted::Broken(report)
+    }
+}
+
 /// Starts; returns when the engine is ready.
-pub async fn start(options: Options) -> Result<Running, Report> {
+pub async fn start(options: Options) -> Result<Running, NotStarted> {
     let world = World::real();
     let Options { settings, data_dir, state_home, tokens, scrape, reload, demo } = options;
     let server = &settings.server;
@@ -56,7 +71,7 @@ pub async fn start(options: Options) -> Result<Running, Report> {
     // Ports first: a taken one is the commonest reason not to start, and costs nothing to find.
     let main = bind("the page and its APIs", "--listen", &server.listen, has_token).await?;
     let Some(main) = main else {
-        return Err(Report::new("`--listen off` leaves no way to ask anything").hint("give an address"));
+        return Err(Report::new("`--listen off` leaves no way to ask anything").hint("give an address").into());
     };
     let grpc = bind("OTLP over gRPC", "--otlp-grpc", &server.otlp_grpc, has_token).await?;
     let http = bind("OTLP over HTTP", "--otlp-http", &server.otlp_http, has_token).await?;
@@ -124,7 +139,7 @@ pub async fn start(options: Options) -> Result<Running, Report> {
         tenancy: server.tenancy,
     };
     if engine.set(opened).is_err() {
-        return Err(Report::new("the engine was opened twice"));
+        return Err(Report::new("the engine was opened twice").into());
     }
     gate.open(api.router());
     if let Some(listener) = grpc {
