@@ -21,7 +21,7 @@ use crate::sign_in::session_id;
 /// Our page sends it with all it asks: it has a form of its own, and the browser's must not stand over it.
 const PAGE: HeaderName = HeaderName::from_static("x-apm-page");
 
-/// What a token allows. An admin may do all; each other role only its own, and everybody with a token may look.
+/// What a token allows. An admin may do all, a deployer also look; a viewer only looks, and an ingester only sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Viewer,
@@ -118,6 +118,13 @@ impl Tokens {
             tokens.push((role, token.to_owned()));
         }
         Ok(Tokens::of(tokens))
+    }
+
+    /// The same tokens and one more. Sessions are not carried over.
+    pub fn and(&self, role: Role, token: &str) -> Self {
+        let mut tokens = self.0.tokens.clone();
+        tokens.push((role, token.to_owned()));
+        Tokens::of(tokens)
     }
 
     /// Session ids are secrets, so they come from the system's generator and from no seed.

@@ -1,12 +1,15 @@
 //! The demo of `apm up --demo`: its services as real child processes of this very binary, which speak OTLP to the engine.
 
-use std::net::TcpListener;
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::Stdio;
 use std::time::Duration;
 
 use app_serve::EngineEntry;
 use base_explain::Report;
-use examples_market_data::{Ports, children, parse_args};
+use base_world::Random;
+use examples_market_data::{Ports, Role, children, parse_args};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use tokio::process::{Child, Command};
 
@@ -23,17 +26,22 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_PORT: u16 = 4401;
 
 impl Demo {
-    pub(crate) async fn start(engine: &EngineEntry) -> Result<Demo, Report> {
+    /// `token` is what the engine asks of a sender, if anything.
+    pub(crate) async fn start(engine: &EngineEntry, token: Option<&str>) -> Result<Demo, Report> {
         let program = std::env::current_exe().map_err(|error| Report::of(&error))?;
         let endpoint = engine.otlp_http.as_deref().unwrap_or(&engine.url);
         let data_dir = engine.data_dir.join("market-data");
+        let headers = token.map(|token| ("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{token}")));
         let mut services = Vec::new();
-        for child in children(endpoint, &data_dir, ports()?) {
+        let (ports, listeners) = listeners()?;
+        for (child, listener) in children(endpoint, &data_dir, ports).into_iter().zip(listeners) {
             let service = Command::new(&program)
                 .arg("__demo")
                 .args(&child.args)
                 .envs(child.env)
-                .stdin(Stdio::null())
+                .envs(headers.clone())
+                // Its port, taken already: between a free port found and one taken, another demo could step in.
+                .stdin(Stdio::from(OwnedFd::from(listener)))
                 .stdout(Stdio::null())
                 .kill_on_drop(true)
                 .spawn()
@@ -62,16 +70,40 @@ impl Demo {
     }
 }
 
-fn ports() -> Result<Ports, Report> {
-    let mut held = Vec::new();
-    for i in 0..4 {
-        // Held until all are found, so that none is given twice.
-        let listener =
-            TcpListener::bind(("127.0.0.1", FIRST_PORT + i)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
-        held.push(listener.map_err(|error| Report::new("the demo finds no free port").because(error.to_string()))?);
+/// A token for the demo's services alone, as the engine would ask one of them too.
+pub(crate) fn new_token(random: &dyn Random) -> String {
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes);
+    bytes.iter().fold(String::new(), |mut token, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(token, "{byte:02x}");
+        token
+    })
+}
+
+/// A taken port for each service, in the order of the roles.
+fn listeners() -> Result<(Ports, Vec<TcpListener>), Report> {
+    let (mut listeners, mut ports) = (Vec::new(), Ports { feed: 0, store: 0, api: 0, load: 0 });
+    for (role, port) in Role::ALL.into_iter().zip(FIRST_PORT..) {
+        let listener = TcpListener::bind(("127.0.0.1", port)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
+        let taken = listener.and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        let (port, listener) =
+            taken.map_err(|error| Report::new("the demo finds no free port").because(error.to_string()))?;
+        match role {
+            Role::Feed => ports.feed = port,
+            Role::Store => ports.store = port,
+            Role::Api => ports.api = port,
+            Role::Load => ports.load = port,
+        }
+        listeners.push(listener);
     }
-    let port = |i: usize| held[i].local_addr().map(|address| address.port()).unwrap_or_default();
-    Ok(Ports { feed: port(0), store: port(1), api: port(2), load: port(3) })
+    Ok((ports, listeners))
+}
+
+/// The listener for this address that the engine left as standard input; none when started by hand.
+fn handed_over(address: SocketAddr) -> Option<TcpListener> {
+    let listener = TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().ok()?);
+    (listener.local_addr().ok()? == address).then_some(listener)
 }
 
 /// One service, in the child.
@@ -95,7 +127,15 @@ pub(crate) fn service(words: &[String]) -> Result<u8, Failure> {
                 }
             }
         };
-        examples_market_data::run(settings, shutdown).await.map_err(|error| Failure::Broken(Report::of(&error)))?;
+        let ended = match handed_over(settings.listen) {
+            Some(listener) => {
+                listener.set_nonblocking(true).map_err(broken)?;
+                let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
+                examples_market_data::run_on(listener, settings, shutdown).await
+            }
+            None => examples_market_data::run(settings, shutdown).await,
+        };
+        ended.map_err(|error| Failure::Broken(Report::of(&error)))?;
         Ok(0)
     })
 }

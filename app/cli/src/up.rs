@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use app_api::Role;
 use app_serve::{NotStarted, Options, Running};
 use base_explain::Report;
 use base_world::World;
@@ -10,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Global, UpArgs};
 use crate::config::{scrape_plan, settings, tokens, tree, xdg};
-use crate::demo::Demo;
+use crate::demo::{Demo, new_token};
 use crate::output::{Failure, paint, say};
 
 pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
@@ -24,8 +25,14 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
         let (global_config, settings, world) = (clone(global), settings.clone(), world.clone());
         Box::new(move || scrape_plan(&world, &global_config, &settings))
     };
+    let mut tokens = tokens(&world, &settings).map_err(Failure::Usage)?;
+    // Where a token is asked for, the demo's services need one as well; where none is, one more would close the engine.
+    let demo_token = (args.demo && !tokens.is_empty()).then(|| new_token(world.random.as_ref()));
+    if let Some(token) = &demo_token {
+        tokens = tokens.and(Role::Ingest, token);
+    }
     let options = Options {
-        tokens: tokens(&world, &settings).map_err(Failure::Usage)?,
+        tokens,
         scrape: scrape_plan(&world, global, &settings).map_err(Failure::Usage)?,
         settings,
         data_dir,
@@ -53,7 +60,7 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
         };
         let ready_ms = (world.clock.monotonic_ns() - started_ns) / 1_000_000;
         let demo = match args.demo {
-            true => Some(Demo::start(&running.entry).await.map_err(Failure::Broken)?),
+            true => Some(Demo::start(&running.entry, demo_token.as_deref()).await.map_err(Failure::Broken)?),
             false => None,
         };
         greet(global, &running, ready_ms, retention, demo.is_some());

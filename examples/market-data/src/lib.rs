@@ -88,15 +88,27 @@ impl FromStr for Role {
 /// Telemetry settings that cannot be honoured, an address that cannot be bound, a data folder that cannot be written.
 /// Peers that are not there yet are no error: a role waits for them.
 pub async fn run(settings: Settings, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| Error::Listen { address: settings.listen.to_string(), reason: error.to_string() })?;
+    run_on(listener, settings, shutdown).await
+}
+
+/// The same on a listener that the caller bound, so that nobody else can take the port in between.
+///
+/// # Errors
+/// Those of [`run`].
+pub async fn run_on(
+    listener: TcpListener,
+    settings: Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
     let telemetry = Instrument::new(settings.role.service_name())
         .version(env!("CARGO_PKG_VERSION"))
         .attribute("service.namespace", "market-data")
         .prometheus(true)
         .console(if settings.console { Console::Text } else { Console::Off })
         .install()?;
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(|error| Error::Listen { address: settings.listen.to_string(), reason: error.to_string() })?;
     let outcome = serve(listener, settings, &telemetry, shutdown).await;
     telemetry.shutdown().await;
     outcome

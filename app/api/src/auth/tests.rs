@@ -44,6 +44,16 @@ fn roles() {
 }
 
 #[test]
+fn one_token_more_opens_what_its_role_may_and_leaves_the_others() {
+    let tokens = Tokens::parse(FILE).unwrap().and(Role::Ingest, "the-demo-0123456789");
+    let as_demo = [("authorization", "Bearer the-demo-0123456789")];
+    assert_eq!(status(&tokens, &as_demo, "POST", "/v1/traces"), 200);
+    assert_eq!(status(&tokens, &as_demo, "GET", "/api/v1/query"), 403);
+    let as_viewer = [("authorization", "Bearer viewer-token-0123456789")];
+    assert_eq!(status(&tokens, &as_viewer, "GET", "/api/v1/query"), 200);
+}
+
+#[test]
 fn a_session_counts_as_its_token_but_changes_things_only_for_our_page() {
     let tokens = Tokens::parse(FILE).unwrap();
     let cookie = |role| format!("a=b; apm_session_4300={}", tokens.sessions().open(role, 0));

@@ -57,3 +57,39 @@ fn the_demo_sends_all_three_signals_and_ends_with_the_engine() {
         assert!(!String::from_utf8_lossy(&now).contains("__demo"), "still there: {words}");
     }
 }
+
+/// The names under which lines of log came.
+fn senders(engine: &Engine) -> Vec<String> {
+    let names = engine.get("/loki/api/v1/label/service_name/values", &[]).json();
+    let names = names["data"].as_array().cloned().unwrap_or_default();
+    names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn two_demos_started_at_once_are_whole_and_one_may_ask_for_tokens() {
+    let token = "0123456789abcdef";
+    let start = |home: &Home, token: Option<&str>| {
+        let mut command = home.apm(&FREE_PORTS);
+        command.arg("--demo");
+        if let Some(token) = token {
+            command.env("APM_TOKEN", token);
+        }
+        Engine::start_as(home, &mut command, token)
+    };
+    let (one, other) = (Home::new(), Home::new());
+    let engines = std::thread::scope(|scope| {
+        let open = scope.spawn(|| start(&one, None));
+        let closed = scope.spawn(|| start(&other, Some(token)));
+        [open.join().expect("an engine"), closed.join().expect("an engine")]
+    });
+    for engine in &engines {
+        for service in ["market-feed", "market-store", "market-api", "market-load"] {
+            let shown = || format!("{:?}\n{}", senders(engine), engine.process().stderr());
+            until(service, shown, || senders(engine).iter().any(|sender| sender == service).then_some(()));
+        }
+    }
+    for engine in engines {
+        let ended = engine.terminate();
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    }
+}
