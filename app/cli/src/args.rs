@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use crate::front::FrontArgs;
+
 /// See your services' metrics, logs and traces with one command, and operate them with the same.
 #[derive(Debug, Parser)]
 #[command(name = "apm", version, propagate_version = true, disable_help_subcommand = true)]
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Release a new version: planned, carried out, judged by its own telemetry, and undone when it does harm
     Deploy(DeployArgs),
+    /// The proxy that owns a service's port, so that what stands behind it can be exchanged without a gap
+    Front(FrontArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]
     DemoService(DemoArgs),

@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod demo;
 mod deploy;
+mod front;
 mod output;
 mod run;
 mod up;
@@ -24,6 +25,7 @@ fn main() -> std::process::ExitCode {
         args::Command::Up(up) => up::up(&args.global, &up),
         args::Command::Run(run) => run::run(&args.global, &run),
         args::Command::Deploy(deploy) => deploy::deploy(&args.global, &deploy),
+        args::Command::Front(front) => front::front(&args.global, &front),
         args::Command::DemoService(words) => demo::service(&words.words),
     };
     output::exit_code(&args.global, ended)
