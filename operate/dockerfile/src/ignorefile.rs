@@ -1,0 +1,80 @@
+//! `.dockerignore`: which paths of the build context never reach the builder. Source: the "`.dockerignore` files" page of
+//! Docker's documentation: patterns are rooted at the context, the last one that fits decides, `!` takes a path back in.
+
+/// The patterns of one file.
+#[derive(Debug, Clone, Default)]
+pub struct IgnoreFile {
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug, Clone)]
+struct Pattern {
+    /// Taken back in.
+    keeps: bool,
+    parts: Vec<String>,
+}
+
+/// More patterns and longer ones are left out: nobody writes them by hand.
+const PATTERNS_MAX: usize = 2000;
+const PARTS_MAX: usize = 32;
+
+impl IgnoreFile {
+    pub fn parse(text: &str) -> Self {
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        let written = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let patterns = written.filter_map(|line| {
+            let (keeps, path) = match line.strip_prefix('!') {
+                Some(path) => (true, path.trim()),
+                None => (false, line),
+            };
+            let parts: Vec<String> = parts(path).map(str::to_owned).collect();
+            (parts.len() <= PARTS_MAX && !parts.is_empty()).then_some(Pattern { keeps, parts })
+        });
+        IgnoreFile { patterns: patterns.take(PATTERNS_MAX).collect() }
+    }
+
+    /// Whether a path, or a folder above it, is left out.
+    pub fn ignores(&self, path: &str) -> bool {
+        let path: Vec<&str> = parts(path).collect();
+        let mut ignored = false;
+        for pattern in &self.patterns {
+            if pattern.keeps == ignored
+                && (1..=path.len()).any(|end| fits(&pattern.parts, path.get(..end).unwrap_or(&[])))
+            {
+                ignored = !pattern.keeps;
+            }
+        }
+        ignored
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+}
+
+/// The parts of a path, cleaned as Go's `filepath.Clean` does.
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".")
+}
+
+fn fits(pattern: &[String], path: &[&str]) -> bool {
+    // Rows of a table, so that many `**` cost no more than their product.
+    let mut row = vec![false; path.len() + 1];
+    row[0] = true;
+    for part in pattern {
+        let mut next = vec![false; path.len() + 1];
+        for at in 0..=path.len() {
+            let here = row.get(at).copied().unwrap_or(false);
+            next[at] = if part == "**" {
+                here || at.checked_sub(1).and_then(|before| next.get(before).copied()).unwrap_or(false)
+            } else {
+                at.checked_sub(1).is_some_and(|before| {
+                    row.get(before).copied().unwrap_or(false)
+                        && path.get(before).is_some_and(|name| crate::expand::glob(part, name))
+                })
+            };
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(false)
+}

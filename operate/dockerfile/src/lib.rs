@@ -1,0 +1,48 @@
+//! Reads and checks Dockerfiles: a lossless tree with a place for every word, rules about what is built and what ships,
+//! edits that mend what can be mended, and the answer as text, JSON or SARIF.
+//!
+//! What it does NOT know: disks, registries, the docker engine, the clock. Somebody shows it the text of a Dockerfile, and
+//! that of its `.dockerignore`; the same input gives the same answer. Nothing in a file can make it panic.
+//!
+//! ```text
+//! text -> parse: Dockerfile (items that tile it) -> Stages (what ships) -> rules -> Findings -> pragmas -> text, JSON, SARIF
+//!                                                                              \-> mend: edits by span, then again
+//! ```
+
+mod check;
+mod expand;
+mod finding;
+mod ignorefile;
+mod image;
+mod mend;
+mod output;
+mod parse;
+mod pragma;
+mod rule;
+mod rules;
+mod shell;
+mod span;
+mod stage;
+mod syntax;
+mod words;
+
+pub use check::{
+    Checked, Counts, FILE_BYTES_MAX, INSTRUCTIONS_MAX, LabelForm, LabelRule, Options, Refused, STAGES_MAX, check,
+    check_bytes,
+};
+pub use expand::{Expanded, Scope, Use, expand};
+pub use finding::{Edit, FINDINGS_MAX, Finding, Fix, Safety};
+pub use ignorefile::IgnoreFile;
+pub use image::Image;
+pub use mend::{Mended, apply, chosen, mend};
+pub use output::{File, json, sarif, text};
+pub use rule::{Rule, Severity, named, rule, rules};
+pub use shell::{Assignment, Command, Join, ShellWord, commands};
+pub use span::{Lines, Point, Span};
+pub use stage::{Base, Role, Stage, Stages};
+pub use syntax::{
+    Directive, Dockerfile, Flag, Heredoc, Instruction, Item, ItemKind, KEYWORDS, Kind, Logical, Problem, Word,
+};
+
+#[cfg(test)]
+mod tests;
