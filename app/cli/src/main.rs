@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod deploy;
 mod front;
+mod docker;
 mod output;
 mod run;
 mod up;
@@ -26,6 +27,7 @@ fn main() -> std::process::ExitCode {
         args::Command::Run(run) => run::run(&args.global, &run),
         args::Command::Deploy(deploy) => deploy::deploy(&args.global, &deploy),
         args::Command::Front(front) => front::front(&args.global, &front),
+        args::Command::Docker(docker) => docker::docker(&args.global, &docker),
         args::Command::DemoService(words) => demo::service(&words.words),
     };
     output::exit_code(&args.global, ended)

@@ -35,7 +35,7 @@ pub(crate) fn start_log(global: &Global) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(ansi).try_init();
 }
 
-fn colors(global: &Global) -> bool {
+pub(crate) fn colors(global: &Global) -> bool {
     !global.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 

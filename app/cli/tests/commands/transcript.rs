@@ -62,6 +62,11 @@ fn help_and_slips_of_the_keyboard() {
 }
 
 #[test]
+fn dockerfiles_are_checked_and_mended() {
+    check("docker.txt");
+}
+
+#[test]
 fn settings_that_are_wrong_are_named_with_their_place() {
     check("settings.txt");
 }
