@@ -10,8 +10,8 @@ use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
-    Command, Entry, Executor, Filter, History, HistoryError, Order, RunError, RunId, RunRow, Seal, Settings, State,
-    Status, Target, Tell,
+    Command, Entry, Executor, Filter, History, HistoryError, Lease, Order, RunError, RunId, RunRow, Seal, Settings,
+    State, Status, Target, Tell,
 };
 use operate_history::{SqlHistory, seal_key};
 use operate_plan::{Finding, Plan, Severity, digest, estimate, guard, lint};
@@ -127,7 +127,15 @@ impl Desk {
     pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
         let seen = self.target.survey(&operate_deploy::objects(release)).await;
         let now_ms = self.world.clock.now_ms();
-        let plan = operate_deploy::plan(release, &seen, now_ms)?;
+        let plan = match operate_deploy::plan(release, &seen, now_ms) {
+            Ok(plan) => plan,
+            Err(left_over @ Refusal::LeftOver { .. }) => {
+                // What is left over may be what somebody is at this very moment.
+                self.nobody_changes(&release.target).await?;
+                return Err(left_over.into());
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
         // Plans of the same labels are alike; what they took is what this one will take.
         let learnt = self.history.learnt(&plan.labels).await?;
         let mut draft = (*plan).clone();
@@ -137,13 +145,25 @@ impl Desk {
         Ok(Planned { plan: guard(&plan, &findings), findings })
     }
 
-    /// Keeps the plan as a run that anybody may carry out.
+    /// Refused by the name of whoever changes the target now. Nothing is held afterwards: who executes takes the lease himself.
+    async fn nobody_changes(&self, target: &str) -> Result<(), DeskError> {
+        let (now_ms, lease_ms) = (self.world.clock.now_ms(), Settings::default().lease_ms);
+        match self.history.lease(target, &self.holder, now_ms, lease_ms).await? {
+            Lease::Got(fence) => Ok(self.history.release(target, fence).await?),
+            Lease::Held { holder, until_ms } => {
+                Err(RunError::Busy { target: target.to_owned(), holder, until_ms }.into())
+            }
+        }
+    }
+
+    /// Keeps the plan as a run that anybody may carry out; refused while another run changes the target, so that none is left that nobody wants.
     pub async fn create(&self, planned: &Planned, actor: &str, reason: &str) -> Result<RunId, DeskError> {
         let critical: Vec<_> =
             planned.findings.iter().filter(|finding| finding.severity == Severity::Critical).cloned().collect();
         if !critical.is_empty() {
             return Err(DeskError::Lint(critical));
         }
+        self.nobody_changes(&planned.plan.target).await?;
         let now_ms = self.world.clock.now_ms();
         let service = planned.plan.labels.get("service").map_or("run", String::as_str);
         let mark = digest(&(planned.plan.id(), now_ms, &self.holder));

@@ -13,3 +13,6 @@ pub use settings::{Project, ServiceSettings};
 
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;
+
+#[cfg(test)]
+mod tests;

@@ -2,18 +2,24 @@
 
 use crate::{Release, container};
 
-/// `docker create` with everything that was asked for; secrets by their names only.
+/// `docker create` with everything that was asked for. A secret is given by its name only, which has docker take it from the environment.
 pub(crate) fn create(release: &Release, name: &str) -> String {
     let wanted = &release.container;
     let mut words = vec!["docker create".to_owned(), format!("--name {name}")];
     let env = container::environment(release);
     words.extend(env.iter().map(|(name, value)| format!("-e {}", quoted(&format!("{name}={value}")))));
-    words.extend(wanted.secrets.keys().map(|name| format!("-e {name}=(secret)")));
+    words.extend(wanted.secrets.keys().map(|name| format!("-e {}", quoted(name))));
+    let labels = container::labels(release);
+    let label = |(name, value): (&String, &serde_json::Value)| {
+        format!("--label {}", quoted(&format!("{name}={}", value.as_str().unwrap_or_default())))
+    };
+    words.extend(labels.as_object().into_iter().flatten().map(label));
     for port in &wanted.ports {
-        if let Some(publish) = &port.publish {
-            let address = if publish.address.is_empty() { String::new() } else { format!("{}:", publish.address) };
-            words.push(format!("-p {address}{}:{}", publish.port, port.container));
-        }
+        words.push(match &port.publish {
+            Some(publish) if publish.address.is_empty() => format!("-p {}:{}", publish.port, port.container),
+            Some(publish) => format!("-p {}:{}:{}", publish.address, publish.port, port.container),
+            None => format!("--expose {}", port.container),
+        });
     }
     for volume in &wanted.volumes {
         let rest = if volume.read_only { ":ro" } else { "" };
@@ -29,13 +35,15 @@ pub(crate) fn create(release: &Release, name: &str) -> String {
     limit(wanted.cpu_millis > 0, format!("--cpus {}.{:03}", wanted.cpu_millis / 1000, wanted.cpu_millis % 1000));
     limit(wanted.pids > 0, format!("--pids-limit {}", wanted.pids));
     limit(wanted.read_only_root, "--read-only".to_owned());
+    limit(wanted.stop_grace_s > 0, format!("--stop-timeout {}", wanted.stop_grace_s));
     words.extend(wanted.user.iter().map(|user| format!("--user {}", quoted(user))));
     words.extend(wanted.entrypoint.iter().flatten().take(1).map(|word| format!("--entrypoint {}", quoted(word))));
     words.push(format!("--restart {}", if wanted.restart.is_empty() { "unless-stopped" } else { &wanted.restart }));
     words.push(quoted(&release.image));
     let rest = wanted.entrypoint.iter().flatten().skip(1).chain(wanted.command.iter().flatten());
     words.extend(rest.map(|word| quoted(word)));
-    words.join(" ")
+    let joins = wanted.networks.iter().skip(1).map(|network| format!(" && docker network connect {network} {name}"));
+    words.join(" ") + &joins.collect::<String>()
 }
 
 /// In single quotes where a shell would take it apart.

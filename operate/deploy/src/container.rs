@@ -62,7 +62,8 @@ pub(crate) fn environment(release: &Release) -> std::collections::BTreeMap<Strin
     env
 }
 
-fn labels(release: &Release) -> Value {
+/// What says whose a container is.
+pub(crate) fn labels(release: &Release) -> Value {
     json!({
         label::PROJECT: release.project,
         label::SERVICE: release.service,

@@ -20,11 +20,7 @@ pub(crate) async fn all(running: &Running<'_>) -> Result<Vec<StepId>, HistoryErr
         }
         running.note(Event::Undoing { step: id.clone() }).await?;
         let before = running.state().step(&id).before.unwrap_or_default();
-        let limit = Duration::from_millis(step.time_limit_ms);
-        let ended = tokio::time::timeout(limit, one(running, step, &before)).await.unwrap_or_else(|_| {
-            let message = format!("undoing `{}` took longer than {} s", step.name, limit.as_secs());
-            Err(own(Class::Transient, "undo.timeout", message, "make the objects by hand what the journal recorded"))
-        });
+        let ended = one(running, step, &before).await;
         running
             .note(match ended {
                 Ok(()) => Event::Undone { step: id },
@@ -36,20 +32,39 @@ pub(crate) async fn all(running: &Running<'_>) -> Result<Vec<StepId>, HistoryErr
     Ok(state.steps.iter().filter(|(_, step)| step.undo_failure.is_some()).map(|(id, _)| id.clone()).collect())
 }
 
+/// A target that is away is waited for so long: to go on without it would leave people with half of what was to be undone.
+const PATIENCE_MS: u64 = 10 * 60_000;
+/// Between tries when the plan's own are used up.
+const AGAIN_MS: u64 = 5_000;
+
 async fn one(running: &Running<'_>, step: &Step, before: &[Recorded]) -> Result<(), Failure> {
     let context = Context { run: running.run.clone(), step: step.id.clone(), fence: running.fence };
-    let mut failed = 0;
+    let limit = Duration::from_millis(step.time_limit_ms);
+    let now_ms = || running.executor.clock.monotonic_ns() / 1_000_000;
+    let (begun_ms, mut failed) = (now_ms(), 0);
     loop {
-        let restored = restore(running, &context, before).await;
-        match restored {
-            Ok(()) => return Ok(()),
+        let restored = tokio::time::timeout(limit, restore(running, &context, before)).await.unwrap_or_else(|_| {
+            let message = format!("undoing `{}` took longer than {} s", step.name, limit.as_secs());
+            Err(own(Class::Transient, "undo.timeout", message, "make the objects by hand what the journal recorded"))
+        });
+        let Err(failure) = restored else { return Ok(()) };
+        failed += 1;
+        match wait_or_fail(running, step, failed, failure).await {
+            Ok(()) => {}
             Err(failure) => {
-                failed += 1;
-                wait_or_fail(running, step, failed, failure).await?;
+                // Somebody who changes it again and again is not waited for that long.
+                let patience_ms = if failure.code == UNEQUAL { step.time_limit_ms } else { PATIENCE_MS };
+                if !failure.class.is_retryable() || now_ms().saturating_sub(begun_ms) > patience_ms {
+                    return Err(failure);
+                }
+                tokio::time::sleep(Duration::from_millis(AGAIN_MS)).await;
             }
         }
     }
 }
+
+/// Restored, and yet not what was recorded.
+const UNEQUAL: &str = "undo.unequal";
 
 /// Makes each object what it was and proves it by another look.
 async fn restore(running: &Running<'_>, context: &Context, before: &[Recorded]) -> Result<(), Failure> {
@@ -67,7 +82,7 @@ async fn restore(running: &Running<'_>, context: &Context, before: &[Recorded]) 
         if !target.is_same(image, &now) {
             let message = format!("{object} is not what it was before the change");
             let next = "it is restored again; if that goes on, look at who else changes it";
-            return Err(own(Class::Transient, "undo.unequal", message, next));
+            return Err(own(Class::Transient, UNEQUAL, message, next));
         }
     }
     Ok(())

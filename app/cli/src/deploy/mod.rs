@@ -8,7 +8,7 @@ use std::sync::Arc;
 use app_deploy::{Desk, DeskError, DeskOptions, DockerSurroundings, Project};
 use base_explain::Report;
 use base_world::World;
-use operate_execute::{Command, Filter, Order, RunId, State, Status, Tell};
+use operate_execute::{Command, Filter, Order, RunError, RunId, State, Status, Tell};
 use operate_plan::{Severity, StepId};
 
 use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, RunName, UpArgs};
@@ -52,7 +52,10 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
 impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Failure {
         match &error {
-            DeskError::Refused(_) | DeskError::Lint(_) | DeskError::Ended { .. } => Failure::Refused(error.report()),
+            DeskError::Refused(_)
+            | DeskError::Lint(_)
+            | DeskError::Ended { .. }
+            | DeskError::Run(RunError::Busy { .. }) => Failure::Refused(error.report()),
             DeskError::NoStep { .. } => Failure::Usage(error.report()),
             _ => Failure::Broken(error.report()),
         }

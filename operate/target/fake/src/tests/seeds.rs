@@ -65,7 +65,7 @@ fn play(seed: u64) -> Status {
         0 => &[][..],
         1 => &trouble[..2],
         2 => &trouble[2..],
-        _ => &[Fault::Denied, Fault::Partial, Fault::Refused, Fault::Refused, Fault::Refused, Fault::LostAnswer][..],
+        _ => &[Fault::Denied, Fault::Denied, Fault::Partial, Fault::Refused, Fault::Refused, Fault::LostAnswer][..],
     };
     let percent = if kinds.is_empty() { 0 } else { 5 + rng.below(15) };
     rig.world.set_faults(Faults::new(seed, percent, kinds));
