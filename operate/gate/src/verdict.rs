@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::settings::{Direction, Metric};
+use crate::settings::{Direction, Metric, Rule};
 
 pub(crate) mod numbers;
 mod render;
@@ -119,6 +119,29 @@ pub struct Verdict {
     pub at_ms: i64,
     /// When nothing is decided: ask again after so many milliseconds.
     pub again_ms: Option<i64>,
+}
+
+impl Judged {
+    /// Nothing is known of it yet.
+    pub(crate) fn of(metric: Metric, rule: &Rule, layer: Layer, unit: Unit, questions: Vec<String>) -> Self {
+        Judged {
+            name: metric.name().into(),
+            layer,
+            direction: rule.direction,
+            unit,
+            new: None,
+            old: None,
+            effect: None,
+            effect_low: None,
+            effect_high: None,
+            p_value: None,
+            weight: rule.weight,
+            critical: rule.critical,
+            outcome: Mark::NoData,
+            note: String::new(),
+            questions,
+        }
+    }
 }
 
 impl Verdict {

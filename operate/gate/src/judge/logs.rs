@@ -13,23 +13,9 @@ const SHARE_LINES_MIN: usize = 8;
 /// `spans` are the metrics judged already: a new pattern counts as errors of the release when spans tell of as many.
 pub(super) fn judged(bench: &Bench<'_>, spans: &[Judged]) -> Judged {
     let rule = bench.settings.rule(Metric::LogErrors);
-    let mut judged = Judged {
-        name: Metric::LogErrors.name().into(),
-        layer: Layer::Service,
-        direction: Direction::Increase,
-        unit: Unit::Count,
-        new: None,
-        old: None,
-        effect: None,
-        effect_low: None,
-        effect_high: None,
-        p_value: None,
-        weight: rule.weight,
-        critical: rule.critical,
-        outcome: Mark::Unknown,
-        note: String::new(),
-        questions: vec![Period::New.id("lines"), Period::Before.id("lines")],
-    };
+    let questions = vec![Period::New.id("lines"), Period::Before.id("lines")];
+    let mut judged = Judged::of(Metric::LogErrors, &rule, Layer::Service, Unit::Count, questions);
+    (judged.direction, judged.outcome) = (Direction::Increase, Mark::Unknown);
     let (new, old) = match (lines(bench, Period::New), lines(bench, Period::Before)) {
         (Ok(new), Ok(old)) => (new, old),
         (Err(why), _) | (_, Err(why)) => {

@@ -20,23 +20,8 @@ pub(super) fn judged(bench: &Bench<'_>) -> Vec<Judged> {
 }
 
 fn empty(metric: Metric, rule: &Rule, layer: Layer, unit: Unit) -> Judged {
-    Judged {
-        name: metric.name().into(),
-        layer,
-        direction: rule.direction,
-        unit,
-        new: None,
-        old: None,
-        effect: None,
-        effect_low: None,
-        effect_high: None,
-        p_value: None,
-        weight: rule.weight,
-        critical: rule.critical,
-        outcome: Mark::NoData,
-        note: String::new(),
-        questions: [Period::New, Period::Before].map(|period| period.id(metric.name())).into(),
-    }
+    let questions = [Period::New, Period::Before].map(|period| period.id(metric.name())).into();
+    Judged::of(metric, rule, layer, unit, questions)
 }
 
 /// All points of an answer, in order of series; `Err` says why there is none.

@@ -34,23 +34,7 @@ pub(super) fn judged(bench: &Bench<'_>) -> Vec<Judged> {
 
 fn one(bench: &Bench<'_>, metric: Metric, statistic: Statistic, family: &str, unit: Unit) -> Judged {
     let rule = bench.settings.rule(metric);
-    let mut judged = Judged {
-        name: metric.name().into(),
-        layer: Layer::Service,
-        direction: rule.direction,
-        unit,
-        new: None,
-        old: None,
-        effect: None,
-        effect_low: None,
-        effect_high: None,
-        p_value: None,
-        weight: rule.weight,
-        critical: rule.critical,
-        outcome: Mark::NoData,
-        note: String::new(),
-        questions: bench.used(family),
-    };
+    let mut judged = Judged::of(metric, &rule, Layer::Service, unit, bench.used(family));
     if let Some(why) = unknown(bench, family) {
         judged.outcome = Mark::Unknown;
         judged.note = why;
