@@ -137,6 +137,12 @@ impl Tokens {
         self.0.tokens.is_empty()
     }
 
+    /// A token with which this engine can ask itself, if it wants one at all and has one that may look.
+    pub fn for_looking(&self) -> Option<&str> {
+        let may_look = |role| matches!(role, Role::Viewer | Role::Deployer | Role::Admin);
+        self.0.tokens.iter().find(|(role, _)| may_look(*role)).map(|(_, token)| token.as_str())
+    }
+
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.0.sessions
     }
@@ -194,8 +200,7 @@ pub(crate) async fn guard(
             next.run(request).await
         }
         Err((status, why)) => {
-            let body = format!("{why}\n");
-            let mut response = (status, body).into_response();
+            let mut response = refusal(request.uri(), status, why);
             if status == StatusCode::UNAUTHORIZED && !request.headers().contains_key(PAGE) {
                 let challenge = header::HeaderValue::from_static("Basic realm=\"apm\", Bearer");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -203,6 +208,18 @@ pub(crate) async fn guard(
             response
         }
     }
+}
+
+/// In the words of the face that was asked.
+fn refusal(uri: &Uri, status: StatusCode, why: &str) -> Response {
+    let path = uri.path();
+    if !path.starts_with("/apm/v1/deployments") && path != "/apm/v1/openapi.json" {
+        return (status, format!("{why}\n")).into_response();
+    }
+    let code = if status == StatusCode::FORBIDDEN { "forbidden" } else { "unauthorized" };
+    let report =
+        base_explain::Report::new(why).hint("a token of the role `viewer` looks, of `deployer` or `admin` changes");
+    (status, axum::Json(crate::deployments::refused_body(code, &report))).into_response()
 }
 
 type Refused = (StatusCode, &'static str);

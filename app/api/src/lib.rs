@@ -8,6 +8,7 @@ mod admin;
 mod apm;
 mod auth;
 mod body;
+mod deployments;
 mod grpc;
 mod jaeger;
 mod json;
@@ -37,6 +38,7 @@ use observe_source::{Appended, LogSource, LogWrite, MetricSource, MetricWrite, S
 
 pub use auth::{Role, TokenError, Tokens};
 pub use body::{Bodies, BodyLimits};
+pub use deployments::{Deployments, Prepared, Refused, RefusedKind, Wanted, Watchers};
 pub use query::{Queries, QueryLimits};
 pub use server::{ConnectionLimits, Gate, serve};
 
@@ -68,6 +70,8 @@ pub struct Api {
     pub spans: Arc<dyn SpanSource>,
     pub sink: Arc<dyn Sink>,
     pub control: Arc<dyn Control>,
+    pub deployments: Arc<dyn Deployments>,
+    pub watchers: Watchers,
     pub clock: Arc<dyn Clock>,
     pub counters: Arc<observe_ingest::self_metrics::IngestMetrics>,
     pub bodies: Bodies,
@@ -86,6 +90,7 @@ impl Api {
             .merge(loki::routes())
             .merge(jaeger::routes())
             .merge(apm::routes())
+            .merge(deployments::routes())
             .merge(sign_in::routes())
             .merge(write::routes())
             .merge(otlp::routes())

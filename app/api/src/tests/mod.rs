@@ -1,6 +1,9 @@
 //! The faces as their clients see them, over the in-memory sources: a request in, the whole answer out.
 
 mod apm;
+mod contract;
+mod deployments;
+mod desk;
 mod jaeger;
 mod loki;
 mod lookups;
@@ -28,7 +31,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::{Api, Bodies, BodyLimits, Control, Queries, QueryLimits, Sink, Tokens};
+use crate::{Api, Bodies, BodyLimits, Control, Queries, QueryLimits, Sink, Tokens, Watchers};
 
 /// 2023-11-14T22:13:20Z
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -192,6 +195,7 @@ impl Control for Memory {
 
 struct Server {
     memory: Arc<Memory>,
+    desk: Arc<desk::Desk>,
     api: Api,
     router: axum::Router,
 }
@@ -222,6 +226,7 @@ impl Server {
     /// With other settings.
     fn with(change: impl FnOnce(&mut Api)) -> Server {
         let memory = Arc::new(Memory::default());
+        let desk = Arc::new(desk::Desk::default());
         let clock = SimClock::at_ms(NOW_MS);
         let limits = BodyLimits { body_bytes: 64 << 10, in_flight_bytes: 256 << 10, ..BodyLimits::default() };
         let timeout = std::time::Duration::from_secs(20);
@@ -231,6 +236,8 @@ impl Server {
             spans: memory.clone(),
             sink: memory.clone(),
             control: memory.clone(),
+            deployments: desk.clone(),
+            watchers: Watchers::new(3, desk.stop.subscribe()),
             clock: Arc::new(clock),
             counters: Arc::default(),
             bodies: Bodies::new(limits),
@@ -239,7 +246,7 @@ impl Server {
             tenancy: false,
         };
         change(&mut api);
-        Server { router: api.router(), memory, api }
+        Server { router: api.router(), memory, desk, api }
     }
 
     fn fault(&self, fault: Fault) {

@@ -1,0 +1,348 @@
+//! `/apm/v1/deployments`: what `apm deploy` does, for programs and for our page: list, look, follow, order about, create, roll back.
+//!
+//! [`Deployments`] is what must stand behind it. This room knows no history, no engine of containers and no settings; the forms are told in
+//! `openapi.json`, which is served beside it.
+
+mod answer;
+mod refused;
+mod request;
+mod watch;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use base_explain::Report;
+use futures_util::future::BoxFuture;
+use operate_deploy::Strategy;
+use operate_execute::{Command, Entry, Filter, Order, RunId, RunRow, State as RunState, Status};
+use operate_plan::{Finding, Plan, StepId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+use crate::Api;
+use crate::auth::Caller;
+
+pub(crate) use refused::body as refused_body;
+pub use refused::{Refused, RefusedKind};
+pub use watch::Watchers;
+
+const RUNS_DEFAULT: usize = 50;
+const RUNS_MAX: usize = 500;
+const ENTRIES_MAX: usize = 1000;
+
+/// A release that somebody asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// May be left out where there is one service only.
+    pub service: Option<String>,
+    /// The engine's own when left out.
+    pub environment: Option<String>,
+    pub image: Option<String>,
+    pub version: Option<String>,
+    pub strategy: Option<Strategy>,
+    pub adopt: bool,
+    pub force: bool,
+    /// The run that this one takes back.
+    pub back: Option<RunId>,
+    pub actor: String,
+    /// Of whoever asks: `deployer`, `admin`.
+    pub role: &'static str,
+    pub reason: String,
+}
+
+/// A release as it would be carried out.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub plan: Plan,
+    pub findings: Vec<Finding>,
+}
+
+/// The desk at which releases are asked for. What it reads it reads from the history, so runs of other processes are among it.
+pub trait Deployments: Send + Sync {
+    /// The newest first.
+    fn runs(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<RunRow>, Refused>>;
+    fn plan(&self, run: RunId) -> BoxFuture<'_, Result<Plan, Refused>>;
+    /// Entries after `after` in order, at most `limit`; none for a run that has no more.
+    fn entries(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, Refused>>;
+    /// Entries of runs that this process carries out, as they are kept.
+    fn live(&self) -> broadcast::Receiver<Entry>;
+    /// Leaves an order for whoever carries the run out, and a line in the audit log.
+    fn order(&self, run: RunId, command: Command, role: &'static str) -> BoxFuture<'_, Result<(), Refused>>;
+    /// Looks at the world and plans; changes nothing.
+    fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>>;
+    /// Plans, keeps the run, and begins to carry it out.
+    fn create(&self, wanted: Wanted) -> BoxFuture<'_, Result<RunId, Refused>>;
+}
+
+pub(crate) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/apm/v1/openapi.json", get(openapi))
+        .route("/apm/v1/deployments", get(list).post(create))
+        .route("/apm/v1/deployments/{run}", get(one))
+        .route("/apm/v1/deployments/{run}/plan", get(plan))
+        .route("/apm/v1/deployments/{run}/events", get(events))
+        .route("/apm/v1/deployments/{run}/watch", get(follow))
+        .route("/apm/v1/deployments/{run}/approve", post(|way: Way| way.step(Order::Approve)))
+        .route("/apm/v1/deployments/{run}/reject", post(|way: Way| way.step(Order::Reject)))
+        .route("/apm/v1/deployments/{run}/skip", post(|way: Way| way.step(Order::Skip)))
+        .route("/apm/v1/deployments/{run}/pause", post(|way: Way| way.whole(Order::Pause)))
+        .route("/apm/v1/deployments/{run}/resume", post(|way: Way| way.whole(Order::Resume)))
+        .route("/apm/v1/deployments/{run}/cancel", post(|way: Way| way.whole(Order::Cancel)))
+        .route("/apm/v1/deployments/{run}/rollback", post(rollback))
+}
+
+pub(crate) const OPENAPI: &str = include_str!("openapi.json");
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+/// Parameters of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    limit: Option<usize>,
+    before: Option<String>,
+    status: Option<String>,
+    service: Option<String>,
+    environment: Option<String>,
+}
+
+type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
+
+fn asked<T>(query: Asked<T>) -> Result<T, Refused> {
+    match query {
+        Ok(Query(query)) => Ok(query),
+        Err(error) => Err(Refused::invalid(error.body_text(), "the parameters are told in /apm/v1/openapi.json")),
+    }
+}
+
+async fn list(State(api): State<Api>, query: Asked<ListQuery>) -> Result<Response, Refused> {
+    let query = asked(query)?;
+    let status = query.status.as_deref().map(|word| {
+        let known = Status::ALL.into_iter().find(|status| status.word() == word);
+        let words = || Status::ALL.map(Status::word).join(", ");
+        known.ok_or_else(|| Refused::invalid(format!("`{word}` is no status"), &format!("there are {}", words())))
+    });
+    let labels = [("service", query.service), ("environment", query.environment)];
+    let limit = query.limit.unwrap_or(RUNS_DEFAULT).clamp(1, RUNS_MAX);
+    let filter = Filter {
+        status: status.transpose()?,
+        labels: labels.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+        before: query.before.map(RunId),
+        limit,
+    };
+    let rows = api.deployments.runs(filter).await?;
+    // A page that is not full is the last one.
+    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.run.clone());
+    Ok(axum::Json(json!({"deployments": answer::rows(&rows), "next": next})).into_response())
+}
+
+/// A whole journal; an executor keeps it at some hundred lines.
+async fn journal(api: &Api, run: &RunId) -> Result<Vec<Entry>, Refused> {
+    let mut all: Vec<Entry> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |entry| entry.seq);
+        let page = api.deployments.entries(run.clone(), after, ENTRIES_MAX).await?;
+        let is_last = page.len() < ENTRIES_MAX;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+async fn one(State(api): State<Api>, Path(run): Path<String>) -> Result<Response, Refused> {
+    let run = RunId(run);
+    let plan = api.deployments.plan(run.clone()).await?;
+    let entries = journal(&api, &run).await?;
+    Ok(axum::Json(answer::run(&plan, &entries)).into_response())
+}
+
+async fn plan(State(api): State<Api>, Path(run): Path<String>) -> Result<Response, Refused> {
+    let plan = api.deployments.plan(RunId(run)).await?;
+    Ok(axum::Json(planned(&plan, &[])).into_response())
+}
+
+fn planned(plan: &Plan, findings: &[Finding]) -> Value {
+    json!({
+        "plan": answer::plan(plan),
+        "findings": answer::findings(findings),
+        "report": operate_plan::report(plan, findings),
+    })
+}
+
+/// Parameters of journals.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+async fn events(
+    State(api): State<Api>,
+    Path(run): Path<String>,
+    query: Asked<EventsQuery>,
+) -> Result<Response, Refused> {
+    let query = asked(query)?;
+    let after = query.after.unwrap_or(0);
+    let limit = query.limit.unwrap_or(ENTRIES_MAX).clamp(1, ENTRIES_MAX);
+    let entries = api.deployments.entries(RunId(run), after, limit).await?;
+    let next = entries.last().map_or(after, |entry| entry.seq);
+    let events: Vec<_> = entries.iter().map(answer::entry).collect();
+    Ok(axum::Json(json!({"events": events, "next": next})).into_response())
+}
+
+async fn follow(
+    State(api): State<Api>,
+    Path(run): Path<String>,
+    headers: HeaderMap,
+    query: Asked<EventsQuery>,
+) -> Result<Response, Refused> {
+    let query = asked(query)?;
+    let after = match headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty()) {
+        Some(id) => id.parse().map_err(|_| {
+            Refused::invalid(format!("`{id}` is no id of an event"), "`Last-Event-ID` is the number of an event")
+        })?,
+        None => query.after.unwrap_or(0),
+    };
+    api.watchers.open(Arc::clone(&api.deployments), RunId(run), after).await
+}
+
+/// An order's request: to which run, by whom, and what it says.
+struct Way {
+    api: Api,
+    run: RunId,
+    caller: Caller,
+    said: Result<request::OrderBody, Refused>,
+}
+
+impl axum::extract::FromRequest<Api> for Way {
+    type Rejection = Response;
+
+    async fn from_request(request: axum::extract::Request, api: &Api) -> Result<Self, Response> {
+        use axum::RequestPartsExt as _;
+        let (mut parts, body) = request.into_parts();
+        let Path(run) = parts.extract_with_state::<Path<String>, _>(api).await.map_err(IntoResponse::into_response)?;
+        let caller = parts.extensions.get::<Caller>().copied();
+        let caller = caller.ok_or_else(|| StatusCode::UNAUTHORIZED.into_response())?;
+        let said = request::read(api, &parts.headers, body).await;
+        Ok(Way { api: api.clone(), run: RunId(run), caller, said })
+    }
+}
+
+impl Way {
+    async fn whole(self, order: Order) -> Result<Response, Refused> {
+        let said = self.said?;
+        give(&self.api, self.run, self.caller, order, said).await
+    }
+
+    /// The step that is named, or the one that waits.
+    async fn step(self, order: fn(StepId) -> Order) -> Result<Response, Refused> {
+        let said = self.said?;
+        let step = match &said.step {
+            Some(step) => StepId(step.clone()),
+            None => {
+                let plan = self.api.deployments.plan(self.run.clone()).await?;
+                let state = RunState::of(&journal(&self.api, &self.run).await?);
+                answer::waiting(&plan, &state).cloned().ok_or_else(|| {
+                    let report = Report::new(format!("no step of {} waits for anybody", self.run));
+                    Refused::new(RefusedKind::Conflict, "nothing-waits", report.hint("`step` names one"))
+                })?
+            }
+        };
+        give(&self.api, self.run, self.caller, order(step), said).await
+    }
+}
+
+async fn give(
+    api: &Api,
+    run: RunId,
+    caller: Caller,
+    order: Order,
+    said: request::OrderBody,
+) -> Result<Response, Refused> {
+    let actor = request::actor(caller, said.actor.as_deref())?;
+    let reason = request::reason(said.reason.as_deref())?;
+    let step = order.step().cloned();
+    api.deployments.order(run.clone(), Command { order, actor: actor.clone(), reason }, caller.role.word()).await?;
+    // The executor takes it within a quarter of a second; until then nothing has changed.
+    Ok((StatusCode::ACCEPTED, axum::Json(json!({"run": run, "step": step, "actor": actor}))).into_response())
+}
+
+async fn create(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let said: request::CreateBody = request::read(&api, &headers, body).await?;
+    let wanted = Wanted {
+        service: said.service,
+        environment: said.environment,
+        image: said.image,
+        version: said.version,
+        strategy: said.strategy,
+        adopt: said.adopt,
+        force: said.force,
+        back: None,
+        actor: request::actor(caller, said.actor.as_deref())?,
+        role: caller.role.word(),
+        reason: request::reason(said.reason.as_deref())?,
+    };
+    begin(&api, wanted, said.dry_run).await
+}
+
+/// A release of the version that the run replaced.
+async fn rollback(
+    State(api): State<Api>,
+    Path(run): Path<String>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let said: request::RollbackBody = request::read(&api, &headers, body).await?;
+    let run = RunId(run);
+    let plan = api.deployments.plan(run.clone()).await?;
+    let status = RunState::of(&journal(&api, &run).await?).status();
+    if !status.is_end() {
+        let report = Report::new(format!("run `{run}` is {status}, and has nothing yet to go back from"));
+        return Err(Refused::new(RefusedKind::Conflict, "not-ended", report.hint("cancel it: that undoes it")));
+    }
+    let label = |name: &str| plan.labels.get(name).cloned();
+    let before = said.to.or_else(|| label("version_before").filter(|version| version != "unknown"));
+    let version = before.ok_or_else(|| {
+        let report = Report::new(format!("run `{run}` does not say which version was there before it"));
+        Refused::new(RefusedKind::Refused, "version-unknown", report.hint("`to` names the version"))
+    })?;
+    let reason = request::reason(said.reason.as_deref())?;
+    let wanted = Wanted {
+        service: label("service"),
+        environment: label("environment"),
+        version: Some(version),
+        actor: request::actor(caller, said.actor.as_deref())?,
+        role: caller.role.word(),
+        reason: if reason.is_empty() { format!("back from {run}") } else { reason },
+        back: Some(run),
+        ..Wanted::default()
+    };
+    begin(&api, wanted, said.dry_run).await
+}
+
+async fn begin(api: &Api, wanted: Wanted, is_dry: bool) -> Result<Response, Refused> {
+    if is_dry {
+        let prepared = api.deployments.prepare(wanted).await?;
+        return Ok(axum::Json(planned(&prepared.plan, &prepared.findings)).into_response());
+    }
+    let run = api.deployments.create(wanted).await?;
+    let url = format!("/apm/v1/deployments/{}", request::escaped(&run.0));
+    let place = [(header::LOCATION, url.clone())];
+    Ok((StatusCode::ACCEPTED, place, axum::Json(json!({"run": run, "url": url}))).into_response())
+}

@@ -1,0 +1,412 @@
+//! Deployments as a program sees them: every route, who may, what is refused, and a journal that is followed as it grows.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use operate_execute::{Event, Order, RunId, Status};
+use operate_plan::StepId;
+
+use super::desk::SEALED;
+use super::*;
+use crate::{Refused, RefusedKind};
+
+const ALL: &str = "/apm/v1/deployments";
+
+fn at(run: &RunId, rest: &str) -> String {
+    format!("{ALL}/{run}{rest}")
+}
+
+#[tokio::test]
+async fn runs_are_listed_page_by_page() {
+    let server = Server::new();
+    assert_eq!(server.documented("GET", ALL, &[], "").await, (200, json!({"deployments": [], "next": null})));
+    for (name, service) in [("cart-1", "cart"), ("cart-2", "cart"), ("web-1", "web")] {
+        server.desk.run(name, service).await;
+    }
+    let waiting = RunId("cart-2".into());
+    server.desk.until_it_asks(&waiting).await;
+    let check = async |query: &str, expect: &[&str], next: Value| {
+        let (status, body) = server.documented("GET", &format!("{ALL}?{query}"), &[], "").await;
+        let runs: Vec<_> =
+            body["deployments"].as_array().unwrap().iter().map(|row| row["run"].as_str().unwrap()).collect();
+        assert_eq!((status, runs.as_slice(), &body["next"]), (200, expect, &next), "{query}");
+    };
+    check("", &["web-1", "cart-2", "cart-1"], Value::Null).await;
+    check("limit=2", &["web-1", "cart-2"], json!("cart-2")).await;
+    check("limit=2&before=cart-2", &["cart-1"], Value::Null).await;
+    check("service=cart", &["cart-2", "cart-1"], Value::Null).await;
+    check("service=cart&environment=dev", &[], Value::Null).await;
+    check("status=waiting", &["cart-2"], Value::Null).await;
+    for (query, code, word) in
+        [("status=fine", 400, "rolling-back"), ("limit=x", 400, "openapi"), ("sort=age", 400, "openapi")]
+    {
+        let (status, body) = server.documented("GET", &format!("{ALL}?{query}"), &[], "").await;
+        assert!(status == code && body["error"]["hint"].as_str().unwrap().contains(word), "{query}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_tells_where_it_stands() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    let (_, body) = server.documented("GET", &at(&run, ""), &[], "").await;
+    assert_eq!((&body["status"], &body["percent"], &body["actor"]), (&json!("planned"), &json!(0), &json!("ann")));
+    server.desk.until_it_asks(&run).await;
+    let (_, body) = server.documented("GET", &at(&run, ""), &[], "").await;
+    let steps: Vec<_> = body["steps"].as_array().unwrap().iter().map(|step| (&step["id"], &step["state"])).collect();
+    let expect =
+        [("create", "done"), ("approve", "asks"), ("start", "waits")].map(|(id, state)| (json!(id), json!(state)));
+    assert_eq!(steps, expect.iter().map(|(id, state)| (id, state)).collect::<Vec<_>>());
+    assert_eq!((&body["status"], &body["last_seq"]), (&json!("waiting"), &json!(9)));
+    assert_eq!((&body["steps"][0]["note"], &body["steps"][1]["question"]), (&json!("0123456789ab"), &json!("Go on?")));
+    let percent = body["percent"].as_u64().unwrap();
+    assert_eq!(body["left_ms"].as_u64(), Some(body["usual_ms"].as_u64().unwrap() * (100 - percent) / 100));
+    let failure = operate_plan::Failure::new(operate_plan::Class::Conflict, "docker.busy", "somebody uses it", "wait");
+    server.desk.write(&run, Event::StepFailed { step: "approve".into(), failure }, true).await;
+    let sentence = "undone, because somebody uses it".to_owned();
+    server.desk.write(&run, Event::Ended { status: Status::RolledBack, sentence: sentence.clone() }, true).await;
+    let (_, body) = server.documented("GET", &at(&run, ""), &[], "").await;
+    assert_eq!(
+        (&body["status"], &body["sentence"], &body["left_ms"]),
+        (&json!("rolled-back"), &json!(sentence), &Value::Null)
+    );
+    assert_eq!(body["steps"][1]["failure"]["next"], json!("wait"));
+}
+
+#[tokio::test]
+async fn what_is_sealed_stays_inside() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    server.desk.until_it_asks(&run).await;
+    server.desk.write(&run, Event::Ended { status: Status::Complete, sentence: String::new() }, true).await;
+    let whole =
+        serde_json::to_string(&operate_execute::History::entries(&server.desk.history, &run, 0, 99).await.unwrap());
+    assert!(whole.unwrap().contains(SEALED), "the journal has nothing sealed, so this shows nothing");
+    for rest in ["", "/plan", "/events", "/watch"] {
+        let (status, body) = server.documented("GET", &at(&run, rest), &[], "").await;
+        let text = body.to_string();
+        assert!(status == 200 && !text.contains(SEALED) && !text.contains("sealed"), "{rest}: {text}");
+    }
+    let (_, body) = server.documented("POST", ALL, &[], r#"{"dry_run": true}"#).await;
+    assert!(!body.to_string().contains(SEALED));
+    let (_, body) = server.documented("GET", &at(&run, "/plan"), &[], "").await;
+    assert_eq!(body["plan"]["steps"][0]["work"]["act"]["with"]["secrets"]["TOKEN"], json!({"mark": "0f"}));
+    assert!(body["report"].as_str().unwrap().contains("ask a person"));
+}
+
+#[tokio::test]
+async fn the_journal_is_read_in_pages() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    server.desk.until_it_asks(&run).await;
+    let check = async |query: &str, expect: &[&str], next: u64| {
+        let (_, body) = server.documented("GET", &at(&run, &format!("/events{query}")), &[], "").await;
+        let kinds: Vec<_> =
+            body["events"].as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+        assert_eq!((kinds.as_slice(), &body["next"]), (expect, &json!(next)), "{query}");
+    };
+    check("?limit=2", &["created", "taken"], 2).await;
+    check("?after=6", &["step-done", "step-begun", "asked"], 9).await;
+    check("?after=9", &[], 9).await;
+    let (_, body) = server.documented("GET", &at(&run, "/events?after=8"), &[], "").await;
+    assert_eq!(body["events"][0]["detail"], json!({"step": "approve", "question": "Go on?"}));
+    assert_eq!(server.documented("GET", &at(&run, "/events?after=-1"), &[], "").await.0, 400);
+}
+
+#[tokio::test]
+async fn orders_reach_the_desk_with_who_and_why() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    let waits = StepId::from("approve");
+    let check = async |word: &str, body: &str, expect: Order, actor: &str, reason: &str| {
+        let (status, answer) = server.documented("POST", &at(&run, &format!("/{word}")), &[], body).await;
+        assert_eq!(
+            (status, &answer["actor"], &answer["step"]),
+            (202, &json!(actor), &json!(expect.step())),
+            "{word} {body}"
+        );
+        let (given, role) = server.desk.ordered.lock().pop().unwrap();
+        assert_eq!((given.order, given.actor.as_str(), given.reason.as_str(), role), (expect, actor, reason, "admin"));
+    };
+    let (status, body) = server.documented("POST", &at(&run, "/approve"), &[], "").await;
+    assert_eq!((status, &body["error"]["code"]), (409, &json!("nothing-waits")));
+    server.desk.until_it_asks(&run).await;
+    check("approve", "", Order::Approve(waits.clone()), "somebody (no token)", "").await;
+    check("reject", r#"{"actor": "bob", "reason": "not today"}"#, Order::Reject(waits), "bob (no token)", "not today")
+        .await;
+    check("skip", r#"{"step": "start"}"#, Order::Skip("start".into()), "somebody (no token)", "").await;
+    check("pause", "{}", Order::Pause, "somebody (no token)", "").await;
+    check("resume", "", Order::Resume, "somebody (no token)", "").await;
+    // A name that would paint the terminal of whoever reads it.
+    check("cancel", r#"{"actor": "e\u001b[2Jve", "reason": "a\nb"}"#, Order::Cancel, "e [2Jve (no token)", "a b").await;
+    let long = format!(r#"{{"reason": "{}"}}"#, "x".repeat(2001));
+    let huge = format!(r#"{{"reason": "{}"}}"#, "x".repeat(70_000));
+    for body in [r#"{"why": "x"}"#, "[]", "{", long.as_str(), huge.as_str()] {
+        let (status, answer) = server.documented("POST", &at(&run, "/cancel"), &[], body).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("invalid-request")), "{answer}");
+    }
+    let form = [("content-type", "text/plain")];
+    assert_eq!(server.documented("POST", &at(&run, "/cancel"), &form, "{}").await.0, 400);
+    assert!(server.desk.ordered.lock().is_empty());
+}
+
+#[tokio::test]
+async fn refusals_have_a_status_a_code_and_a_hint() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    let gone = RunId("gone".into());
+    for rest in ["", "/plan", "/events", "/watch"] {
+        let (status, body) = server.documented("GET", &at(&gone, rest), &[], "").await;
+        assert_eq!((status, &body["error"]["code"]), (404, &json!("no-run")), "{rest}");
+    }
+    for word in ["approve", "reject", "skip", "pause", "resume", "cancel", "rollback"] {
+        assert_eq!(server.documented("POST", &at(&gone, &format!("/{word}")), &[], "{}").await.0, 404, "{word}");
+    }
+    use RefusedKind::{Away, Conflict, Refused as Impossible};
+    for (kind, code, expect) in [(Conflict, "run-ended", 409), (Impossible, "no-step", 422), (Away, "history", 503)] {
+        let report = base_explain::Report::new("it does not go").because("so it is").hint("do otherwise");
+        *server.desk.refuses.lock() = Some(Refused::new(kind, code, report));
+        for path in [at(&run, "/cancel"), ALL.to_owned()] {
+            let (status, body) = server.documented("POST", &path, &[], "{}").await;
+            let error =
+                json!({"code": code, "message": "it does not go", "causes": ["so it is"], "hint": "do otherwise"});
+            assert_eq!((status, body), (expect, json!({"error": error})), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may() {
+    let file =
+        "viewer viewer-0123456789\ningest ingest-0123456789\ndeployer deploy-0123456789\nadmin admins-0123456789\n";
+    let server = Server::with(|api| api.tokens = Tokens::parse(file).unwrap());
+    let run = server.desk.run("cart-1", "cart").await;
+    // What a viewer, an ingester, a deployer, an admin and a stranger get.
+    let (look, change) = ([200, 403, 200, 200, 401], [403, 403, 202, 202, 401]);
+    let words = ["pause", "resume", "cancel", "approve", "reject", "skip"];
+    let mut table = vec![("GET", ALL.to_owned(), look), ("POST", ALL.to_owned(), change)];
+    table.extend(["", "/plan", "/events"].map(|rest| ("GET", at(&run, rest), look)));
+    table.extend(words.map(|word| ("POST", at(&run, &format!("/{word}")), change)));
+    table.push(("GET", "/apm/v1/openapi.json".into(), look));
+    for (method, path, expect) in table {
+        let body = if method == "POST" && path != ALL { r#"{"step": "start", "actor": "bob"}"# } else { "" };
+        for (token, expect) in ["viewer-", "ingest-", "deploy-", "admins-", "strange"].iter().zip(expect) {
+            let bearer = format!("Bearer {token}0123456789");
+            let (status, answer) = server.documented(method, &path, &[("authorization", &bearer)], body).await;
+            assert_eq!(status, expect, "{method} {path} as {token}: {answer}");
+        }
+    }
+    let roles: Vec<_> =
+        server.desk.ordered.lock().iter().map(|(command, role)| (command.actor.clone(), *role)).collect();
+    let (by_deployer, by_admin) = (("bob (deployer)".to_owned(), "deployer"), ("bob (admin)".to_owned(), "admin"));
+    assert_eq!(roles, vec![[by_deployer, by_admin]; words.len()].concat());
+}
+
+#[tokio::test]
+async fn a_release_is_asked_for() {
+    let server = Server::new();
+    let asked =
+        r#"{"service": "cart", "version": "2", "strategy": "rolling", "adopt": true, "actor": "ann", "reason": "new"}"#;
+    let (status, body) = server.documented("POST", ALL, &[], asked).await;
+    assert_eq!((status, body), (202, json!({"run": "cart-2/a", "url": "/apm/v1/deployments/cart-2%2Fa"})));
+    let wanted = server.desk.wanted.lock().pop().unwrap();
+    let expect = crate::Wanted {
+        service: Some("cart".into()),
+        version: Some("2".into()),
+        strategy: Some(operate_deploy::Strategy::Rolling),
+        adopt: true,
+        actor: "ann (no token)".into(),
+        role: "admin",
+        reason: "new".into(),
+        ..crate::Wanted::default()
+    };
+    assert_eq!(wanted, expect);
+    let (status, body) = server.documented("POST", ALL, &[], r#"{"dry_run": true}"#).await;
+    assert_eq!((status, &body["plan"]["title"]), (200, &json!("deploy cart 2 to prod")));
+    assert_eq!(server.documented("POST", ALL, &[], r#"{"strategy": "hope"}"#).await.0, 400);
+}
+
+#[tokio::test]
+async fn going_back_is_a_release_of_the_version_before() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    let path = at(&run, "/rollback");
+    let (status, body) = server.documented("POST", &path, &[], "").await;
+    assert_eq!((status, &body["error"]["code"]), (409, &json!("not-ended")));
+    server.desk.until_it_asks(&run).await;
+    server.desk.write(&run, Event::Ended { status: Status::Complete, sentence: String::new() }, true).await;
+    let check = async |body: &str, status: u16, version: &str, reason: &str| {
+        assert_eq!(server.documented("POST", &path, &[], body).await.0, status, "{body}");
+        let wanted = server.desk.wanted.lock().pop().unwrap();
+        let named = (wanted.service.as_deref(), wanted.environment.as_deref(), wanted.version.as_deref());
+        assert_eq!(named, (Some("cart"), Some("prod"), Some(version)));
+        assert_eq!((wanted.back.as_ref(), wanted.reason.as_str()), (Some(&run), reason));
+    };
+    check("", 202, "1", "back from cart-1").await;
+    check(r#"{"to": "0.9", "reason": "it leaks"}"#, 202, "0.9", "it leaks").await;
+    check(r#"{"dry_run": true}"#, 200, "1", "back from cart-1").await;
+}
+
+/// A stream that is read event by event.
+struct Events(axum::body::BodyDataStream, String);
+
+impl Events {
+    async fn of(server: &Server, path: &str, headers: &[(&str, &str)]) -> Events {
+        let mut request = Request::builder().uri(path).header("host", "127.0.0.1:4300");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = server.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &axum::http::HeaderValue::from_static("text/event-stream"))
+        );
+        Events(response.into_body().into_data_stream(), String::new())
+    }
+
+    /// The next block of lines, or nothing at the end.
+    async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some((block, rest)) = self.1.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.1 = rest;
+                return Some(block);
+            }
+            let more =
+                tokio::time::timeout(Duration::from_secs(60), self.0.next()).await.expect("an event within a minute");
+            self.1.push_str(std::str::from_utf8(&more?.unwrap()).unwrap());
+        }
+    }
+
+    /// Number and kind of the next event, heartbeats left out.
+    async fn next(&mut self) -> Option<(u64, String)> {
+        loop {
+            let block = self.block().await?;
+            let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            let (Some(id), Some(data)) = (field("id"), field("data")) else { continue };
+            let data: Value = serde_json::from_str(data).unwrap();
+            let root: Value = serde_json::from_str(crate::deployments::OPENAPI).unwrap();
+            let form = super::contract::follow(&root, "#/components/schemas/Entry");
+            assert_eq!(super::contract::faults(&root, form, &data, "$"), Vec::<String>::new());
+            assert_eq!(data["seq"].to_string(), id);
+            return Some((id.parse().unwrap(), data["kind"].as_str().unwrap().to_owned()));
+        }
+    }
+
+    async fn expect(&mut self, seq: u64, kind: &str) {
+        assert_eq!(self.next().await, Some((seq, kind.to_owned())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_followed_to_its_end() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    let mut first = Events::of(&server, &at(&run, "/watch"), &[]).await;
+    first.expect(1, "created").await;
+    server.desk.until_it_asks(&run).await;
+    for (seq, kind) in
+        (2..).zip(["taken", "step-begun", "recorded", "attempt", "acted", "step-done", "step-begun", "asked"])
+    {
+        first.expect(seq, kind).await;
+    }
+    // Another process writes, and nobody tells.
+    let begun = tokio::time::Instant::now();
+    server.desk.write(&run, Event::UndoBegun { why: "bob cancelled it".into() }, false).await;
+    first.expect(10, "undo-begun").await;
+    assert!(begun.elapsed() <= Duration::from_millis(600), "{:?}", begun.elapsed());
+    // What this process writes comes at once.
+    let begun = tokio::time::Instant::now();
+    server.desk.write(&run, Event::Undoing { step: "create".into() }, true).await;
+    first.expect(11, "undoing").await;
+    assert!(begun.elapsed() < Duration::from_millis(50), "{:?}", begun.elapsed());
+    // A second one comes back after a loss.
+    let mut second = Events::of(&server, &at(&run, "/watch?after=1"), &[("last-event-id", "9")]).await;
+    second.expect(10, "undo-begun").await;
+    second.expect(11, "undoing").await;
+    let mut third = Events::of(&server, &at(&run, "/watch?after=10"), &[]).await;
+    third.expect(11, "undoing").await;
+    server.desk.write(&run, Event::Ended { status: Status::RolledBack, sentence: String::new() }, false).await;
+    for watcher in [&mut first, &mut second, &mut third] {
+        watcher.expect(12, "ended").await;
+        assert_eq!(watcher.next().await, None);
+    }
+    // Nothing follows: a browser is told not to come again.
+    let again = async |id: &str| server.documented("GET", &at(&run, "/watch"), &[("last-event-id", id)], "").await.0;
+    assert_eq!([again("12").await, again("13").await, again("12x").await, again("11").await], [204, 400, 400, 200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_watcher_misses_nothing() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    let mut slow = Events::of(&server, &at(&run, "/watch"), &[]).await;
+    slow.expect(1, "created").await;
+    // More than is held for it.
+    for number in 1..=1500 {
+        server.desk.write(&run, Event::Attempt { step: "create".into(), number }, true).await;
+        if number % 100 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    for seq in 2..=1501 {
+        slow.expect(seq, "attempt").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn watchers_are_counted_and_kept_awake() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    let path = at(&run, "/watch");
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(Events::of(&server, &path, &[]).await);
+    }
+    let (status, body) = server.documented("GET", &path, &[], "").await;
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("too-many-watchers")));
+    open.pop();
+    let mut next = Events::of(&server, &path, &[]).await;
+    next.expect(1, "created").await;
+    let begun = tokio::time::Instant::now();
+    let beat = next.block().await.expect("a heartbeat");
+    assert!(beat.starts_with(':') && begun.elapsed() == Duration::from_secs(15), "{beat} after {:?}", begun.elapsed());
+    // The engine stops: nobody waits for a watcher.
+    server.desk.stop.send(true).unwrap();
+    assert_eq!(next.next().await, None);
+}
+
+#[tokio::test]
+async fn every_documented_path_answers() {
+    let server = Server::new();
+    let run = server.desk.run("cart-1", "cart").await;
+    server.desk.until_it_asks(&run).await;
+    server.desk.write(&run, Event::Ended { status: Status::Complete, sentence: String::new() }, true).await;
+    let (_, document) = server.documented("GET", "/apm/v1/openapi.json", &[], "").await;
+    assert_eq!(document["openapi"], json!("3.1.0"));
+    let mut walked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let asked = path.replace("{run}", &run.0);
+        for method in ["get", "post", "put", "delete"] {
+            let reply = server.ask(&method.to_ascii_uppercase(), &asked, &[], Body::empty()).await;
+            // What is there is documented, and what is documented is there.
+            assert_eq!(reply.status != 405, item[method].is_object(), "{method} {path}: {}", reply.status);
+            if item[method].is_object() {
+                let body = if path.ends_with("skip") || path.ends_with("ove") || path.ends_with("ject") {
+                    r#"{"step": "start"}"#
+                } else {
+                    ""
+                };
+                let (status, answer) = server.documented(&method.to_ascii_uppercase(), &asked, &[], body).await;
+                assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+                walked += 1;
+            }
+        }
+    }
+    assert_eq!(walked, 14);
+    // Every reference leads somewhere.
+    let text = document.to_string();
+    for place in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        super::contract::follow(&document, place);
+    }
+}

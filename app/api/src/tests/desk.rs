@@ -1,0 +1,159 @@
+//! A desk in memory: a real journal, a plan with something sealed in it, and nothing that carries it out.
+
+use futures_util::future::BoxFuture;
+use operate_execute::{
+    Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, MemoryHistory, Order, Recorded, RunId, RunRow,
+};
+use operate_plan::{Act, Draft, Inventory, ObjectId, OnFailure, Plan, Seen, Step, StepId, Work};
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::sync::{broadcast, watch};
+
+use crate::{Deployments, Prepared, Refused, RefusedKind, Wanted};
+
+/// Stands for everything that must not leave the engine.
+pub(super) const SEALED: &str = "c2VhbGVkLXNlY3JldA";
+
+pub(super) struct Desk {
+    pub(super) history: MemoryHistory,
+    live: broadcast::Sender<Entry>,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) wanted: Mutex<Vec<Wanted>>,
+    pub(super) ordered: Mutex<Vec<(Command, &'static str)>>,
+    /// The answer to whoever wants something changed.
+    pub(super) refuses: Mutex<Option<Refused>>,
+}
+
+impl Default for Desk {
+    fn default() -> Desk {
+        Desk {
+            history: MemoryHistory::default(),
+            live: broadcast::channel(16).0,
+            stop: watch::channel(false).0,
+            wanted: Mutex::default(),
+            ordered: Mutex::default(),
+            refuses: Mutex::default(),
+        }
+    }
+}
+
+/// Creates a container, asks a person, starts it.
+pub(super) fn plan(service: &str) -> Plan {
+    let object = ObjectId::new("container", service);
+    let with = json!({"secrets": {"TOKEN": {"sealed": SEALED, "mark": "0f"}}});
+    let act = |verb: &str| Act {
+        verb: verb.into(),
+        object: object.clone(),
+        with: with.clone(),
+        touches: vec![object.clone()],
+    };
+    let mut create = Step::new("create", "create it", Work::Act(act("create")));
+    create.stage = "deploying".into();
+    create.estimate.usual_ms = 1_000;
+    let mut approve = Step::new("approve", "ask a person", Work::Approve { question: "Go on?".into() });
+    approve.after = vec!["create".into()];
+    let mut start = Step::new("start", "start it", Work::Act(act("start")));
+    start.after = vec!["approve".into()];
+    start.estimate.usual_ms = 3_000;
+    let mut inventory = Inventory::new("test");
+    inventory.add(object, Seen::Absent, "test", 0);
+    let labels = [("service", service), ("environment", "prod"), ("version", "2"), ("version_before", "1")];
+    let draft = Draft {
+        title: format!("deploy {service} 2 to prod"),
+        reason: String::new(),
+        target: "docker:shop".into(),
+        labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        made_ms: 0,
+        time_limit_ms: 60_000,
+        on_failure: OnFailure::Undo,
+        steps: vec![create, approve, start],
+    };
+    Plan::new(draft, &inventory)
+}
+
+fn no_run(error: &HistoryError) -> Refused {
+    Refused::new(RefusedKind::Unknown, "no-run", base_explain::Report::of(error).hint("`apm deploy list` names them"))
+}
+
+impl Desk {
+    /// A run that nobody has taken.
+    pub(super) async fn run(&self, name: &str, service: &str) -> RunId {
+        let run = RunId(name.to_owned());
+        let command = Command { order: Order::Resume, actor: "ann".into(), reason: "a new version".into() };
+        self.history.create(&run, &plan(service), super::NOW_MS, &command).await.unwrap();
+        run
+    }
+
+    /// The next line of its journal; `tells` whether this process wrote it.
+    pub(super) async fn write(&self, run: &RunId, event: Event, tells: bool) {
+        let lease = self.history.lease("docker:shop", "apm 1", super::NOW_MS, 0).await.unwrap();
+        let Lease::Got(fence) = lease else { panic!("{lease:?}") };
+        let entry = self.history.append(run, fence, super::NOW_MS, event).await.unwrap();
+        if tells {
+            let _ = self.live.send(entry);
+        }
+    }
+
+    /// The first step is done, the second asks.
+    pub(super) async fn until_it_asks(&self, run: &RunId) {
+        let create = StepId::from("create");
+        let before = vec![Recorded {
+            object: ObjectId::new("container", "cart"),
+            mark: "ab".into(),
+            sealed: Some(SEALED.into()),
+        }];
+        for event in [
+            Event::Taken { holder: "apm 1".into(), token: Fence(1).0 },
+            Event::StepBegun { step: create.clone() },
+            Event::Recorded { step: create.clone(), before },
+            Event::Attempt { step: create.clone(), number: 1 },
+            Event::Acted { step: create.clone(), note: "0123456789ab".into() },
+            Event::StepDone { step: create },
+            Event::StepBegun { step: "approve".into() },
+            Event::Asked { step: "approve".into(), question: "Go on?".into() },
+        ] {
+            self.write(run, event, true).await;
+        }
+    }
+
+    fn refused(&self) -> Result<(), Refused> {
+        self.refuses.lock().clone().map_or(Ok(()), Err)
+    }
+}
+
+impl Deployments for Desk {
+    fn runs(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<RunRow>, Refused>> {
+        Box::pin(async move { self.history.runs(&filter).await.map_err(|error| no_run(&error)) })
+    }
+    fn plan(&self, run: RunId) -> BoxFuture<'_, Result<Plan, Refused>> {
+        Box::pin(async move { self.history.plan(&run).await.map_err(|error| no_run(&error)) })
+    }
+    fn entries(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, Refused>> {
+        Box::pin(async move { self.history.entries(&run, after, limit).await.map_err(|error| no_run(&error)) })
+    }
+    fn live(&self) -> broadcast::Receiver<Entry> {
+        self.live.subscribe()
+    }
+    fn order(&self, run: RunId, command: Command, role: &'static str) -> BoxFuture<'_, Result<(), Refused>> {
+        Box::pin(async move {
+            self.history.plan(&run).await.map_err(|error| no_run(&error))?;
+            self.refused()?;
+            self.ordered.lock().push((command, role));
+            Ok(())
+        })
+    }
+    fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>> {
+        Box::pin(async move {
+            self.refused()?;
+            self.wanted.lock().push(wanted);
+            Ok(Prepared { plan: plan("cart"), findings: Vec::new() })
+        })
+    }
+    fn create(&self, wanted: Wanted) -> BoxFuture<'_, Result<RunId, Refused>> {
+        Box::pin(async move {
+            self.refused()?;
+            self.wanted.lock().push(wanted);
+            Ok(RunId("cart-2/a".into()))
+        })
+    }
+}
