@@ -31,6 +31,9 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
     if let Some(token) = &demo_token {
         tokens = tokens.and(Role::Ingest, token);
     }
+    // The demo's own are its services; it does not touch what a project has.
+    let history = args.demo.then(|| data_dir.join("history.db").display().to_string());
+    let deploy = crate::deploy::serving(clone(global), history)?;
     let options = Options {
         tokens,
         scrape: scrape_plan(&world, global, &settings).map_err(Failure::Usage)?,
@@ -38,6 +41,7 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
         data_dir,
         state_home: xdg("XDG_STATE_HOME", ".local/state"),
         reload,
+        deploy,
         demo: args.demo,
     };
     let broken = |error: std::io::Error| Failure::Broken(Report::of(&error));

@@ -10,10 +10,10 @@ use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
-    Command, Entry, Executor, Filter, History, HistoryError, Lease, Order, RunError, RunId, RunRow, Seal, Settings,
-    State, Status, Target, Tell,
+    Command, Entry, Executor, Filter, History, HistoryError, Judge, Lease, Order, RunError, RunId, RunRow, Seal,
+    Settings, State, Status, Target, Tell,
 };
-use operate_history::{SqlHistory, seal_key};
+use operate_history::{Action, Deed, SqlHistory, seal_key};
 use operate_plan::{Finding, Plan, Severity, digest, estimate, guard, lint};
 use operate_target_docker::DockerTarget;
 use tokio::sync::broadcast;
@@ -36,6 +36,17 @@ pub struct DeskOptions {
     pub tell: Arc<dyn Tell>,
 }
 
+/// What a desk works with, whatever it is carried out on.
+pub struct DeskParts {
+    pub world: World,
+    pub history: SqlHistory,
+    pub seal: Arc<Seal>,
+    pub target: Arc<dyn Target>,
+    pub judge: Arc<dyn Judge>,
+    pub tell: Arc<dyn Tell>,
+    pub holder: String,
+}
+
 /// Why something at the desk did not work.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
@@ -52,6 +63,12 @@ pub enum DeskError {
     NoStep { run: RunId, step: String },
     #[error("run `{run}` is {status}, and takes no order")]
     Ended { run: RunId, status: Status },
+    /// Another run has not ended, and changes the same target.
+    #[error("`{target}` is being changed by the run {run}, which is {status}")]
+    Occupied { target: String, run: RunId, status: Status },
+    /// The project's settings cannot be read, or do not say what to release.
+    #[error("{}", .0.one_line())]
+    Settings(Report),
     #[error("{}", .0.one_line())]
     Told(Report),
 }
@@ -60,16 +77,30 @@ impl DeskError {
     /// What to do about it.
     pub fn report(&self) -> Report {
         match self {
-            DeskError::Told(report) => report.clone(),
+            DeskError::Settings(report) | DeskError::Told(report) => report.clone(),
             DeskError::Refused(refusal) => Report::of(refusal).hint(refusal.hint()),
             DeskError::Lint(findings) => findings.iter().take(5).fold(Report::of(self), |report, finding| {
                 report.because(format!("[{}] {}; {}", finding.rule, finding.message, finding.fix))
             }),
-            DeskError::Run(RunError::Busy { .. }) => {
+            DeskError::Run(RunError::Busy { .. }) | DeskError::Occupied { .. } => {
                 Report::of(self).hint("wait for it, or see `apm deploy list` and cancel it")
             }
             _ => Report::of(self),
         }
+    }
+}
+
+/// Runs of one status that are looked through; a project has a few targets, and each has one run at a time.
+const BEGUN_MAX: usize = 200;
+
+fn action(order: &Order) -> Action {
+    match order {
+        Order::Pause => Action::Pause,
+        Order::Resume => Action::Resume,
+        Order::Cancel => Action::Cancel,
+        Order::Skip(_) => Action::Skip,
+        Order::Approve(_) => Action::Approve,
+        Order::Reject(_) => Action::Reject,
     }
 }
 
@@ -84,8 +115,8 @@ pub struct Desk {
     world: World,
     pub history: Arc<SqlHistory>,
     pub seal: Arc<Seal>,
-    target: Arc<DockerTarget>,
-    judge: Arc<GateJudge>,
+    target: Arc<dyn Target>,
+    judge: Arc<dyn Judge>,
     tell: Arc<dyn Tell>,
     holder: String,
     watch: broadcast::Sender<Entry>,
@@ -111,16 +142,24 @@ impl Desk {
         let client = Client::new(config).map_err(|error| told(&error))?;
         let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
-        Ok(Desk {
-            history: Arc::new(history),
-            target: Arc::new(target),
-            watch: broadcast::channel(1024).0,
-            world,
-            seal,
-            judge,
-            tell: options.tell,
-            holder: options.holder,
-        })
+        let (tell, holder) = (options.tell, options.holder);
+        Ok(Desk::new(DeskParts { world, history, seal, target: Arc::new(target), judge, tell, holder }))
+    }
+
+    pub fn new(parts: DeskParts) -> Desk {
+        let DeskParts { world, history, seal, target, judge, tell, holder } = parts;
+        let history = Arc::new(history);
+        Desk { world, history, seal, target, judge, tell, holder, watch: broadcast::channel(1024).0 }
+    }
+
+    /// The same, but what is kept is told to this channel, which may have listeners already.
+    pub fn telling(self, watch: broadcast::Sender<Entry>) -> Desk {
+        Desk { watch, ..self }
+    }
+
+    /// Where secrets are read and written.
+    pub fn disk(&self) -> &dyn base_world::Disk {
+        &*self.world.disk
     }
 
     /// Looks at the world and plans; changes nothing.
@@ -156,8 +195,21 @@ impl Desk {
         }
     }
 
-    /// Keeps the plan as a run that anybody may carry out; refused while another run changes the target, so that none is left that nobody wants.
+    /// Keeps the plan as a run that anybody may carry out; refused while another run changes the target, so that none is left that
+    /// nobody wants. Nobody asked for a role.
     pub async fn create(&self, planned: &Planned, actor: &str, reason: &str) -> Result<RunId, DeskError> {
+        self.create_as(planned, actor, "", Action::Create, reason).await
+    }
+
+    /// The same by somebody with a role; `action` says to the audit log what it is for.
+    pub async fn create_as(
+        &self,
+        planned: &Planned,
+        actor: &str,
+        role: &str,
+        action: Action,
+        reason: &str,
+    ) -> Result<RunId, DeskError> {
         let critical: Vec<_> =
             planned.findings.iter().filter(|finding| finding.severity == Severity::Critical).cloned().collect();
         if !critical.is_empty() {
@@ -173,6 +225,7 @@ impl Desk {
             &mark.short()[..6]
         ));
         let command = Command { order: Order::Resume, actor: actor.to_owned(), reason: reason.to_owned() };
+        self.record(actor, role, action, &run, reason).await?;
         self.history.create(&run, &planned.plan, now_ms, &command).await?;
         Ok(run)
     }
@@ -198,8 +251,45 @@ impl Desk {
         self.watch.subscribe()
     }
 
-    /// Leaves an order for whoever carries the run out.
+    /// Refuses a target that a run has not done with: begun, by whomever, and not ended.
+    pub async fn free(&self, target: &str) -> Result<(), DeskError> {
+        match self.begun().await?.into_iter().find(|row| row.target == target) {
+            Some(row) => Err(DeskError::Occupied { target: row.target, run: row.run, status: row.status }),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs that somebody began to carry out and that have not ended.
+    pub async fn begun(&self) -> Result<Vec<RunRow>, DeskError> {
+        let mut begun = Vec::new();
+        for status in Status::ALL.into_iter().filter(|status| !status.is_end() && *status != Status::Planned) {
+            begun.extend(self.runs(&Filter { status: Some(status), limit: BEGUN_MAX, ..Filter::default() }).await?);
+        }
+        Ok(begun)
+    }
+
+    /// A line in the audit log.
+    pub async fn record(
+        &self,
+        actor: &str,
+        role: &str,
+        action: Action,
+        run: &RunId,
+        why: &str,
+    ) -> Result<(), DeskError> {
+        let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
+        let deed = Deed { actor, role, action, run: Some(run.clone()), why };
+        self.history.record(self.world.clock.now_ms(), &deed).await?;
+        Ok(())
+    }
+
+    /// Leaves an order for whoever carries the run out. Nobody asked for a role.
     pub async fn order(&self, run: &RunId, command: Command) -> Result<(), DeskError> {
+        self.order_as(run, command, "").await
+    }
+
+    /// The same by somebody with a role. It is in the audit log before it is given.
+    pub async fn order_as(&self, run: &RunId, command: Command, role: &str) -> Result<(), DeskError> {
         let (plan, state) = self.look(run).await?;
         if let Some(step) = command.order.step().filter(|step| plan.step(step).is_none()) {
             return Err(DeskError::NoStep { run: run.clone(), step: step.0.clone() });
@@ -208,6 +298,7 @@ impl Desk {
         if status.is_end() || status == Status::RollingBack {
             return Err(DeskError::Ended { run: run.clone(), status });
         }
+        self.record(&command.actor, role, action(&command.order), run, &command.reason).await?;
         self.history.order(run, self.world.clock.now_ms(), &command).await?;
         Ok(())
     }
@@ -216,6 +307,16 @@ impl Desk {
     pub async fn look(&self, run: &RunId) -> Result<(Plan, State), DeskError> {
         let plan = self.history.plan(run).await?;
         Ok((plan, State::of(&self.entries(run, 0).await?)))
+    }
+
+    /// What a run is to do.
+    pub async fn plan_of(&self, run: &RunId) -> Result<Plan, DeskError> {
+        Ok(self.history.plan(run).await?)
+    }
+
+    /// Entries after one, at most `limit`.
+    pub async fn page(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Entry>, DeskError> {
+        Ok(self.history.entries(run, after, limit).await?)
     }
 
     /// All entries after one.

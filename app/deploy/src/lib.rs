@@ -4,12 +4,17 @@
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
 mod desk;
+mod keeper;
 mod release;
 mod settings;
 
-pub use desk::{Desk, DeskError, DeskOptions, Planned};
+pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
+pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use release::Asked;
 pub use settings::{Project, ServiceSettings};
+
+/// What the audit log says of a deed.
+pub use operate_history::Action;
 
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;

@@ -3,6 +3,7 @@
 //! This is where single-threaded stores meet threads and tokio. It holds no format, no language and no route: if something
 //! here grows a rule about telemetry, it belongs in `observe`.
 
+mod deployments;
 mod engine;
 mod listen;
 mod memory;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use app_api::{Api, Bodies, Queries, Tokens};
+use app_api::{Api, Bodies, Queries, Tokens, Watchers};
+use app_deploy::{Keeper, KeeperOptions};
 use base_explain::Report;
 use base_world::{DiskErrorKind, FolderLock, World};
 use observe_ingest::self_metrics::IngestMetrics;
@@ -12,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::deployments::Deploying;
 use crate::engine::{Engine, SharedEvents, SharedMetrics};
 use crate::listen::bind;
 use crate::own::Own;
@@ -20,6 +22,9 @@ use crate::scrape::{self, ScrapePlan, Scraper};
 use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::sink::{EngineSink, resume};
+
+/// Each holds a connection open; half of those that a listener usually takes.
+const WATCHERS_MAX: usize = 1000;
 
 /// What is needed to start.
 pub struct Options {
@@ -32,6 +37,8 @@ pub struct Options {
     pub scrape: ScrapePlan,
     /// Reads the files again; an error leaves everything as it was.
     pub reload: Box<dyn Fn() -> Result<ScrapePlan, Report> + Send + Sync>,
+    /// What releases need that are asked for over the API.
+    pub deploy: KeeperOptions,
     /// Whether the demo's services are beside it; only said on the page.
     pub demo: bool,
 }
@@ -65,7 +72,7 @@ impl From<Report> for NotStarted {
 /// Starts; returns when the engine is ready.
 pub async fn start(options: Options) -> Result<Running, NotStarted> {
     let world = World::real();
-    let Options { settings, data_dir, state_home, tokens, scrape, reload, demo } = options;
+    let Options { settings, data_dir, state_home, tokens, scrape, reload, deploy, demo } = options;
     let server = &settings.server;
     let has_token = !tokens.is_empty();
     // Ports first: a taken one is the commonest reason not to start, and costs nothing to find.
@@ -125,12 +132,22 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     let (opened, span_metrics) =
         opened.map_err(|error| Report::new("opening the data folder failed").because(error.to_string()))??;
     let sink = Arc::new(EngineSink::new(span_metrics, world.clock.clone(), seen, engine.clone()));
+    let keeper = Keeper::new(
+        world.clone(),
+        deploy,
+        &entry.url,
+        entry.otlp_http.clone(),
+        tokens.for_looking().map(str::to_owned),
+        stopped.clone(),
+    );
     let api = Api {
         metrics: Arc::new(SharedMetrics(opened.metrics.clone())),
         logs: Arc::new(SharedEvents(opened.events.clone())),
         spans: Arc::new(SharedEvents(opened.events.clone())),
         sink: sink.clone(),
         control: own.clone(),
+        deployments: Arc::new(Deploying(keeper.clone())),
+        watchers: Watchers::new(WATCHERS_MAX, stopped.clone()),
         clock: world.clock.clone(),
         counters: counters.clone(),
         bodies: Bodies::new(server.bodies(memory_bytes)),
@@ -148,6 +165,7 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     if let Some(listener) = http {
         tasks.spawn(app_api::serve(listener, api.otlp_http_router(), server.connections(), stopped.clone()));
     }
+    tasks.spawn(keeper.keep());
     let scraper = Scraper { world: world.clone(), sink, counters };
     let stopped_too = stopped.clone();
     tasks.spawn(scrape::run(scraper, own.clone(), settings.observe.clone(), plans, stopped));

@@ -5,7 +5,7 @@ mod start;
 
 use std::sync::Arc;
 
-use app_deploy::{Desk, DeskError, DeskOptions, DockerSurroundings, Project};
+use app_deploy::{Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project};
 use base_explain::Report;
 use base_world::World;
 use operate_execute::{Command, Filter, Order, RunError, RunId, State, Status, Tell};
@@ -73,11 +73,40 @@ impl Tell for OnStderr {
 
 /// The project's settings for the chosen environment.
 fn project(world: &World, global: &Global) -> Result<Project, Failure> {
-    let tree = tree(world, global, &UpArgs::default()).map_err(Failure::Usage)?;
+    project_in(world, global, global.env.as_deref()).map_err(Failure::Usage)
+}
+
+fn project_in(world: &World, global: &Global, environment: Option<&str>) -> Result<Project, Report> {
+    let tree = tree(world, global, &UpArgs::default())?;
+    Project::read(tree, environment, &folder_name()).map_err(|error| error.report().clone())
+}
+
+/// What a project is called that does not say.
+fn folder_name() -> String {
     let folder = std::env::current_dir().ok();
     let folder = folder.as_deref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
-    let folder = folder.unwrap_or_else(|| "default".to_owned()).to_ascii_lowercase();
-    Project::read(tree, global.env.as_deref(), &folder).map_err(|error| Failure::Usage(error.report().clone()))
+    folder.unwrap_or_else(|| "default".to_owned()).to_ascii_lowercase()
+}
+
+/// Where the project's runs are kept.
+fn history(project: &str, given: Option<String>) -> String {
+    let data = xdg("XDG_DATA_HOME", ".local/share").join("apm").join(project);
+    given.unwrap_or_else(|| data.join("history.db").display().to_string())
+}
+
+/// The same desk for an engine that takes deployments over its API.
+pub(crate) fn serving(global: Global, history_given: Option<String>) -> Result<KeeperOptions, Failure> {
+    let name = crate::config::project(&World::real(), &global).map_err(Failure::Usage)?.unwrap_or_else(folder_name);
+    let named = || std::env::var("APM_HISTORY").ok().filter(|place| !place.is_empty());
+    Ok(KeeperOptions {
+        history: history(&name, history_given.or_else(named)),
+        state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
+        docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
+        project: Box::new(move |environment| {
+            project_in(&World::real(), &global, environment.or(global.env.as_deref()))
+        }),
+        owner: actor(),
+    })
 }
 
 /// Everything that is needed, found as the other commands find it.
@@ -86,10 +115,8 @@ async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Des
     let engine = find(global);
     let engine_url = global.url.clone().or_else(|| Some(engine.as_ref()?.url.clone()));
     let engine_url = engine_url.unwrap_or_else(|| "http://127.0.0.1:4300".to_owned());
-    let data = xdg("XDG_DATA_HOME", ".local/share").join("apm").join(&project.name);
-    let history = places.history.clone().unwrap_or_else(|| data.join("history.db").display().to_string());
     let options = DeskOptions {
-        history,
+        history: history(&project.name, places.history.clone()),
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
         prometheus: project.judge.prometheus.clone().unwrap_or_else(|| engine_url.clone()),

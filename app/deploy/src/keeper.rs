@@ -1,0 +1,291 @@
+//! The desk of an engine, for as long as it runs: opened when somebody asks for it, so that a project without deployments pays nothing; runs
+//! that are begun here are carried out here, and those that others left are carried on. It plans nothing and knows no API.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base_explain::Report;
+use base_world::World;
+use futures_util::future::BoxFuture;
+use operate_deploy::Release;
+use operate_execute::{Entry, Event, RunError, RunId, Status, Tell};
+use operate_history::Action;
+use operate_plan::Severity;
+use parking_lot::Mutex;
+use tokio::sync::{OnceCell, broadcast, watch};
+
+use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Planned, Project};
+
+/// How often runs are looked for whose executor is gone; a lease holds as long.
+const LOOK: Duration = Duration::from_secs(15);
+/// How often a run of ours asks again for a target that somebody else changes.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Entries that a slow listener may lag behind.
+const LAG: usize = 1024;
+
+/// Reads the project's settings, for the named environment or for the usual one.
+pub type ReadProject = Box<dyn Fn(Option<&str>) -> Result<Project, Report> + Send + Sync>;
+
+/// Where deployments are kept and what they need.
+pub struct KeeperOptions {
+    /// A file of SQLite or a `postgres://` URL.
+    pub history: String,
+    /// `$XDG_STATE_HOME/apm`: the key that seals secrets.
+    pub state_folder: PathBuf,
+    pub docker: DockerSurroundings,
+    pub project: ReadProject,
+    /// Whose it is: `ann`.
+    pub owner: String,
+}
+
+/// Opens a desk that tells this channel what it keeps.
+type Open = Box<dyn Fn(broadcast::Sender<Entry>) -> BoxFuture<'static, Result<Desk, DeskError>> + Send + Sync>;
+
+/// See the module. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Keeper(Arc<Inner>);
+
+struct Inner {
+    world: World,
+    history: String,
+    project: ReadProject,
+    /// Where containers send their telemetry, unless their settings say.
+    otlp_endpoint: Option<String>,
+    open: Open,
+    desk: OnceCell<Desk>,
+    live: broadcast::Sender<Entry>,
+    /// Runs that this process carries out, with their targets.
+    carried: Mutex<BTreeMap<RunId, String>>,
+    /// One release is planned and begun at a time: the plan holds what was seen just before.
+    beginning: tokio::sync::Mutex<()>,
+    stop: watch::Receiver<bool>,
+}
+
+/// What people are told while a run goes on.
+struct InTheLog;
+
+impl Tell for InTheLog {
+    fn tell(&self, run: &RunId, severity: Severity, message: &str) {
+        match severity {
+            Severity::Critical | Severity::High => tracing::error!(%run, "{message}"),
+            Severity::Warning => tracing::warn!(%run, "{message}"),
+            Severity::Info => tracing::info!(%run, "{message}"),
+        }
+    }
+}
+
+impl Keeper {
+    /// `engine_url` is asked by the judge where the settings name nobody else, with `token`.
+    pub fn new(
+        world: World,
+        options: KeeperOptions,
+        engine_url: &str,
+        otlp_endpoint: Option<String>,
+        token: Option<String>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let KeeperOptions { history, state_folder, docker, project, owner } = options;
+        let project: Arc<ReadProject> = Arc::new(project);
+        let (opened_world, place, engine_url, read) =
+            (world.clone(), history.clone(), engine_url.to_owned(), Arc::clone(&project));
+        let open: Open = Box::new(move |live| {
+            let (world, history, state_folder, docker) =
+                (opened_world.clone(), place.clone(), state_folder.clone(), docker.clone());
+            let (engine_url, token, owner, read) =
+                (engine_url.clone(), token.clone(), owner.clone(), Arc::clone(&read));
+            Box::pin(async move {
+                let judge = read(None).map_err(DeskError::Told)?.judge;
+                let options = DeskOptions {
+                    world,
+                    history,
+                    state_folder,
+                    docker,
+                    prometheus: judge.prometheus.unwrap_or_else(|| engine_url.clone()),
+                    loki: judge.loki.unwrap_or(engine_url),
+                    token,
+                    holder: format!("apm {} of {owner}", std::process::id()),
+                    tell: Arc::new(InTheLog),
+                };
+                Ok(Desk::open(options).await?.telling(live))
+            })
+        });
+        let project: ReadProject = Box::new(move |environment| project(environment));
+        Keeper::with(world, history, project, otlp_endpoint, open, stop)
+    }
+
+    fn with(
+        world: World,
+        history: String,
+        project: ReadProject,
+        otlp_endpoint: Option<String>,
+        open: Open,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Keeper(Arc::new(Inner {
+            world,
+            history,
+            project,
+            otlp_endpoint,
+            open,
+            desk: OnceCell::new(),
+            live: broadcast::channel(LAG).0,
+            carried: Mutex::default(),
+            beginning: tokio::sync::Mutex::default(),
+            stop,
+        }))
+    }
+
+    /// The desk, opened if it was not; this makes a history where there is none.
+    async fn desk(&self) -> Result<&Desk, DeskError> {
+        self.0.desk.get_or_try_init(|| (self.0.open)(self.0.live.clone())).await
+    }
+
+    /// The same, but where nothing was ever deployed there is none, and none is made.
+    pub async fn desk_if_any(&self) -> Result<Option<&Desk>, DeskError> {
+        let inner = &self.0;
+        if inner.desk.get().is_none() && !inner.history.contains("://") {
+            let there = inner.world.disk.exists(Path::new(&inner.history));
+            if !there.map_err(|error| DeskError::Told(Report::of(&error)))? {
+                return Ok(None);
+            }
+        }
+        self.desk().await.map(Some)
+    }
+
+    /// Carries on what others began and left, until the engine stops.
+    pub async fn keep(self) {
+        let mut stop = self.0.stop.clone();
+        loop {
+            if let Err(error) = self.carry_on().await {
+                tracing::warn!(error = error.report().one_line(), "runs that were left could not be looked for");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// One look. A run that nobody ever took is left alone: whoever made it was told whether it would be carried out.
+    async fn carry_on(&self) -> Result<(), DeskError> {
+        let Some(desk) = self.desk_if_any().await? else { return Ok(()) };
+        for row in desk.begun().await? {
+            self.carry(row.run, row.target, false);
+        }
+        Ok(())
+    }
+
+    /// Carries a run out in a task of its own, unless that is done already. One that is `new` waits for its target.
+    fn carry(&self, run: RunId, target: String, new: bool) {
+        use std::collections::btree_map::Entry::Vacant;
+        if let Vacant(free) = self.0.carried.lock().entry(run.clone()) {
+            free.insert(target);
+        } else {
+            return;
+        }
+        let (this, mut stop) = (self.clone(), self.0.stop.clone());
+        tokio::spawn(async move {
+            // Cut off at any moment, it can be gone on with by whoever comes next.
+            tokio::select! {
+                () = this.carried(&run, new) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+            this.0.carried.lock().remove(&run);
+        });
+    }
+
+    async fn carried(&self, run: &RunId, new: bool) {
+        loop {
+            let ended = match self.desk().await {
+                Ok(desk) if new => desk.execute(run).await,
+                Ok(desk) => taken_over(desk, run).await,
+                Err(error) => Err(error),
+            };
+            match ended {
+                Ok(status) => return tracing::info!(%run, %status, "a run has ended"),
+                Err(DeskError::Run(RunError::Busy { .. })) if new => tokio::time::sleep(AGAIN).await,
+                // Its executor lives.
+                Err(DeskError::Run(RunError::Busy { .. })) => return,
+                Err(error) => {
+                    return tracing::warn!(%run, error = error.report().one_line(), "a run was let go; it is tried again");
+                }
+            }
+        }
+    }
+
+    /// A plan of what is asked for; changes nothing.
+    pub async fn plan(&self, asked: &Asked, environment: Option<&str>) -> Result<Planned, DeskError> {
+        let desk = self.desk().await?;
+        desk.plan(&self.release(desk, asked, environment)?).await
+    }
+
+    /// Settings and secrets are read anew each time: what is in the files now is what is deployed.
+    fn release(&self, desk: &Desk, asked: &Asked, environment: Option<&str>) -> Result<Release, DeskError> {
+        let project = (self.0.project)(environment).map_err(DeskError::Settings)?;
+        let mut asked = asked.clone();
+        asked.otlp_endpoint = asked.otlp_endpoint.or_else(|| self.0.otlp_endpoint.clone());
+        project.release(&asked, &desk.seal, desk.disk()).map_err(DeskError::Settings)
+    }
+
+    /// Plans, keeps the run, and begins to carry it out in a task of its own.
+    pub async fn begin(
+        &self,
+        asked: &Asked,
+        environment: Option<&str>,
+        role: &str,
+        action: Action,
+    ) -> Result<RunId, DeskError> {
+        let _one = self.0.beginning.lock().await;
+        let desk = self.desk().await?;
+        let release = self.release(desk, asked, environment)?;
+        // Before it is planned: of a target that somebody changes nothing can be said.
+        self.free(desk, &release.target).await?;
+        let planned = desk.plan(&release).await?;
+        let run = desk.create_as(&planned, &asked.actor, role, action, &asked.reason).await?;
+        self.carry(run.clone(), release.target, true);
+        Ok(run)
+    }
+
+    async fn free(&self, desk: &Desk, target: &str) -> Result<(), DeskError> {
+        // One that was begun here a moment ago may not be in the history as running yet.
+        let ours = self.0.carried.lock().iter().find(|(_, held)| *held == target).map(|(run, _)| run.clone());
+        match ours {
+            Some(run) => Err(DeskError::Occupied { target: target.to_owned(), run, status: Status::Running }),
+            None => desk.free(target).await,
+        }
+    }
+
+    /// Entries of runs that this process carries out, as they are kept.
+    pub fn live(&self) -> broadcast::Receiver<Entry> {
+        self.0.live.subscribe()
+    }
+}
+
+/// Goes on with a run, and writes into the audit log that it does once it has it.
+async fn taken_over(desk: &Desk, run: &RunId) -> Result<Status, DeskError> {
+    let mut live = desk.watch();
+    let execute = desk.execute(run);
+    tokio::pin!(execute);
+    loop {
+        tokio::select! {
+            biased;
+            entry = live.recv() => match entry {
+                Ok(Entry { run: of, event: Event::Taken { holder, .. }, .. }) if of == *run => {
+                    let why = "nobody carried it out any more";
+                    if let Err(error) = desk.record(&holder, "", Action::Takeover, run, why).await {
+                        tracing::warn!(%run, error = error.report().one_line(), "the audit log does not know who goes on");
+                    }
+                    return execute.await;
+                }
+                Err(broadcast::error::RecvError::Closed) => return execute.await,
+                _ => {}
+            },
+            ended = &mut execute => return ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! The desk in the API's words: its errors become codes and statuses, a request becomes what the desk is asked. It plans nothing and carries
+//! nothing out.
+
+use app_api::{Deployments, Prepared, Refused, RefusedKind, Wanted};
+use app_deploy::{Action, Asked, Desk, DeskError, Keeper, Planned};
+use base_explain::Report;
+use futures_util::future::BoxFuture;
+use operate_deploy::Refusal;
+use operate_execute::{Command, Entry, Filter, HistoryError, RunError, RunId, RunRow};
+use operate_plan::Plan;
+use tokio::sync::broadcast;
+
+/// The desk behind `/apm/v1/deployments`.
+pub(crate) struct Deploying(pub(crate) Keeper);
+
+impl Deploying {
+    async fn desk_of(&self, run: &RunId) -> Result<&Desk, Refused> {
+        let desk = self.0.desk_if_any().await.map_err(refused)?;
+        desk.ok_or_else(|| refused(DeskError::History(HistoryError::NoRun(run.clone()))))
+    }
+}
+
+fn asked(wanted: &Wanted) -> Asked {
+    Asked {
+        service: wanted.service.clone(),
+        image: wanted.image.clone(),
+        version: wanted.version.clone(),
+        strategy: wanted.strategy,
+        adopt: wanted.adopt,
+        force: wanted.force,
+        actor: wanted.actor.clone(),
+        reason: wanted.reason.clone(),
+        otlp_endpoint: None,
+    }
+}
+
+fn refused(error: DeskError) -> Refused {
+    let report = error.report();
+    let (kind, code) = match &error {
+        DeskError::Refused(refusal) => (RefusedKind::Refused, why(refusal)),
+        DeskError::Lint(_) => (RefusedKind::Refused, "critical-findings"),
+        DeskError::NoStep { .. } => (RefusedKind::Refused, "no-step"),
+        DeskError::Ended { status, .. } if status.is_end() => (RefusedKind::Conflict, "run-ended"),
+        DeskError::Ended { .. } => (RefusedKind::Conflict, "run-rolling-back"),
+        DeskError::Occupied { .. } | DeskError::Run(RunError::Busy { .. }) => (RefusedKind::Conflict, "target-busy"),
+        DeskError::History(error) | DeskError::Run(RunError::History(error)) => match error {
+            HistoryError::NoRun(_) => {
+                let report = report.hint("GET /apm/v1/deployments lists them");
+                return Refused::new(RefusedKind::Unknown, "no-run", report);
+            }
+            HistoryError::Exists(_) => (RefusedKind::Conflict, "run-exists"),
+            _ => (RefusedKind::Away, "history-away"),
+        },
+        DeskError::Settings(_) => (RefusedKind::Refused, "settings"),
+        DeskError::Told(_) => (RefusedKind::Away, "desk-closed"),
+    };
+    Refused::new(kind, code, report)
+}
+
+fn why(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Unknown { .. } => "target-unknown",
+        Refusal::NeedsFront { .. } => "needs-front",
+        Refusal::PortShared { .. } => "port-shared",
+        Refusal::NotOurs { .. } => "not-ours",
+        Refusal::LeftOver { .. } => "left-over",
+        Refusal::NothingToDo { .. } => "nothing-to-do",
+        Refusal::Replicas { .. } => "replicas",
+    }
+}
+
+impl Deployments for Deploying {
+    fn runs(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<RunRow>, Refused>> {
+        Box::pin(async move {
+            match self.0.desk_if_any().await.map_err(refused)? {
+                Some(desk) => desk.runs(&filter).await.map_err(refused),
+                None => Ok(Vec::new()),
+            }
+        })
+    }
+
+    fn plan(&self, run: RunId) -> BoxFuture<'_, Result<Plan, Refused>> {
+        Box::pin(async move {
+            let desk = self.desk_of(&run).await?;
+            desk.plan_of(&run).await.map_err(refused)
+        })
+    }
+
+    fn entries(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, Refused>> {
+        Box::pin(async move {
+            let desk = self.desk_of(&run).await?;
+            desk.page(&run, after, limit).await.map_err(refused)
+        })
+    }
+
+    fn live(&self) -> broadcast::Receiver<Entry> {
+        self.0.live()
+    }
+
+    fn order(&self, run: RunId, command: Command, role: &'static str) -> BoxFuture<'_, Result<(), Refused>> {
+        Box::pin(async move {
+            let desk = self.desk_of(&run).await?;
+            desk.order_as(&run, command, role).await.map_err(refused)
+        })
+    }
+
+    fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>> {
+        Box::pin(async move {
+            let planned = self.0.plan(&asked(&wanted), wanted.environment.as_deref()).await;
+            let Planned { plan, findings } = planned.map_err(refused)?;
+            Ok(Prepared { plan, findings })
+        })
+    }
+
+    fn create(&self, wanted: Wanted) -> BoxFuture<'_, Result<RunId, Refused>> {
+        let keeper = self.0.clone();
+        let action = if wanted.back.is_some() { Action::Rollback } else { Action::Create };
+        // To its end even if whoever asks goes away: a run that is kept is carried out.
+        Box::pin(async move {
+            let begun = tokio::spawn(async move {
+                keeper.begin(&asked(&wanted), wanted.environment.as_deref(), wanted.role, action).await
+            });
+            let gone = |error: tokio::task::JoinError| {
+                let report = Report::new("the release was not begun").because(error.to_string());
+                Refused::new(RefusedKind::Away, "desk-closed", report)
+            };
+            begun.await.map_err(gone)?.map_err(refused)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_code() {
+        let check = |error: DeskError, kind: RefusedKind, code: &str| {
+            let sentence = error.report().message;
+            let refused = refused(error);
+            assert_eq!((refused.kind, refused.code, refused.report.message), (kind, code, sentence));
+        };
+        let run = || RunId("cart-1".into());
+        let history = |error| DeskError::History(error);
+        let store = HistoryError::Store { verb: "read", message: "the disk is full".into() };
+        let ended = |status| DeskError::Ended { run: run(), status };
+        let busy = RunError::Busy { target: "t".into(), holder: "apm 2".into(), until_ms: 0 };
+        let nothing = Refusal::NothingToDo { service: "cart".into(), version: "1".into() };
+        let occupied = DeskError::Occupied { target: "t".into(), run: run(), status: operate_execute::Status::Paused };
+        check(history(HistoryError::NoRun(run())), RefusedKind::Unknown, "no-run");
+        check(history(HistoryError::Exists(run())), RefusedKind::Conflict, "run-exists");
+        check(history(store), RefusedKind::Away, "history-away");
+        check(ended(operate_execute::Status::Complete), RefusedKind::Conflict, "run-ended");
+        check(ended(operate_execute::Status::RollingBack), RefusedKind::Conflict, "run-rolling-back");
+        check(DeskError::Run(busy), RefusedKind::Conflict, "target-busy");
+        check(occupied, RefusedKind::Conflict, "target-busy");
+        check(DeskError::Refused(nothing), RefusedKind::Refused, "nothing-to-do");
+        check(DeskError::NoStep { run: run(), step: "x".into() }, RefusedKind::Refused, "no-step");
+        check(DeskError::Lint(Vec::new()), RefusedKind::Refused, "critical-findings");
+        check(DeskError::Settings(Report::new("no service")), RefusedKind::Refused, "settings");
+        check(DeskError::Told(Report::new("no engine")), RefusedKind::Away, "desk-closed");
+    }
+}
