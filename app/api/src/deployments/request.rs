@@ -2,13 +2,15 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
+use base_explain::Report;
 use operate_deploy::Strategy;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Refused;
+use super::{Refused, RefusedKind};
 use crate::Api;
 use crate::auth::{By, Caller};
+use crate::body::BodyError;
 
 /// A request is a few names and a sentence.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -55,7 +57,10 @@ pub(super) async fn read<T: DeserializeOwned + Default>(
     body: Body,
 ) -> Result<T, Refused> {
     let body = api.bodies.read(headers, body).await;
-    let body = body.map_err(|error| Refused::invalid(error.to_string(), "send a small object of JSON"))?;
+    let body = body.map_err(|error| match error {
+        BodyError::Busy { .. } => Refused::new(RefusedKind::Away, "busy", Report::of(&error)),
+        _ => Refused::invalid(error.to_string(), "send a small object of JSON"),
+    })?;
     if body.bytes.is_empty() {
         return Ok(T::default());
     }

@@ -4,6 +4,7 @@ mod apm;
 mod contract;
 mod deployments;
 mod desk;
+mod follow;
 mod jaeger;
 mod loki;
 mod lookups;

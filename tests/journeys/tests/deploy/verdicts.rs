@@ -1,0 +1,95 @@
+//! A good release stays and a bad one is undone, as its users would notice.
+
+use std::time::Instant;
+
+use super::customers::{Answer, Customers, hurt};
+use super::shop::{Shop, Stage, inspected};
+
+pub(crate) fn a_good_release_stays(stage: &Stage) {
+    let docker = stage.docker;
+    docker.docker(&["network", "create", "bystanders"]);
+    let words = ["run", "-d", "--name", "bystander", "--network", "bystanders", "-v", "theirs:/data"];
+    docker.docker(&[&words[..], &[docker.busybox_image(), "sleep", "1000"]].concat());
+    let (shop, old) = Shop::with_version_1(stage, "steady");
+    let customers = Customers::of(&shop.url());
+    let (others, bystander) = (stage.others(), inspected(docker, "bystander"));
+
+    let begun = Instant::now();
+    shop.deploy(&["--version", "2", "--reason", "a better cache"]).expect(0, &["complete", "the service was down for"]);
+    let took_s = begun.elapsed().as_secs_f64();
+    stage.note(&format!("a good release took {took_s:.1} s"));
+    assert!(took_s < 120.0, "{took_s:.1} s");
+
+    // The new one serves, the old one is gone, and nobody else has noticed.
+    assert_ne!(shop.id(), old);
+    assert_eq!(shop.inspect("{{.Config.Image}} {{.State.Running}}"), "journey/store:2 true");
+    assert_eq!(shop.containers(), [shop.container()]);
+    assert_eq!(stage.id(&old), None, "the old container is still there");
+    assert_eq!(stage.others(), others);
+    assert_eq!(inspected(docker, "bystander"), bystander);
+    customers.good_answers(10);
+    let requests = customers.leave();
+    let errors = requests.iter().filter(|request| request.answer == Answer::Error).count();
+    let down = hurt(&requests, begun).unwrap_or_default();
+    stage.note(&format!("a good release: nobody answered for {:.1} s", down.as_secs_f64()));
+    assert!(errors == 0 && down.as_secs() < 15, "{errors} errors, nobody answered for {down:?}");
+
+    // It can be read afterwards, by anybody.
+    let list = shop.deploy(&["list"]).expect(0, &["deploy steady 2 to default", "deploy steady 1 to default"]).text;
+    let newest = list.lines().next().expect("two runs");
+    assert!(newest.starts_with("steady-2-") && newest.contains(" complete ") && newest.contains(" ago "), "{list}");
+    let run = newest.split_whitespace().next().expect("a name");
+    let status = shop.deploy(&["status", run]).expect(0, &[run, "100 %", "complete"]).text;
+    let plan = shop
+        .deploy(&["plan", run])
+        .expect(0, &["because a better cache", "docker create --name shop-steady-next"])
+        .text;
+    for step in ["gate", "create-shop-steady", "stop-shop-steady", "judge", "remove-shop-steady-previous"] {
+        let done =
+            status.lines().any(|line| line.trim_start().starts_with("done") && line.contains(&format!(" {step} ")));
+        assert!(done && plan.contains(&format!("({step}, at most")), "{step}:\n{status}\n{plan}");
+    }
+    // Going back is a release too; a second one of the same is none.
+    shop.deploy(&["--version", "2"]).expect(4, &["steady 2 runs already"]);
+    shop.settings("judged: false", "");
+    shop.deploy(&["rollback", "--yes"]).expect(0, &["deploy steady 1 to default", "complete"]);
+    assert_eq!(shop.inspect("{{.Config.Image}}"), "journey/store:1");
+}
+
+pub(crate) fn a_release_with_errors_is_undone(stage: &Stage) {
+    undone(stage, "shaky", "errors");
+}
+
+pub(crate) fn a_slow_release_is_undone(stage: &Stage) {
+    undone(stage, "slack", "slow");
+}
+
+fn undone(stage: &Stage, name: &'static str, version: &str) {
+    let (shop, old) = Shop::with_version_1(stage, name);
+    let customers = Customers::of(&shop.url());
+    let begun = Instant::now();
+    let said = shop.deploy(&["--version", version]).expect(1, &["rolled-back: undone, because"]).text;
+    let took_s = begun.elapsed().as_secs_f64();
+    shop.is_restored(&old);
+    customers.good_answers(10);
+    let requests = customers.leave();
+
+    let first = requests.iter().find(|request| request.at >= begun && request.answer == Answer::Error);
+    let after = first.map_or(begun, |request| request.at);
+    // Errors begin with the new version; that nobody answers while containers change places is told apart.
+    let hurt_s = hurt(&requests, after).unwrap_or_default().as_secs_f64();
+    let all_s = hurt(&requests, begun).unwrap_or_default().as_secs_f64();
+    stage.note(&format!("{version}: undone {took_s:.1} s after it began; {hurt_s:.1} s from the first bad answer to the old version, {all_s:.1} s with the gap"));
+    assert!(took_s < 90.0, "{took_s:.1} s");
+    let list = shop.deploy(&["list"]).expect(0, &["rolled-back"]).text;
+    let status = shop.deploy(&["status"]).expect(1, &["rolled-back: undone, because", "undone "]).text;
+    assert!(list.contains("undone, because"), "{list}");
+    let told = "people were hurt for ";
+    let told_s = status.split(told).nth(1).and_then(|rest| rest.split(' ').next()?.parse::<f64>().ok());
+    let told_s = told_s.unwrap_or_else(|| panic!("not `{told}`:\n{status}\n{said}"));
+    stage.note(&format!("{version}: the record says {told_s} s"));
+    if first.is_some() {
+        assert!(all_s < 30.0, "people were hurt for {all_s:.1} s");
+        assert!((told_s - hurt_s).abs() < 12.0, "the record says {told_s} s, people say {hurt_s:.1} s");
+    }
+}
