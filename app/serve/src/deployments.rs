@@ -130,34 +130,4 @@ impl Deployments for Deploying {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_error_has_its_code() {
-        let check = |error: DeskError, kind: RefusedKind, code: &str| {
-            let sentence = error.report().message;
-            let refused = refused(error);
-            assert_eq!((refused.kind, refused.code, refused.report.message), (kind, code, sentence));
-        };
-        let run = || RunId("cart-1".into());
-        let history = |error| DeskError::History(error);
-        let store = HistoryError::Store { verb: "read", message: "the disk is full".into() };
-        let ended = |status| DeskError::Ended { run: run(), status };
-        let busy = RunError::Busy { target: "t".into(), holder: "apm 2".into(), until_ms: 0 };
-        let nothing = Refusal::NothingToDo { service: "cart".into(), version: "1".into() };
-        let occupied = DeskError::Occupied { target: "t".into(), run: run(), status: operate_execute::Status::Paused };
-        check(history(HistoryError::NoRun(run())), RefusedKind::Unknown, "no-run");
-        check(history(HistoryError::Exists(run())), RefusedKind::Conflict, "run-exists");
-        check(history(store), RefusedKind::Away, "history-away");
-        check(ended(operate_execute::Status::Complete), RefusedKind::Conflict, "run-ended");
-        check(ended(operate_execute::Status::RollingBack), RefusedKind::Conflict, "run-rolling-back");
-        check(DeskError::Run(busy), RefusedKind::Conflict, "target-busy");
-        check(occupied, RefusedKind::Conflict, "target-busy");
-        check(DeskError::Refused(nothing), RefusedKind::Refused, "nothing-to-do");
-        check(DeskError::NoStep { run: run(), step: "x".into() }, RefusedKind::Refused, "no-step");
-        check(DeskError::Lint(Vec::new()), RefusedKind::Refused, "critical-findings");
-        check(DeskError::Settings(Report::new("no service")), RefusedKind::Refused, "settings");
-        check(DeskError::Told(Report::new("no engine")), RefusedKind::Away, "desk-closed");
-    }
-}
+mod tests;
