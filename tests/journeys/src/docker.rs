@@ -6,7 +6,7 @@
 //! packets are handed to loopback, one port at a time. The other way round a container's port is published on `127.0.0.1`.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -68,7 +68,12 @@ impl Dockerd {
 
     /// A `docker` command for this engine.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(tools::system("docker"));
+        self.command_of("docker")
+    }
+
+    /// A command of the distribution in which `docker` speaks to this engine.
+    pub fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(tools::system(program));
         command.env("DOCKER_HOST", &self.host).env("DOCKER_BUILDKIT", "0").env("DOCKER_CLI_HINTS", "false");
         command.env("HOME", self.folder.path()).env_remove("DOCKER_CONTEXT").env_remove("DOCKER_TLS_VERIFY");
         command
@@ -164,6 +169,13 @@ impl Dockerd {
         let pid = fs::read_to_string(self.place().join("dockerd.pid")).expect("a running engine has a pid file");
         let pid = pid.trim().parse().ok().and_then(Pid::from_raw).expect("a pid");
         kill_process(pid, Signal::KILL).expect("it was running");
+    }
+
+    /// Starts it again after [`Dockerd::kill`], on the same data, and waits until it answers.
+    pub fn restart(&self) {
+        let mut input = self.input.as_ref().expect("it was not stopped");
+        input.write_all(b"start\n").expect("the guard listens");
+        wait::until("the engine to answer again", 60, || self.try_docker(&["version"]));
     }
 
     /// Takes everything away and says what is left, which should be nothing.

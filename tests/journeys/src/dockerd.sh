@@ -4,7 +4,8 @@
 # It gets its own data, containerd, socket, bridge, subnet and cgroup. Published ports are served by Docker's own proxy, not by firewall rules; the one
 # rule set lets its containers talk to each other where another engine of the machine has closed forwarding.
 #
-# Prints one line when the engine answers: `BRIDGE GATEWAY`. The socket is FOLDER/docker.sock. Whoever started it holds its standard input; when that
+# Prints one line when the engine answers: `BRIDGE GATEWAY`. A line `start` on its input starts an engine that was killed again. The socket is
+# FOLDER/docker.sock. Whoever started it holds its standard input; when that
 # closes, however its holder ended, everything is taken away again: containers, processes, mounts, bridges, rules, cgroups, the folder (or the one named
 # beside it).
 set -u
@@ -118,11 +119,14 @@ take_bridge || fail "no free subnet of 10.200 to 10.215, or no right to make a b
 
 iptables -w -I FORWARD -s "$subnet.0.0/16" -d "$subnet.0.0/16" -j ACCEPT 2>/dev/null || fail "iptables refuses a rule"
 
-setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" -H "$socket" \
-    --bridge "$bridge" --default-address-pool "base=$subnet.128.0/17,size=24" --cgroup-parent "/$bridge" --exec-opt native.cgroupdriver=cgroupfs \
-    --iptables=false --ip-forward=false --ip-masq=false --shutdown-timeout 5 --log-level info \
-    </dev/null >"$folder/dockerd.log" 2>&1 &
-engine=$!
+start() {
+    setsid dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" -H "$socket" \
+        --bridge "$bridge" --default-address-pool "base=$subnet.128.0/17,size=24" --cgroup-parent "/$bridge" --exec-opt native.cgroupdriver=cgroupfs \
+        --iptables=false --ip-forward=false --ip-masq=false --shutdown-timeout 5 --log-level info \
+        </dev/null >>"$folder/dockerd.log" 2>&1 &
+    engine=$!
+}
+start
 
 waited=0
 until docker -H "$socket" version >/dev/null 2>&1; do
@@ -133,5 +137,7 @@ until docker -H "$socket" version >/dev/null 2>&1; do
 done
 echo "$bridge $subnet.0.1"
 exec >/dev/null
-while read -r _; do :; done
+while read -r word; do
+    [ "$word" = start ] && start
+done
 clean
