@@ -51,6 +51,7 @@ fn refused(error: DeskError) -> Refused {
             HistoryError::Exists(_) => (RefusedKind::Conflict, "run-exists"),
             _ => (RefusedKind::Away, "history-away"),
         },
+        DeskError::Run(RunError::Overtaken { .. }) => (RefusedKind::Conflict, "run-overtaken"),
         DeskError::Settings(_) => (RefusedKind::Refused, "settings"),
         DeskError::Told(_) => (RefusedKind::Away, "desk-closed"),
     };
@@ -99,8 +100,7 @@ impl Deployments for Deploying {
 
     fn order(&self, run: RunId, command: Command, role: &'static str) -> BoxFuture<'_, Result<(), Refused>> {
         Box::pin(async move {
-            let desk = self.desk_of(&run).await?;
-            desk.order_as(&run, command, role).await.map_err(refused)
+            self.0.order(&run, command, role).await.map_err(refused)
         })
     }
 

@@ -14,8 +14,8 @@ use tokio::sync::broadcast;
 use crate::log::Log;
 use crate::step::Drive;
 use crate::{
-    Breaker, Entry, Event, Fence, History, HistoryError, Judge, Lease, Order, Ruling, RunId, Seal, State, Status,
-    Target, undo,
+    Breaker, Entry, Event, Fence, Filter, History, HistoryError, Judge, Lease, Order, Ruling, RunId, Seal, State,
+    Status, Target, undo,
 };
 
 /// Tells people something while a run goes on: an alert step, a rollback, a run that needs them.
@@ -45,6 +45,9 @@ pub enum RunError {
     /// Another run changes the target, or another executor has this one.
     #[error("`{target}` is being changed by {holder}")]
     Busy { target: String, holder: String, until_ms: i64 },
+    /// The undo of a run is not taken up again when a later run has changed the target: it would undo that one too.
+    #[error("`{run}` is not undone any more: `{by}` has changed `{target}` since")]
+    Overtaken { run: RunId, target: String, by: RunId },
     #[error(transparent)]
     History(#[from] HistoryError),
 }
@@ -85,9 +88,19 @@ impl Executor {
                 return Err(RunError::Busy { target: plan.target.clone(), holder, until_ms });
             }
         };
+        self.run_held(run, plan, fence).await
+    }
+
+    /// The same by whoever has the target already, as [`History::begin`] gives it.
+    pub async fn run_begun(&self, run: &RunId, fence: Fence) -> Result<Status, RunError> {
+        let plan = self.history.plan(run).await?;
+        self.run_held(run, plan, fence).await
+    }
+
+    async fn run_held(&self, run: &RunId, plan: Plan, fence: Fence) -> Result<Status, RunError> {
         let target = plan.target.clone();
         let ended = self.lead(run, plan, fence).await;
-        if ended.is_ok() {
+        if !matches!(ended, Err(RunError::History(_))) {
             self.history.release(&target, fence).await?;
         }
         ended
@@ -104,9 +117,19 @@ impl Executor {
             }
             entries.iter().for_each(|entry| state.add(entry));
         }
+        let mut again = Vec::new();
         if let Some((status, _)) = &state.ended {
-            return Ok(*status);
+            let status = *status;
+            if status == Status::Failed {
+                again = self.history.orders(run, state.orders).await?;
+            }
+            if !again.iter().any(|(_, command)| command.order == Order::UndoAgain) {
+                return Ok(status);
+            }
+            self.not_overtaken(run, &plan).await?;
         }
+        let is_taken =
+            matches!(&state.last, Some(Entry { event: Event::Taken { token, .. }, .. }) if *token == fence.0);
         let running = Running {
             executor: self,
             run: run.clone(),
@@ -115,12 +138,40 @@ impl Executor {
             log: Arc::new(Log::new(self, run, fence, state)),
             breaker: Mutex::default(),
         };
-        running.note(Event::Taken { holder: self.holder.clone(), token: fence.0 }).await?;
+        // What was ordered of a run that had ended comes first, so that no line stands after an end that still holds.
+        for (number, command) in again {
+            running.note(Event::Ordered { number, command }).await?;
+        }
+        if !is_taken {
+            running.note(Event::Taken { holder: self.holder.clone(), token: fence.0 }).await?;
+        }
         // The lease is kept beside whatever goes on; when it is lost, everything is dropped where it stands.
         tokio::select! {
             biased;
             lost = running.keep_lease() => Err(lost.into()),
             ended = running.to_the_end() => ended,
+        }
+    }
+}
+
+impl Executor {
+    /// Whether what a run recorded is still what was before: nobody began another run on the target since, unless that was undone whole.
+    /// Asked again under the lease when the undo is taken up.
+    pub async fn not_overtaken(&self, run: &RunId, plan: &Plan) -> Result<(), RunError> {
+        let mut filter = Filter { limit: 200, ..Filter::default() };
+        loop {
+            let rows = self.history.runs(&filter).await?;
+            for row in &rows {
+                if row.run == *run {
+                    return Ok(());
+                }
+                if row.target == plan.target && !matches!(row.status, Status::Planned | Status::RolledBack) {
+                    let (run, target) = (run.clone(), plan.target.clone());
+                    return Err(RunError::Overtaken { run, target, by: row.run.clone() });
+                }
+            }
+            let Some(last) = rows.last() else { return Ok(()) };
+            filter.before = Some(last.run.clone());
         }
     }
 }
@@ -309,7 +360,7 @@ impl Order {
     pub fn step(&self) -> Option<&StepId> {
         match self {
             Order::Skip(step) | Order::Approve(step) | Order::Reject(step) => Some(step),
-            Order::Pause | Order::Resume | Order::Cancel => None,
+            Order::Pause | Order::Resume | Order::Cancel | Order::UndoAgain => None,
         }
     }
 }

@@ -21,7 +21,7 @@ mod undo;
 pub use breaker::Breaker;
 pub use event::{Command, Entry, Event, Order, Recorded, Ruling, RunId, Status};
 pub use executor::{Executor, RunError, Settings, Tell};
-pub use history::{Fence, Filter, History, HistoryError, Lease, RunRow};
+pub use history::{Begun, Fence, Filter, History, HistoryError, Lease, NewRun, RunRow};
 pub use memory::MemoryHistory;
 pub use progress::{ComponentProgress, Progress, StepProgress, progress};
 pub use seal::{Seal, SealError};

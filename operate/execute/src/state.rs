@@ -178,6 +178,7 @@ impl State {
                 }
             }
             Order::Cancel => self.cancelled = Some(command.clone()),
+            Order::UndoAgain => self.undo_again(),
             Order::Skip(step) => {
                 let state = self.at(step);
                 if !state.done {
@@ -186,6 +187,22 @@ impl State {
             }
             Order::Approve(step) => self.at(step).answer = Some((true, command.clone())),
             Order::Reject(step) => self.at(step).answer = Some((false, command.clone())),
+        }
+    }
+
+    /// Back to where the undo stopped. A step that could not be undone is before others in time, and those were undone without it: they are
+    /// undone once more after it, for what it restores is what was there between them.
+    fn undo_again(&mut self) {
+        if !matches!(self.ended, Some((Status::Failed, _))) {
+            return;
+        }
+        self.ended = None;
+        let stuck = |id: &StepId| self.steps.get(id).is_some_and(|state| state.undo_failure.is_some());
+        let last = self.recorded.iter().rposition(stuck).map_or(0, |position| position + 1);
+        for id in self.recorded.iter().take(last) {
+            if let Some(state) = self.steps.get_mut(id) {
+                (state.undone, state.undo_failure) = (false, None);
+            }
         }
     }
 

@@ -190,6 +190,14 @@ impl Rig {
         panic!("it never ended");
     }
 
+    /// A person wants the undo that failed to be tried again, and it is carried to its end, killed at these moments.
+    pub(super) fn play_again(&self, kills: &[u64]) -> Status {
+        let again = Command { order: Order::UndoAgain, actor: "ann".into(), reason: "mended".into() };
+        let order = self.memory.order(&self.run, self.clock.now_ms(), &again);
+        runtime().block_on(order).expect("an order");
+        self.play(kills)
+    }
+
     pub(super) fn entries(&self) -> Vec<Entry> {
         runtime().block_on(self.memory.entries(&self.run, 0, usize::MAX)).expect("entries")
     }

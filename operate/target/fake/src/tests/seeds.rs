@@ -73,6 +73,14 @@ fn play(seed: u64) -> Status {
     let status = rig.play(&kills);
     rig.audit(status, &after);
     assert!(seed % 4 > 1 || status == Status::Complete, "seed {seed} had nothing that retries cannot mend: {status}");
+    if status == Status::Failed {
+        // What was in the way is gone, and a person says: again. It is killed on this way too.
+        rig.world.set_faults(Faults::new(seed, 5, &[Fault::Refused, Fault::LostAnswer]));
+        let kills: Vec<u64> = (0..rng.below(3)).map(|_| 1 + rng.below(30)).collect();
+        let again = rig.play_again(&kills);
+        rig.audit(again, &after);
+        assert_eq!(again, Status::RolledBack, "seed {seed}: the second undo");
+    }
     status
 }
 
