@@ -317,6 +317,34 @@ async fn a_release_that_is_cancelled_is_undone() {
 }
 
 #[tokio::test]
+async fn an_undo_that_failed_is_tried_again_where_it_stopped() {
+    let rig = Rig::new();
+    let life = rig.life("apm 1", 0);
+    let first = life.create().await;
+    life.end(&first).await;
+    life.idle().await;
+    rig.paper.answers.store(false, Ordering::Relaxed);
+    rig.image("shop/cart:2");
+    let run = life.create().await;
+    life.until(&run, |event| matches!(event, Event::Acted { step, .. } if step.0 == "start-shop-cart")).await;
+    rig.paper.world.set_faults(Faults::new(1, 100, &[operate_target_fake::Fault::Denied]));
+    life.order(&run, Order::Cancel).await.unwrap();
+    assert_eq!(life.end(&run).await, Status::Failed);
+    life.idle().await;
+    let again = |order| Command { order, actor: "bob (admin)".into(), reason: "it may again".into() };
+    let error = life.keeper.order(&run, again(Order::Pause), "admin").await.expect_err("only that");
+    assert!(is(&error, "Ended"), "{error:?}");
+
+    rig.paper.world.set_faults(Faults::none());
+    life.keeper.order(&run, again(Order::Resume), "admin").await.unwrap();
+    let undone = |event: &Event| matches!(event, Event::Ended { status: Status::RolledBack, .. });
+    assert_eq!((life.until(&run, undone).await, rig.containers()), (Status::RolledBack, cart("1")));
+    life.idle().await;
+    assert_eq!(life.rows(Some(Status::RolledBack)).await, [run]);
+    assert_eq!(life.audit().await.last().unwrap(), "bob (admin) admin resume");
+}
+
+#[tokio::test]
 async fn a_run_that_was_left_is_carried_on() {
     let rig = Rig::new();
     rig.paper.answers.store(false, Ordering::Relaxed);
