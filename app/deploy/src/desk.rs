@@ -15,7 +15,7 @@ use operate_execute::{
     RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Plan, Severity, digest, estimate, guard, lint};
+use operate_plan::{Finding, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -65,6 +65,9 @@ pub enum DeskError {
     NoStep { run: RunId, step: String },
     #[error("run `{run}` is {status}, and takes no order")]
     Ended { run: RunId, status: Status },
+    /// Who goes on although changes are frozen says why.
+    #[error("step `{step}` waits because changes may not be made now; whoever goes on all the same says why")]
+    NoReason { step: StepId },
     /// Another run has not ended, and changes the same target.
     #[error("`{target}` is being changed by the run {run}, which is {status}")]
     Occupied { target: String, run: RunId, status: Status },
@@ -90,6 +93,7 @@ impl DeskError {
             DeskError::Occupied { run, .. } => Report::of(self).hint(format!(
                 "wait for it; `apm deploy watch {run}` goes on with it if nobody does, `apm deploy cancel {run}` and then `watch` undo it"
             )),
+            DeskError::NoReason { .. } => Report::of(self).hint("`--reason` says it, over HTTP `reason`"),
             DeskError::Run(RunError::Overtaken { .. }) => Report::of(self)
                 .hint("look at what is there now; `apm deploy --version …` releases the version that should be"),
             _ => Report::of(self),
@@ -203,6 +207,8 @@ impl Desk {
         let learnt = self.history.learnt(&plan.labels).await?;
         let mut draft = (*plan).clone();
         estimate(&mut draft, &learnt);
+        // What is over by now forbids nothing any more.
+        hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
         let plan = Plan::new(draft, &seen);
         let findings = lint(&plan, &seen, now_ms);
         Ok(Planned { plan: guard(&plan, &findings), findings })
@@ -336,6 +342,15 @@ impl Desk {
         let status = state.status();
         if (status.is_end() && command.order != Order::UndoAgain) || status == Status::RollingBack {
             return Err(DeskError::Ended { run: run.clone(), status });
+        }
+        let overrides = |order: &Order| match order {
+            Order::Approve(step) | Order::Skip(step) => {
+                plan.step(step).filter(|step| matches!(step.work, Work::Window(_))).map(|step| step.id.clone())
+            }
+            _ => None,
+        };
+        if let Some(step) = overrides(&command.order).filter(|_| command.reason.trim().is_empty()) {
+            return Err(DeskError::NoReason { step });
         }
         if command.order == Order::UndoAgain {
             self.executor().not_overtaken(run, &plan).await?;

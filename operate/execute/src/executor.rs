@@ -75,6 +75,13 @@ pub(crate) struct Running<'a> {
     pub(crate) fence: Fence,
     pub(crate) log: Arc<Log>,
     pub(crate) breaker: Mutex<Breaker>,
+    spent: Mutex<Spent>,
+}
+
+/// Time that the run itself took, waits for people left out. Within one executor it is counted by a clock that nobody sets.
+struct Spent {
+    ms: u64,
+    counted_ms: u64,
 }
 
 impl Executor {
@@ -135,6 +142,7 @@ impl Executor {
             run: run.clone(),
             plan,
             fence,
+            spent: Mutex::new(Spent { ms: state.spent_ms(), counted_ms: self.clock.monotonic_ns() / 1_000_000 }),
             log: Arc::new(Log::new(self, run, fence, state)),
             breaker: Mutex::default(),
         };
@@ -305,7 +313,8 @@ impl Running<'_> {
         if self.plan.on_failure == OnFailure::Halt {
             return None;
         }
-        if let Some(limit_ms) = self.overtime_ms(&state) {
+        let limit_ms = self.plan.time_limit_ms;
+        if self.spent_ms(state.status()) > limit_ms {
             return Some(format!("it took longer than its limit of {} s", limit_ms / 1000));
         }
         self.plan.steps.iter().find_map(|step| {
@@ -319,14 +328,15 @@ impl Running<'_> {
         })
     }
 
-    fn overtime_ms(&self, state: &State) -> Option<u64> {
-        let limit_ms = self.plan.time_limit_ms;
-        let started_ms = state.started_ms?;
-        if matches!(state.status(), Status::Paused | Status::Waiting | Status::Halted) {
-            return None;
+    /// What the run has taken until now; what passed since the last look counts if it is at work.
+    fn spent_ms(&self, status: Status) -> u64 {
+        let now_ms = self.executor.clock.monotonic_ns() / 1_000_000;
+        let mut spent = self.spent.lock();
+        let passed_ms = now_ms.saturating_sub(std::mem::replace(&mut spent.counted_ms, now_ms));
+        if !matches!(status, Status::Paused | Status::Waiting | Status::Halted) {
+            spent.ms = spent.ms.saturating_add(passed_ms);
         }
-        let passed_ms = u64::try_from(self.executor.clock.now_ms().saturating_sub(started_ms)).unwrap_or(0);
-        (passed_ms.saturating_sub(state.waited_ms) > limit_ms).then_some(limit_ms)
+        spent.ms
     }
 
     /// Takes orders as they come, until the history refuses.

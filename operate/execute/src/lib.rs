@@ -17,6 +17,7 @@ mod state;
 mod step;
 mod target;
 mod undo;
+mod window;
 
 pub use breaker::Breaker;
 pub use event::{Command, Entry, Event, Order, Recorded, Ruling, RunId, Status};

@@ -239,7 +239,7 @@ impl View<'_> {
 
 /// Whether its time is ours, and not that of a person.
 fn is_work(step: &Step) -> bool {
-    !matches!(step.work, Work::Approve { .. } | Work::Halt { .. })
+    !matches!(step.work, Work::Approve { .. } | Work::Window(_) | Work::Halt { .. })
 }
 
 fn percent(share: u64) -> u8 {

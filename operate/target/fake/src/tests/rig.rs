@@ -113,6 +113,8 @@ pub(super) struct Rig {
     pub(super) told: Arc<Told>,
     pub(super) run: RunId,
     pub(super) plan: Plan,
+    /// By how much the clock is set after each death.
+    pub(super) clocks: Mutex<Vec<i64>>,
 }
 
 pub(super) fn runtime() -> Runtime {
@@ -146,7 +148,17 @@ impl Rig {
         runtime.block_on(memory.create(&run, &plan, clock.now_ms(), &command)).expect("a new run");
         clock.carry_over();
         let judge = Arc::new(Rulings(Mutex::default()));
-        Rig { world: Arc::new(world), memory, crash, clock, judge, told: Arc::default(), run, plan }
+        Rig {
+            world: Arc::new(world),
+            memory,
+            crash,
+            clock,
+            judge,
+            told: Arc::default(),
+            run,
+            plan,
+            clocks: Mutex::default(),
+        }
     }
 
     pub(super) fn executor(&self, holder: &str) -> Executor {
@@ -182,7 +194,10 @@ impl Rig {
                 ended
             });
             match ended {
-                None => {}
+                None => {
+                    let by_ms = self.clocks.lock().pop();
+                    self.clock.set(by_ms.unwrap_or(0));
+                }
                 Some(Ok(status)) => return status,
                 Some(Err(error)) => panic!("life {life}: {error}"),
             }
@@ -223,12 +238,18 @@ impl Rig {
         self.percent_of(&entries, status);
     }
 
+    fn is_clock_steady(&self) -> bool {
+        self.clock.set_by_ms() == 0
+    }
+
     /// What people are shown never goes backwards, at each line and just before the next.
     fn percent_of(&self, entries: &[Entry], status: Status) {
         let (mut state, mut shown) = (State::default(), 0);
         for (position, entry) in entries.iter().enumerate() {
             state.add(entry);
             let next_ms = entries.get(position + 1).map_or(entry.at_ms, |next| next.at_ms);
+            // Where the clock was set in between, just before the next is nowhere.
+            let next_ms = if self.is_clock_steady() { next_ms } else { entry.at_ms };
             for now_ms in [entry.at_ms, next_ms] {
                 let percent = progress(&self.plan, &state, now_ms).percent;
                 assert!(percent >= shown, "line {}: {percent} % after {shown} %", entry.seq);
