@@ -1,5 +1,6 @@
 //! The desk at which releases are asked for, carried out and ordered about. It holds what all of them share: history, seal, engine, judge.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,12 +11,13 @@ use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
-    Command, Entry, Executor, Filter, History, HistoryError, Judge, Lease, Order, RunError, RunId, RunRow, Seal,
-    Settings, State, Status, Target, Tell,
+    Begun, Command, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order, RunError,
+    RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Plan, Severity, digest, estimate, guard, lint};
+use operate_plan::{Finding, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 /// Where everything is.
@@ -63,6 +65,9 @@ pub enum DeskError {
     NoStep { run: RunId, step: String },
     #[error("run `{run}` is {status}, and takes no order")]
     Ended { run: RunId, status: Status },
+    /// Who goes on although changes are frozen says why.
+    #[error("step `{step}` waits because changes may not be made now; whoever goes on all the same says why")]
+    NoReason { step: StepId },
     /// Another run has not ended, and changes the same target.
     #[error("`{target}` is being changed by the run {run}, which is {status}")]
     Occupied { target: String, run: RunId, status: Status },
@@ -82,9 +87,15 @@ impl DeskError {
             DeskError::Lint(findings) => findings.iter().take(5).fold(Report::of(self), |report, finding| {
                 report.because(format!("[{}] {}; {}", finding.rule, finding.message, finding.fix))
             }),
-            DeskError::Run(RunError::Busy { .. }) | DeskError::Occupied { .. } => {
+            DeskError::Run(RunError::Busy { .. }) => {
                 Report::of(self).hint("wait for it, or see `apm deploy list` and cancel it")
             }
+            DeskError::Occupied { run, .. } => Report::of(self).hint(format!(
+                "wait for it; `apm deploy watch {run}` goes on with it if nobody does, `apm deploy cancel {run}` and then `watch` undo it"
+            )),
+            DeskError::NoReason { .. } => Report::of(self).hint("`--reason` says it, over HTTP `reason`"),
+            DeskError::Run(RunError::Overtaken { .. }) => Report::of(self)
+                .hint("look at what is there now; `apm deploy --version …` releases the version that should be"),
             _ => Report::of(self),
         }
     }
@@ -96,12 +107,17 @@ const BEGUN_MAX: usize = 200;
 fn action(order: &Order) -> Action {
     match order {
         Order::Pause => Action::Pause,
-        Order::Resume => Action::Resume,
+        Order::Resume | Order::UndoAgain => Action::Resume,
         Order::Cancel => Action::Cancel,
         Order::Skip(_) => Action::Skip,
         Order::Approve(_) => Action::Approve,
         Order::Reject(_) => Action::Reject,
     }
+}
+
+fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed {
+    let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
+    Deed { actor, role, action, run: Some(run.clone()), why }
 }
 
 /// A release as it would be carried out.
@@ -120,6 +136,8 @@ pub struct Desk {
     tell: Arc<dyn Tell>,
     holder: String,
     watch: broadcast::Sender<Entry>,
+    /// Targets of runs that were begun here and are not carried out yet.
+    held: Mutex<BTreeMap<RunId, Fence>>,
 }
 
 impl Desk {
@@ -149,7 +167,17 @@ impl Desk {
     pub fn new(parts: DeskParts) -> Desk {
         let DeskParts { world, history, seal, target, judge, tell, holder } = parts;
         let history = Arc::new(history);
-        Desk { world, history, seal, target, judge, tell, holder, watch: broadcast::channel(1024).0 }
+        Desk {
+            world,
+            history,
+            seal,
+            target,
+            judge,
+            tell,
+            holder,
+            watch: broadcast::channel(1024).0,
+            held: Mutex::default(),
+        }
     }
 
     /// The same, but what is kept is told to this channel, which may have listeners already.
@@ -179,6 +207,8 @@ impl Desk {
         let learnt = self.history.learnt(&plan.labels).await?;
         let mut draft = (*plan).clone();
         estimate(&mut draft, &learnt);
+        // What is over by now forbids nothing any more.
+        hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
         let plan = Plan::new(draft, &seen);
         let findings = lint(&plan, &seen, now_ms);
         Ok(Planned { plan: guard(&plan, &findings), findings })
@@ -195,8 +225,8 @@ impl Desk {
         }
     }
 
-    /// Keeps the plan as a run that anybody may carry out; refused while another run changes the target, so that none is left that
-    /// nobody wants. Nobody asked for a role.
+    /// Keeps the plan as a run and takes its target, both or neither; refused while another run changes it. Whoever begins a run carries it
+    /// out at once: a lease holds for a quarter of a minute, and then anybody may go on with the run. Nobody asked for a role.
     pub async fn create(&self, planned: &Planned, actor: &str, reason: &str) -> Result<RunId, DeskError> {
         self.create_as(planned, actor, "", Action::Create, reason).await
     }
@@ -215,7 +245,6 @@ impl Desk {
         if !critical.is_empty() {
             return Err(DeskError::Lint(critical));
         }
-        self.nobody_changes(&planned.plan.target).await?;
         let now_ms = self.world.clock.now_ms();
         let service = planned.plan.labels.get("service").map_or("run", String::as_str);
         let mark = digest(&(planned.plan.id(), now_ms, &self.holder));
@@ -225,14 +254,29 @@ impl Desk {
             &mark.short()[..6]
         ));
         let command = Command { order: Order::Resume, actor: actor.to_owned(), reason: reason.to_owned() };
-        self.record(actor, role, action, &run, reason).await?;
-        self.history.create(&run, &planned.plan, now_ms, &command).await?;
+        let (new, target) = (NewRun { run: &run, plan: &planned.plan, command: &command }, planned.plan.target.clone());
+        let deed = deed(actor, role, action, &run, reason);
+        let lease_ms = Settings::default().lease_ms;
+        match self.history.begin_as(new, now_ms, &self.holder, lease_ms, Some(deed)).await? {
+            Begun::Got(fence) => self.held.lock().insert(run.clone(), fence),
+            Begun::Held { holder, until_ms } => return Err(RunError::Busy { target, holder, until_ms }.into()),
+            Begun::Occupied { run, status } => return Err(DeskError::Occupied { target, run, status }),
+        };
         Ok(run)
     }
 
     /// Carries the run out in this process, from wherever it stands.
     pub async fn execute(&self, run: &RunId) -> Result<Status, DeskError> {
-        let executor = Executor {
+        let executor = self.executor();
+        let held = self.held.lock().remove(run);
+        Ok(match held {
+            Some(fence) => executor.run_begun(run, fence).await?,
+            None => executor.run(run).await?,
+        })
+    }
+
+    fn executor(&self) -> Executor {
+        Executor {
             history: self.history.clone(),
             target: self.target.clone(),
             judge: self.judge.clone(),
@@ -242,8 +286,7 @@ impl Desk {
             holder: self.holder.clone(),
             settings: Settings::default(),
             watch: self.watch.clone(),
-        };
-        Ok(executor.run(run).await?)
+        }
     }
 
     /// Entries of runs that this process carries out, as they are kept.
@@ -277,9 +320,7 @@ impl Desk {
         run: &RunId,
         why: &str,
     ) -> Result<(), DeskError> {
-        let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
-        let deed = Deed { actor, role, action, run: Some(run.clone()), why };
-        self.history.record(self.world.clock.now_ms(), &deed).await?;
+        self.history.record(self.world.clock.now_ms(), &deed(actor, role, action, run, why)).await?;
         Ok(())
     }
 
@@ -288,15 +329,31 @@ impl Desk {
         self.order_as(run, command, "").await
     }
 
-    /// The same by somebody with a role. It is in the audit log before it is given.
-    pub async fn order_as(&self, run: &RunId, command: Command, role: &str) -> Result<(), DeskError> {
+    /// The same by somebody with a role. It is in the audit log before it is given. To resume a run whose undo failed is to try the undo again;
+    /// whoever executes it next does.
+    pub async fn order_as(&self, run: &RunId, mut command: Command, role: &str) -> Result<(), DeskError> {
         let (plan, state) = self.look(run).await?;
+        if state.status() == Status::Failed && command.order == Order::Resume {
+            command.order = Order::UndoAgain;
+        }
         if let Some(step) = command.order.step().filter(|step| plan.step(step).is_none()) {
             return Err(DeskError::NoStep { run: run.clone(), step: step.0.clone() });
         }
         let status = state.status();
-        if status.is_end() || status == Status::RollingBack {
+        if (status.is_end() && command.order != Order::UndoAgain) || status == Status::RollingBack {
             return Err(DeskError::Ended { run: run.clone(), status });
+        }
+        let overrides = |order: &Order| match order {
+            Order::Approve(step) | Order::Skip(step) => {
+                plan.step(step).filter(|step| matches!(step.work, Work::Window(_))).map(|step| step.id.clone())
+            }
+            _ => None,
+        };
+        if let Some(step) = overrides(&command.order).filter(|_| command.reason.trim().is_empty()) {
+            return Err(DeskError::NoReason { step });
+        }
+        if command.order == Order::UndoAgain {
+            self.executor().not_overtaken(run, &plan).await?;
         }
         self.record(&command.actor, role, action(&command.order), run, &command.reason).await?;
         self.history.order(run, self.world.clock.now_ms(), &command).await?;

@@ -1,4 +1,4 @@
-//! The sections of `apm.yaml` that a release is made from: `project`, `services`, `judge`, `freezes`. It knows no engine.
+//! The sections of `apm.yaml` that a release is made from: `project`, `services`, `judge`, `freezes`, `windows`. It knows no engine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use app_config::{ByteSize, ConfigError, Span, Tree};
 use operate_deploy::Strategy;
 use operate_gate::{Freeze, Slo, UserCheck};
+use operate_plan::Window;
 use serde::Deserialize;
 
 /// What the file says about a project.
@@ -15,7 +16,10 @@ pub struct Project {
     pub environment: String,
     pub services: BTreeMap<String, ServiceSettings>,
     pub judge: JudgeSettings,
+    /// No changes from … to.
     pub freezes: Vec<Freeze>,
+    /// With any, changes are made within one of them only.
+    pub windows: Vec<Window>,
 }
 
 /// One service.
@@ -132,6 +136,7 @@ impl Project {
             services: tree.section("services")?,
             judge: tree.section("judge")?,
             freezes: tree.section::<Option<Vec<Freeze>>>("freezes")?.unwrap_or_default(),
+            windows: tree.section::<Option<Vec<Window>>>("windows")?.unwrap_or_default(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use operate_plan::Calendar;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -146,6 +147,9 @@ pub struct Release {
     /// The question to a person, where this environment wants one.
     #[serde(default)]
     pub approval: Option<String>,
+    /// When changes may be made in this environment.
+    #[serde(default, skip_serializing_if = "Calendar::is_empty")]
+    pub calendar: Calendar,
     /// A container of this name that was not made by us may be replaced.
     #[serde(default)]
     pub adopt: bool,

@@ -55,8 +55,9 @@ impl From<DeskError> for Failure {
             DeskError::Refused(_)
             | DeskError::Lint(_)
             | DeskError::Ended { .. }
-            | DeskError::Run(RunError::Busy { .. }) => Failure::Refused(error.report()),
-            DeskError::NoStep { .. } => Failure::Usage(error.report()),
+            | DeskError::Occupied { .. }
+            | DeskError::Run(RunError::Busy { .. } | RunError::Overtaken { .. }) => Failure::Refused(error.report()),
+            DeskError::NoStep { .. } | DeskError::NoReason { .. } => Failure::Usage(error.report()),
             _ => Failure::Broken(error.report()),
         }
     }
