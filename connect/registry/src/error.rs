@@ -47,7 +47,8 @@ impl Said {
             let parsed = parsed.as_ref()?;
             ["details", "error_description", "message", "error"].iter().find_map(|key| text(&parsed[*key]))
         });
-        let message = message.unwrap_or_else(|| String::from_utf8_lossy(bytes).trim().to_owned());
+        let raw = || if code.is_empty() { String::from_utf8_lossy(bytes).trim().to_owned() } else { String::new() };
+        let message = message.unwrap_or_else(raw);
         let short = |text: String| text.chars().filter(|letter| !letter.is_control()).take(WORDS_LETTERS_MAX).collect();
         Said { status, code: short(code), message: short(message) }
     }
