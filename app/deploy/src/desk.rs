@@ -14,7 +14,7 @@ use operate_execute::{
     Begun, Command, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order, RunError,
     RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
 };
-use operate_history::{Action, Deed, SqlHistory, seal_key};
+use operate_history::{Action, Deed, Pruned, Retention, SqlHistory, seal_key};
 use operate_plan::{Finding, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
@@ -387,6 +387,19 @@ impl Desk {
             }
             all.extend(page);
         }
+    }
+
+    /// Runs that may go by now, the oldest first; removes nothing.
+    pub async fn prunable(&self, retention: Retention) -> Result<Vec<RunRow>, DeskError> {
+        Ok(self.history.prunable(retention, self.world.clock.now_ms()).await?)
+    }
+
+    /// Removes them, with a line in the audit log for each.
+    pub async fn prune(&self, rows: &[RunRow], actor: &str, role: &str, why: &str) -> Result<Pruned, DeskError> {
+        let runs: Vec<RunId> = rows.iter().map(|row| row.run.clone()).collect();
+        let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
+        let deed = Deed { actor, role, action: Action::Prune, run: None, why };
+        Ok(self.history.prune(&runs, self.world.clock.now_ms(), &deed).await?)
     }
 
     pub async fn runs(&self, filter: &Filter) -> Result<Vec<RunRow>, DeskError> {

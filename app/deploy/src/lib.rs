@@ -16,6 +16,9 @@ pub use settings::{Project, ServiceSettings};
 /// What the audit log says of a deed.
 pub use operate_history::Action;
 
+/// Which old runs may go, and what went.
+pub use operate_history::{Pruned, Retention};
+
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;
 
