@@ -5,13 +5,14 @@
 
 mod desk;
 mod keeper;
+mod notify;
 mod release;
 mod settings;
 
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use release::Asked;
-pub use settings::{Project, ServiceSettings};
+pub use settings::{NotifySettings, Project, ServiceSettings};
 
 /// What the audit log says of a deed.
 pub use operate_history::Action;

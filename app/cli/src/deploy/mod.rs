@@ -127,6 +127,7 @@ async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Des
         token: std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty()),
         holder: format!("apm {} of {}", std::process::id(), actor()),
         tell: Arc::new(OnStderr),
+        notify: project.notify.clone(),
         world,
     };
     Ok(Desk::open(options).await?)
