@@ -97,12 +97,14 @@ pub(crate) enum DeployCommand {
     Reject(OrderArgs),
     /// Begin no further step
     Pause(OrderArgs),
-    /// Go on after a pause or a halt
+    /// Go on after a pause or a halt; try an undo that failed again
     Resume(OrderArgs),
     /// Stop, and undo what was done
     Cancel(OrderArgs),
     /// Treat a step as done
     Skip(OrderArgs),
+    /// Remove old runs
+    Prune(crate::deploy::prune::PruneArgs),
 }
 
 #[derive(Debug, Default, ClapArgs)]

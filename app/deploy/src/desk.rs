@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app_adapt::{GateJudge, Telemetry};
 use base_explain::Report;
@@ -11,14 +12,17 @@ use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
-    Begun, Command, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order, RunError,
-    RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
+    Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order,
+    RunError, RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
 };
-use operate_history::{Action, Deed, SqlHistory, seal_key};
+use operate_history::{Action, Deed, Pruned, Retention, SqlHistory, seal_key};
 use operate_plan::{Finding, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
+
+use crate::NotifySettings;
+use crate::notify::Notifier;
 
 /// Where everything is.
 pub struct DeskOptions {
@@ -36,6 +40,8 @@ pub struct DeskOptions {
     /// `apm 4711 on host`.
     pub holder: String,
     pub tell: Arc<dyn Tell>,
+    /// Who is told of runs, as the settings have it.
+    pub notify: Vec<NotifySettings>,
 }
 
 /// What a desk works with, whatever it is carried out on.
@@ -47,6 +53,7 @@ pub struct DeskParts {
     pub judge: Arc<dyn Judge>,
     pub tell: Arc<dyn Tell>,
     pub holder: String,
+    pub receivers: Vec<Arc<dyn Deliver>>,
 }
 
 /// Why something at the desk did not work.
@@ -101,6 +108,12 @@ impl DeskError {
     }
 }
 
+/// How long the end of a run is told to receivers before whoever carried it out may go.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
+
+/// Entries that a slow listener may lag behind.
+pub(crate) const LAG: usize = 1024;
+
 /// Runs of one status that are looked through; a project has a few targets, and each has one run at a time.
 const BEGUN_MAX: usize = 200;
 
@@ -138,10 +151,16 @@ pub struct Desk {
     watch: broadcast::Sender<Entry>,
     /// Targets of runs that were begun here and are not carried out yet.
     held: Mutex<BTreeMap<RunId, Fence>>,
+    notifier: Notifier,
 }
 
 impl Desk {
     pub async fn open(options: DeskOptions) -> Result<Desk, DeskError> {
+        Desk::open_telling(options, broadcast::channel(LAG).0).await
+    }
+
+    /// The same, but what is kept is told to this channel, which may have listeners already.
+    pub async fn open_telling(options: DeskOptions, watch: broadcast::Sender<Entry>) -> Result<Desk, DeskError> {
         let told = |error: &(dyn std::error::Error + 'static)| DeskError::Told(Report::of(error));
         let world = options.world;
         let history = SqlHistory::open(&*world.disk, &options.history).await?;
@@ -160,29 +179,18 @@ impl Desk {
         let client = Client::new(config).map_err(|error| told(&error))?;
         let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
-        let (tell, holder) = (options.tell, options.holder);
-        Ok(Desk::new(DeskParts { world, history, seal, target: Arc::new(target), judge, tell, holder }))
+        let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
+        let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
+        let parts = DeskParts { world, history, seal, target: Arc::new(target), judge, tell, holder, receivers };
+        Ok(Desk::new(parts, watch))
     }
 
-    pub fn new(parts: DeskParts) -> Desk {
-        let DeskParts { world, history, seal, target, judge, tell, holder } = parts;
+    /// Must be made within a runtime: receivers are told by tasks of their own.
+    pub fn new(parts: DeskParts, watch: broadcast::Sender<Entry>) -> Desk {
+        let DeskParts { world, history, seal, target, judge, tell, holder, receivers } = parts;
         let history = Arc::new(history);
-        Desk {
-            world,
-            history,
-            seal,
-            target,
-            judge,
-            tell,
-            holder,
-            watch: broadcast::channel(1024).0,
-            held: Mutex::default(),
-        }
-    }
-
-    /// The same, but what is kept is told to this channel, which may have listeners already.
-    pub fn telling(self, watch: broadcast::Sender<Entry>) -> Desk {
-        Desk { watch, ..self }
+        let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
+        Desk { world, history, seal, target, judge, tell, holder, watch, held: Mutex::default(), notifier }
     }
 
     /// Where secrets are read and written.
@@ -265,8 +273,16 @@ impl Desk {
         Ok(run)
     }
 
-    /// Carries the run out in this process, from wherever it stands.
+    /// Carries the run out in this process, from wherever it stands, and waits a moment for those who are told of its end: a process may
+    /// end with it.
     pub async fn execute(&self, run: &RunId) -> Result<Status, DeskError> {
+        let ended = self.carry_out(run).await;
+        self.notifier.settled(SETTLE_MAX).await;
+        ended
+    }
+
+    /// The same by a process that lives on.
+    pub(crate) async fn carry_out(&self, run: &RunId) -> Result<Status, DeskError> {
         let executor = self.executor();
         let held = self.held.lock().remove(run);
         Ok(match held {
@@ -387,6 +403,19 @@ impl Desk {
             }
             all.extend(page);
         }
+    }
+
+    /// Runs that may go by now, the oldest first; removes nothing.
+    pub async fn prunable(&self, retention: Retention) -> Result<Vec<RunRow>, DeskError> {
+        Ok(self.history.prunable(retention, self.world.clock.now_ms()).await?)
+    }
+
+    /// Removes them, with a line in the audit log for each.
+    pub async fn prune(&self, rows: &[RunRow], actor: &str, role: &str, why: &str) -> Result<Pruned, DeskError> {
+        let runs: Vec<RunId> = rows.iter().map(|row| row.run.clone()).collect();
+        let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
+        let deed = Deed { actor, role, action: Action::Prune, run: None, why };
+        Ok(self.history.prune(&runs, self.world.clock.now_ms(), &deed).await?)
     }
 
     pub async fn runs(&self, filter: &Filter) -> Result<Vec<RunRow>, DeskError> {

@@ -16,12 +16,11 @@ use operate_plan::Severity;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, broadcast, watch};
 
+use crate::desk::LAG;
 use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Planned, Project};
 
 /// How often runs are looked for whose executor is gone; a lease holds as long.
 const LOOK: Duration = Duration::from_secs(15);
-/// Entries that a slow listener may lag behind.
-const LAG: usize = 1024;
 
 /// Reads the project's settings, for the named environment or for the usual one.
 pub type ReadProject = Box<dyn Fn(Option<&str>) -> Result<Project, Report> + Send + Sync>;
@@ -94,7 +93,7 @@ impl Keeper {
             let (engine_url, token, owner, read) =
                 (engine_url.clone(), token.clone(), owner.clone(), Arc::clone(&read));
             Box::pin(async move {
-                let judge = read(None).map_err(DeskError::Told)?.judge;
+                let Project { judge, notify, .. } = read(None).map_err(DeskError::Told)?;
                 let options = DeskOptions {
                     world,
                     history,
@@ -105,8 +104,9 @@ impl Keeper {
                     token,
                     holder: format!("apm {} of {owner}", std::process::id()),
                     tell: Arc::new(InTheLog),
+                    notify,
                 };
-                Ok(Desk::open(options).await?.telling(live))
+                Desk::open_telling(options, live).await
             })
         });
         let project: ReadProject = Box::new(move |environment| project(environment));
@@ -196,7 +196,7 @@ impl Keeper {
 
     async fn carried(&self, run: &RunId, new: bool) {
         let ended = match self.desk().await {
-            Ok(desk) if new => desk.execute(run).await,
+            Ok(desk) if new => desk.carry_out(run).await,
             Ok(desk) => taken_over(desk, run).await,
             Err(error) => Err(error),
         };
@@ -273,7 +273,7 @@ impl Keeper {
 /// Goes on with a run, and writes into the audit log that it does once it has it.
 async fn taken_over(desk: &Desk, run: &RunId) -> Result<Status, DeskError> {
     let mut live = desk.watch();
-    let execute = desk.execute(run);
+    let execute = desk.carry_out(run);
     tokio::pin!(execute);
     loop {
         tokio::select! {

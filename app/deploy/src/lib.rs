@@ -5,16 +5,20 @@
 
 mod desk;
 mod keeper;
+mod notify;
 mod release;
 mod settings;
 
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use release::Asked;
-pub use settings::{Project, ServiceSettings};
+pub use settings::{NotifySettings, Project, ServiceSettings};
 
 /// What the audit log says of a deed.
 pub use operate_history::Action;
+
+/// Which old runs may go, and what went.
+pub use operate_history::{Pruned, Retention};
 
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;

@@ -34,6 +34,7 @@ async fn desk_of(folder: &std::path::Path, holder: &str) -> Desk {
         token: None,
         holder: holder.to_owned(),
         tell: Arc::new(Quiet),
+        notify: Vec::new(),
     };
     Desk::open(options).await.expect("a desk")
 }

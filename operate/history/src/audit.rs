@@ -24,10 +24,12 @@ pub enum Action {
     Skip,
     /// Went on with a run whose executor was gone.
     Takeover,
+    /// Removed an old run.
+    Prune,
 }
 
 impl Action {
-    pub const ALL: [Action; 9] = [
+    pub const ALL: [Action; 10] = [
         Action::Create,
         Action::Approve,
         Action::Reject,
@@ -37,6 +39,7 @@ impl Action {
         Action::Rollback,
         Action::Skip,
         Action::Takeover,
+        Action::Prune,
     ];
 
     pub fn word(self) -> &'static str {
@@ -50,6 +53,7 @@ impl Action {
             Action::Rollback => "rollback",
             Action::Skip => "skip",
             Action::Takeover => "takeover",
+            Action::Prune => "prune",
         }
     }
 }

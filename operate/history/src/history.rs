@@ -248,6 +248,11 @@ impl Inner {
         Ok(entry)
     }
 
+    /// A run that is no longer there.
+    pub(crate) fn forget(&self, run: &RunId) {
+        self.states.lock().remove(run);
+    }
+
     /// What the journal says up to the line with this hash: remembered, or read and checked.
     async fn state(&self, tx: &mut Tx, run: &RunId, last_hash: &str) -> Result<State, HistoryError> {
         let remembered = self.states.lock().remove(run);

@@ -1,6 +1,7 @@
 //! `apm deploy`: hands the words to the desk and shows what comes of it. What a release is and how it is carried out is decided there.
 
 mod progress;
+pub(crate) mod prune;
 mod start;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
             Some(DeployCommand::List { limit, places }) => list(global, *limit, places).await,
             Some(DeployCommand::Status(name)) => status(global, name).await,
+            Some(DeployCommand::Prune(args)) => prune::prune(global, args).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
             Some(DeployCommand::Approve(order)) => give(global, order, |step| Some(Order::Approve(step?))).await,
@@ -125,6 +127,7 @@ async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Des
         token: std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty()),
         holder: format!("apm {} of {}", std::process::id(), actor()),
         tell: Arc::new(OnStderr),
+        notify: project.notify.clone(),
         world,
     };
     Ok(Desk::open(options).await?)

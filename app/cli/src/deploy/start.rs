@@ -39,7 +39,7 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
     if args.dry_run {
         return Ok(0);
     }
-    if !args.yes && !agreed()? {
+    if !args.yes && !agreed("carry it out?")? {
         return Err(Failure::Refused(Report::new("nobody agreed; nothing was changed")));
     }
     let run = desk.create(&planned, &asked.actor, &asked.reason).await?;
@@ -57,13 +57,12 @@ fn strategy(word: &str) -> Strategy {
 }
 
 /// Asks on the terminal; without one somebody must have said `--yes`.
-fn agreed() -> Result<bool, Failure> {
+pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
-        let report =
-            Report::new("nobody is there to agree to the plan").hint("`--yes` agrees, `--dry-run` only shows it");
+        let report = Report::new("nobody is there to agree").hint("`--yes` agrees, `--dry-run` only shows it");
         return Err(Failure::Usage(report));
     }
-    let _ = write!(std::io::stdout(), "\ncarry it out? [y/N] ");
+    let _ = write!(std::io::stdout(), "\n{question} [y/N] ");
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::Broken(Report::of(&error)))?;

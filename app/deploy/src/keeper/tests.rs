@@ -23,6 +23,74 @@ struct Paper {
     answers: AtomicBool,
 }
 
+/// A receiver of webhooks that refuses the first ones.
+struct Hook {
+    address: std::net::SocketAddr,
+    state: Arc<Mutex<(usize, Vec<Seen>)>>,
+}
+
+#[derive(Clone)]
+struct Seen {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Hook {
+    async fn new(refuses: usize) -> Hook {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let state = Arc::new(Mutex::new((refuses, Vec::new())));
+        let hook = Hook { address: listener.local_addr().unwrap(), state: Arc::clone(&state) };
+        tokio::spawn(async move {
+            loop {
+                let (mut peer, _) = listener.accept().await.unwrap();
+                let (mut bytes, mut end) = (Vec::new(), None);
+                while end.is_none_or(|end| bytes.len() < end) {
+                    if peer.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+                        break;
+                    }
+                    let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+                    let head = text.find("\r\n\r\n");
+                    let length =
+                        text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+                    end = head.zip(length).map(|(head, length): (usize, usize)| head + 4 + length);
+                }
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                // An engine that was stopped in the middle of a request.
+                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+                let status = {
+                    let mut state = state.lock();
+                    let status = if state.0 > 0 { 503 } else { 200 };
+                    state.0 = state.0.saturating_sub(1);
+                    state.1.push(Seen { status, head: head.to_owned(), body: body.into() });
+                    status
+                };
+                let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _ = peer.write_all(answer.as_bytes()).await;
+            }
+        });
+        hook
+    }
+
+    fn refuse(&self, next: usize) {
+        self.state.lock().0 = next;
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.state.lock().1.clone()
+    }
+
+    async fn until(&self, comes: impl Fn(&[Seen]) -> bool) {
+        let seen = async {
+            while !comes(&self.seen()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), seen).await.expect("it is told within a minute");
+    }
+}
+
 fn put(act: &Act, with: Value) -> Act {
     Act { verb: "put".into(), with, ..act.clone() }
 }
@@ -106,6 +174,8 @@ struct Rig {
     folder: TempDir,
     paper: Arc<Paper>,
     settings: Arc<Mutex<String>>,
+    /// Who the engines tell.
+    receivers: Mutex<Vec<Arc<dyn operate_execute::Deliver>>>,
 }
 
 /// One engine.
@@ -119,7 +189,12 @@ impl Rig {
         let clock = World::real().clock;
         let world = FakeWorld::new(BTreeMap::new(), Faults::none(), Arc::new(Crash::default()), clock);
         let paper = Paper { world, answers: AtomicBool::new(true) };
-        let rig = Rig { folder: TempDir::new().unwrap(), paper: Arc::new(paper), settings: Arc::default() };
+        let rig = Rig {
+            folder: TempDir::new().unwrap(),
+            paper: Arc::new(paper),
+            settings: Arc::default(),
+            receivers: Mutex::default(),
+        };
         rig.image("shop/cart:1");
         rig
     }
@@ -140,14 +215,15 @@ impl Rig {
         let mut world = World::real();
         world.clock = Arc::new(Later(world.clock, ahead_s));
         let (paper, place, holder) = (Arc::clone(&self.paper), self.history().display().to_string(), holder.to_owned());
-        let (opened, history) = (world.clone(), place.clone());
+        let (opened, history, receivers) = (world.clone(), place.clone(), self.receivers.lock().clone());
         let open: Open = Box::new(move |live| {
             let (world, paper, place, holder) = (opened.clone(), Arc::clone(&paper), place.clone(), holder.clone());
+            let receivers = receivers.clone();
             Box::pin(async move {
                 let history = SqlHistory::open(&*world.disk, &place).await?;
                 let seal = Arc::new(Seal::new(&[7; 32], Arc::clone(&world.random)).unwrap());
                 let (judge, tell) = (Arc::new(Nobody), Arc::new(InTheLog));
-                Ok(Desk::new(DeskParts { world, history, seal, target: paper, judge, tell, holder }).telling(live))
+                Ok(Desk::new(DeskParts { world, history, seal, target: paper, judge, tell, holder, receivers }, live))
             })
         });
         let settings = Arc::clone(&self.settings);
@@ -355,6 +431,68 @@ async fn a_release_waits_while_changes_are_frozen_unless_somebody_says_why_not()
     rig.settings.lock().push_str("windows: [{ days: monday }]\n");
     let error = life.keeper.plan(&asked(), None).await.map(|_| ()).expect_err("no day");
     assert!(is(&error, "Settings") && error.to_string().contains("mon-thu,sat"), "{error}");
+}
+
+#[tokio::test]
+async fn receivers_are_told_although_they_were_away() {
+    let rig = Rig::new();
+    let hook = Hook::new(2).await;
+    let secret = rig.folder.path().join("hook.key");
+    std::fs::write(&secret, "hunter2hunter2\n").unwrap();
+    let settings = crate::NotifySettings {
+        webhook: format!("http://{}/T0KEN-in-the-path", hook.address),
+        events: vec![operate_execute::Occasion::Started, operate_execute::Occasion::Ended],
+        secret: Some(secret),
+    };
+    assert!(!format!("{settings:?}").contains("T0KEN"));
+    rig.receivers.lock().push(settings.receiver(&*World::real().disk).unwrap());
+    // Two tries fail before the first is taken; the run ends meanwhile.
+    let life = rig.life("apm 1", 0);
+    let first = life.create().await;
+    assert_eq!(life.end(&first).await, Status::Complete);
+    hook.until(|seen| seen.len() == 4).await;
+    let told = |run: &RunId, seen: &[Seen]| {
+        seen.iter()
+            .map(|seen| {
+                let body: Value = serde_json::from_slice(&seen.body).unwrap();
+                assert_eq!(body["run"], json!(run));
+                assert!(
+                    seen.head.contains(&format!("x-apm-delivery: {}", body["id"].as_str().unwrap())),
+                    "{}",
+                    seen.head
+                );
+                assert!(seen.head.contains("x-apm-signature: sha256="), "{}", seen.head);
+                format!(
+                    "{} {} {}",
+                    seen.status,
+                    body["event"].as_str().unwrap(),
+                    body["status"].as_str().unwrap_or("-")
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let expect = ["503 started -", "503 started -", "200 started -", "200 ended complete"];
+    assert_eq!(told(&first, &hook.seen()), expect);
+
+    // It is away until the engine is gone; the next engine tells it.
+    hook.refuse(usize::MAX);
+    rig.image("shop/cart:2");
+    life.idle().await;
+    let second = life.create().await;
+    assert_eq!(life.end(&second).await, Status::Complete);
+    hook.until(|seen| seen.len() > 4).await;
+    life.stop.send(true).unwrap();
+    drop(life);
+    hook.refuse(0);
+    let life = rig.life("apm 2", 0);
+    life.keeper.desk().await.unwrap();
+    let ends = |seen: &[Seen]| told(&second, &seen[4..]).contains(&"200 ended complete".to_owned());
+    hook.until(ends).await;
+    let mut taken = told(&second, &hook.seen()[4..]);
+    taken.retain(|line| line.starts_with("200"));
+    // More than once is no fault: the first engine may have had one on its way.
+    taken.dedup();
+    assert_eq!(taken, ["200 started -", "200 ended complete"]);
 }
 
 #[tokio::test]

@@ -231,6 +231,7 @@ impl Rig {
             other => panic!("{other} is no end"),
         }
         assert_eq!(Entry::broken(&entries), None);
+        assert_eq!(self.world.lost(), 0, "an undo deleted what it should have moved back");
         assert!(matches!(entries.last().map(|entry| &entry.event), Some(Event::Ended { .. })));
         let text = serde_json::to_string(&entries).expect("JSON");
         assert!(!text.contains("hunter2"), "the journal holds a secret in clear");
