@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app_adapt::{GateJudge, Telemetry};
 use base_explain::Report;
 use base_http::{Client, HttpConfig};
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
+use connect_registry::{DockerLogins, Login};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
     Begun, Command, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order, RunError,
     RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
+use operate_plan::{Finding, ObjectId, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
+
+use crate::pin::{Pin, Registries, pin};
 
 /// Where everything is.
 pub struct DeskOptions {
@@ -45,6 +49,7 @@ pub struct DeskParts {
     pub seal: Arc<Seal>,
     pub target: Arc<dyn Target>,
     pub judge: Arc<dyn Judge>,
+    pub registries: Arc<dyn Registries>,
     pub tell: Arc<dyn Tell>,
     pub holder: String,
 }
@@ -101,6 +106,9 @@ impl DeskError {
     }
 }
 
+/// A registry that takes longer to begin an answer is as good as away.
+const REGISTRY_HEAD_MAX: Duration = Duration::from_secs(10);
+
 /// Runs of one status that are looked through; a project has a few targets, and each has one run at a time.
 const BEGUN_MAX: usize = 200;
 
@@ -133,6 +141,7 @@ pub struct Desk {
     pub seal: Arc<Seal>,
     target: Arc<dyn Target>,
     judge: Arc<dyn Judge>,
+    registries: Arc<dyn Registries>,
     tell: Arc<dyn Tell>,
     holder: String,
     watch: broadcast::Sender<Entry>,
@@ -149,8 +158,13 @@ impl Desk {
         let seal = Arc::new(Seal::new(&key, Arc::clone(&world.random)).map_err(|error| told(&error))?);
         let found = find(&options.docker, &*world.disk).map_err(|error| told(&error))?;
         let engine = Engine::new(found).map_err(|error| told(&error))?;
+        let logins = Arc::new(DockerLogins::new(Arc::clone(&world.disk), options.docker.config_folder()));
         let target =
             DockerTarget::new(engine, Arc::clone(&seal), Arc::clone(&world.clock)).map_err(|error| told(&error))?;
+        let target = target.with_logins(Arc::clone(&logins) as Arc<dyn Login>);
+        let asking = connect_registry::Options { head_max: REGISTRY_HEAD_MAX, ..Default::default() };
+        let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
+        let registries = Arc::new(registries.map_err(|error| told(&error))?);
         let config = match &options.token {
             None => HttpConfig::default(),
             Some(token) => {
@@ -161,11 +175,11 @@ impl Desk {
         let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
         let (tell, holder) = (options.tell, options.holder);
-        Ok(Desk::new(DeskParts { world, history, seal, target: Arc::new(target), judge, tell, holder }))
+        Ok(Desk::new(DeskParts { world, history, seal, target: Arc::new(target), judge, registries, tell, holder }))
     }
 
     pub fn new(parts: DeskParts) -> Desk {
-        let DeskParts { world, history, seal, target, judge, tell, holder } = parts;
+        let DeskParts { world, history, seal, target, judge, registries, tell, holder } = parts;
         let history = Arc::new(history);
         Desk {
             world,
@@ -173,6 +187,7 @@ impl Desk {
             seal,
             target,
             judge,
+            registries,
             tell,
             holder,
             watch: broadcast::channel(1024).0,
@@ -192,6 +207,8 @@ impl Desk {
 
     /// Looks at the world and plans; changes nothing.
     pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
+        let (release, pinning) = self.pinned(release).await?;
+        let release = &release;
         let seen = self.target.survey(&operate_deploy::objects(release)).await;
         let now_ms = self.world.clock.now_ms();
         let plan = match operate_deploy::plan(release, &seen, now_ms) {
@@ -210,8 +227,45 @@ impl Desk {
         // What is over by now forbids nothing any more.
         hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
         let plan = Plan::new(draft, &seen);
-        let findings = lint(&plan, &seen, now_ms);
+        let mut findings = lint(&plan, &seen, now_ms);
+        findings.extend(pinning);
+        findings.sort_by_key(|finding| finding.severity);
         Ok(Planned { plan: guard(&plan, &findings), findings })
+    }
+
+    /// The release with the image that its tag is now, and what is to be said about it.
+    async fn pinned(&self, release: &Release) -> Result<(Release, Option<Finding>), DeskError> {
+        let mut release = release.clone();
+        if let Some(before) = &release.pinned {
+            // An id is known to one engine only, and only as long as it has the image.
+            let id = ObjectId::new("image", before.clone());
+            let gone = || async { self.target.survey(std::slice::from_ref(&id)).await.present(&id).is_none() };
+            if before.contains('@') || !gone().await {
+                return Ok((release, None));
+            }
+            release.pinned = None;
+        }
+        let wanted = ObjectId::new("image", release.image.clone());
+        let seen = self.target.survey(std::slice::from_ref(&wanted)).await;
+        let found = pin(&release, &seen.look(&wanted), &*self.registries).await;
+        let Pin { image, finding } = found.map_err(DeskError::Told)?;
+        release.pinned = image;
+        Ok((release, finding))
+    }
+
+    /// The release made of the very image that this version was the last time it stayed: a tag may have moved since.
+    pub async fn as_before(&self, release: Release) -> Result<Release, DeskError> {
+        let labels = [
+            ("project", &release.project),
+            ("service", &release.service),
+            ("environment", &release.environment),
+            ("version", &release.version),
+            ("image", &release.image),
+        ];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
+        let rows = self.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
+        let pinned = rows.into_iter().next().and_then(|row| row.labels.get("image_exact").cloned());
+        Ok(Release { pinned, ..release })
     }
 
     /// Refused by the name of whoever changes the target now. Nothing is held afterwards: who executes takes the lease himself.

@@ -5,16 +5,23 @@
 
 mod desk;
 mod keeper;
+mod pin;
+mod registries;
 mod release;
 mod settings;
 
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
+pub use pin::Registries;
+pub use registries::{Inspected, Registry};
 pub use release::Asked;
 pub use settings::{Project, ServiceSettings};
 
 /// What the audit log says of a deed.
 pub use operate_history::Action;
+
+/// Why a registry did not do what it was asked.
+pub use connect_registry::{Kind as RegistryKind, RegistryError};
 
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;
