@@ -115,7 +115,7 @@ impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Failure {
         let report = Report::of(&error).hint(error.hint());
         match (&error, error.kind()) {
-            (RegistryError::Reference { .. }, _) => Failure::Usage(report),
+            (RegistryError::Reference { .. } | RegistryError::Platform { .. }, _) => Failure::Usage(report),
             (_, RegistryKind::Auth | RegistryKind::Permission) => Failure::Refused(report),
             _ => Failure::Broken(report),
         }
