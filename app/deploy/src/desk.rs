@@ -17,12 +17,12 @@ use operate_execute::{
     RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, ObjectId, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
+use operate_plan::{Finding, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use crate::pin::{Pin, Registries, pin};
+use crate::pin::{Registries, pinned};
 
 /// Where everything is.
 pub struct DeskOptions {
@@ -207,7 +207,7 @@ impl Desk {
 
     /// Looks at the world and plans; changes nothing.
     pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
-        let (release, pinning) = self.pinned(release).await?;
+        let (release, pinning) = pinned(release, &*self.target, &*self.registries).await?;
         let release = &release;
         let seen = self.target.survey(&operate_deploy::objects(release)).await;
         let now_ms = self.world.clock.now_ms();
@@ -231,41 +231,6 @@ impl Desk {
         findings.extend(pinning);
         findings.sort_by_key(|finding| finding.severity);
         Ok(Planned { plan: guard(&plan, &findings), findings })
-    }
-
-    /// The release with the image that its tag is now, and what is to be said about it.
-    async fn pinned(&self, release: &Release) -> Result<(Release, Option<Finding>), DeskError> {
-        let mut release = release.clone();
-        if let Some(before) = &release.pinned {
-            // An id is known to one engine only, and only as long as it has the image.
-            let id = ObjectId::new("image", before.clone());
-            let gone = || async { self.target.survey(std::slice::from_ref(&id)).await.present(&id).is_none() };
-            if before.contains('@') || !gone().await {
-                return Ok((release, None));
-            }
-            release.pinned = None;
-        }
-        let wanted = ObjectId::new("image", release.image.clone());
-        let seen = self.target.survey(std::slice::from_ref(&wanted)).await;
-        let found = pin(&release, &seen.look(&wanted), &*self.registries).await;
-        let Pin { image, finding } = found.map_err(DeskError::Told)?;
-        release.pinned = image;
-        Ok((release, finding))
-    }
-
-    /// The release made of the very image that this version was the last time it stayed: a tag may have moved since.
-    pub async fn as_before(&self, release: Release) -> Result<Release, DeskError> {
-        let labels = [
-            ("project", &release.project),
-            ("service", &release.service),
-            ("environment", &release.environment),
-            ("version", &release.version),
-            ("image", &release.image),
-        ];
-        let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
-        let rows = self.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
-        let pinned = rows.into_iter().next().and_then(|row| row.labels.get("image_exact").cloned());
-        Ok(Release { pinned, ..release })
     }
 
     /// Refused by the name of whoever changes the target now. Nothing is held afterwards: who executes takes the lease himself.

@@ -7,8 +7,11 @@ use async_trait::async_trait;
 use base_explain::Report;
 use connect_registry::{Digest, Kind, Reference, RegistryError};
 use operate_deploy::Release;
-use operate_plan::{Finding, Seen, Severity};
+use operate_execute::{Filter, Status, Target};
+use operate_plan::{Finding, ObjectId, Seen, Severity};
 use serde_json::Value;
+
+use crate::{Desk, DeskError};
 
 /// A plan is not kept waiting longer by a registry that does not answer.
 const ASK_MAX: Duration = Duration::from_secs(15);
@@ -24,6 +27,47 @@ pub trait Registries: Send + Sync {
 impl Registries for connect_registry::Client {
     async fn digest(&self, image: &Reference) -> Result<Digest, RegistryError> {
         Ok(self.resolve(image).await?.digest)
+    }
+}
+
+/// The release with the image that its tag is now, and what is to be said about it.
+pub(crate) async fn pinned(
+    release: &Release,
+    target: &dyn Target,
+    registries: &dyn Registries,
+) -> Result<(Release, Option<Finding>), DeskError> {
+    let mut release = release.clone();
+    let look = async |image: &str| {
+        let object = ObjectId::new("image", image);
+        target.survey(std::slice::from_ref(&object)).await.look(&object)
+    };
+    if let Some(before) = &release.pinned {
+        // An id is known to one engine only, and only as long as it has the image.
+        if before.contains('@') || look(before).await != Seen::Absent {
+            return Ok((release, None));
+        }
+        release.pinned = None;
+    }
+    let found = pin(&release, &look(&release.image).await, registries).await;
+    let Pin { image, finding } = found.map_err(DeskError::Told)?;
+    release.pinned = image;
+    Ok((release, finding))
+}
+
+impl Desk {
+    /// The release made of the very image that this version was the last time it stayed: a tag may have moved since.
+    pub async fn as_before(&self, release: Release) -> Result<Release, DeskError> {
+        let labels = [
+            ("project", &release.project),
+            ("service", &release.service),
+            ("environment", &release.environment),
+            ("version", &release.version),
+            ("image", &release.image),
+        ];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
+        let rows = self.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
+        let pinned = rows.into_iter().next().and_then(|row| row.labels.get("image_exact").cloned());
+        Ok(Release { pinned, ..release })
     }
 }
 
