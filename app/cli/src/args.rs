@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Deploy(DeployArgs),
     /// The proxy that owns a service's port, so that what stands behind it can be exchanged without a gap
     Front(FrontArgs),
+    /// Work with image registries: log in, list tags, resolve, inspect, copy and delete images
+    Registry(crate::registry::RegistryArgs),
     /// Work with Dockerfiles
     Docker(crate::docker::DockerArgs),
     /// One service of the demo; `apm up --demo` starts them

@@ -10,6 +10,7 @@ use base_explain::Report;
 use base_http::{Client, HttpConfig};
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
+use connect_registry::{DockerLogins, Login};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
     Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order,
@@ -23,6 +24,7 @@ use tokio::sync::broadcast;
 
 use crate::NotifySettings;
 use crate::notify::Notifier;
+use crate::pin::{Registries, pinned};
 
 /// Where everything is.
 pub struct DeskOptions {
@@ -51,6 +53,7 @@ pub struct DeskParts {
     pub seal: Arc<Seal>,
     pub target: Arc<dyn Target>,
     pub judge: Arc<dyn Judge>,
+    pub registries: Arc<dyn Registries>,
     pub tell: Arc<dyn Tell>,
     pub holder: String,
     pub receivers: Vec<Arc<dyn Deliver>>,
@@ -113,6 +116,8 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// Entries that a slow listener may lag behind.
 pub(crate) const LAG: usize = 1024;
+/// A registry that takes longer to begin an answer is as good as away.
+const REGISTRY_HEAD_MAX: Duration = Duration::from_secs(10);
 
 /// Runs of one status that are looked through; a project has a few targets, and each has one run at a time.
 const BEGUN_MAX: usize = 200;
@@ -146,6 +151,7 @@ pub struct Desk {
     pub seal: Arc<Seal>,
     target: Arc<dyn Target>,
     judge: Arc<dyn Judge>,
+    registries: Arc<dyn Registries>,
     tell: Arc<dyn Tell>,
     holder: String,
     watch: broadcast::Sender<Entry>,
@@ -168,8 +174,13 @@ impl Desk {
         let seal = Arc::new(Seal::new(&key, Arc::clone(&world.random)).map_err(|error| told(&error))?);
         let found = find(&options.docker, &*world.disk).map_err(|error| told(&error))?;
         let engine = Engine::new(found).map_err(|error| told(&error))?;
+        let logins = Arc::new(DockerLogins::new(Arc::clone(&world.disk), options.docker.config_folder()));
         let target =
             DockerTarget::new(engine, Arc::clone(&seal), Arc::clone(&world.clock)).map_err(|error| told(&error))?;
+        let target = target.with_logins(Arc::clone(&logins) as Arc<dyn Login>);
+        let asking = connect_registry::Options { head_max: REGISTRY_HEAD_MAX, ..Default::default() };
+        let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
+        let registries = Arc::new(registries.map_err(|error| told(&error))?);
         let config = match &options.token {
             None => HttpConfig::default(),
             Some(token) => {
@@ -181,16 +192,18 @@ impl Desk {
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
-        let parts = DeskParts { world, history, seal, target: Arc::new(target), judge, tell, holder, receivers };
+        let target = Arc::new(target);
+        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers };
         Ok(Desk::new(parts, watch))
     }
 
     /// Must be made within a runtime: receivers are told by tasks of their own.
     pub fn new(parts: DeskParts, watch: broadcast::Sender<Entry>) -> Desk {
-        let DeskParts { world, history, seal, target, judge, tell, holder, receivers } = parts;
+        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers } = parts;
         let history = Arc::new(history);
         let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
-        Desk { world, history, seal, target, judge, tell, holder, watch, held: Mutex::default(), notifier }
+        let held = Mutex::default();
+        Desk { world, history, seal, target, judge, registries, tell, holder, watch, held, notifier }
     }
 
     /// Where secrets are read and written.
@@ -200,6 +213,8 @@ impl Desk {
 
     /// Looks at the world and plans; changes nothing.
     pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
+        let (release, pinning) = pinned(release, &*self.target, &*self.registries).await?;
+        let release = &release;
         let seen = self.target.survey(&operate_deploy::objects(release)).await;
         let now_ms = self.world.clock.now_ms();
         let plan = match operate_deploy::plan(release, &seen, now_ms) {
@@ -218,7 +233,9 @@ impl Desk {
         // What is over by now forbids nothing any more.
         hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
         let plan = Plan::new(draft, &seen);
-        let findings = lint(&plan, &seen, now_ms);
+        let mut findings = lint(&plan, &seen, now_ms);
+        findings.extend(pinning);
+        findings.sort_by_key(|finding| finding.severity);
         Ok(Planned { plan: guard(&plan, &findings), findings })
     }
 

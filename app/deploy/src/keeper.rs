@@ -247,6 +247,7 @@ impl Keeper {
         let _one = self.0.beginning.lock().await;
         let desk = self.desk().await?;
         let release = self.release(desk, asked, environment)?;
+        let release = if action == Action::Rollback { desk.as_before(release).await? } else { release };
         // Before it is planned: of a target that somebody changes nothing can be said.
         self.free(desk, &release.target).await?;
         let planned = desk.plan(&release).await?;

@@ -6,17 +6,23 @@
 mod desk;
 mod keeper;
 mod notify;
+mod pin;
+mod registries;
 mod release;
 mod settings;
 
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
+pub use pin::Registries;
+pub use registries::{Inspected, Registry};
 pub use release::Asked;
 pub use settings::{NotifySettings, Project, ServiceSettings};
 
 /// What the audit log says of a deed.
 pub use operate_history::Action;
 
+/// Why a registry did not do what it was asked.
+pub use connect_registry::{Kind as RegistryKind, RegistryError};
 /// Which old runs may go, and what went.
 pub use operate_history::{Pruned, Retention};
 

@@ -102,6 +102,7 @@ impl Project {
             service,
             version,
             image,
+            pinned: None,
             container,
         })
     }

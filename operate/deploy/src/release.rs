@@ -126,6 +126,9 @@ pub struct Release {
     pub version: String,
     /// A reference as `docker pull` takes it.
     pub image: String,
+    /// What that was when it was planned, whatever becomes of the tag: `shop/cart@sha256:…`, or the id of an image that no registry has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
     /// The engine, for people and for the lease: `docker:local`.
     pub target: String,
     pub strategy: Strategy,
@@ -160,4 +163,11 @@ pub struct Release {
     pub actor: String,
     #[serde(default)]
     pub reason: String,
+}
+
+impl Release {
+    /// The image that every container is made of.
+    pub fn exact(&self) -> &str {
+        self.pinned.as_deref().unwrap_or(&self.image)
+    }
 }

@@ -9,6 +9,7 @@ mod customers;
 mod kills;
 mod orders;
 mod outage;
+mod pinned;
 mod secrets;
 mod shop;
 mod verdicts;
@@ -19,7 +20,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 10] = [
+const JOURNEYS: [(&str, Journey); 12] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -30,6 +31,8 @@ const JOURNEYS: [(&str, Journey); 10] = [
     ("asked", orders::a_person_is_asked),
     ("secrets", secrets::a_secret_is_nowhere_but_in_the_container),
     ("hand", by_hand::the_commands_shown_do_the_same),
+    ("pinned", pinned::a_release_is_the_image_that_was_planned),
+    ("local", pinned::an_image_that_was_made_here_is_its_id),
 ];
 /// Only by name: an engine of Docker that was killed and started again is not yet undone to the end each time.
 const BY_NAME: [(&str, Journey); 1] = [("outage", outage::the_engine_of_docker_goes_away)];

@@ -15,6 +15,8 @@ use crate::output::{Failure, paint, say};
 use crate::run::find;
 
 pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<String>) -> Result<u8, Failure> {
+    // A version that is given beside the arguments is one that ran before.
+    let back = version.is_some();
     let world = World::real();
     let project = project(&world, global)?;
     let desk = Arc::new(desk(global, &project, &args.places).await?);
@@ -32,6 +34,7 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
         otlp_endpoint: find(global).and_then(|engine| engine.otlp_http),
     };
     let release = project.release(&asked, &desk.seal, &*world.disk).map_err(Failure::Usage)?;
+    let release = if back { desk.as_before(release).await? } else { release };
     let planned = desk.plan(&release).await?;
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
