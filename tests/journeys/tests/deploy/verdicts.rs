@@ -22,7 +22,7 @@ pub(crate) fn a_good_release_stays(stage: &Stage) {
 
     // The new one serves, the old one is gone, and nobody else has noticed.
     assert_ne!(shop.id(), old);
-    assert_eq!(shop.inspect("{{.Config.Image}} {{.State.Running}}"), "journey/store:2 true");
+    assert_eq!(shop.inspect("{{index .Config.Labels \"apm.image\"}} {{.State.Running}}"), "journey/store:2 true");
     assert_eq!(shop.containers(), [shop.container()]);
     assert_eq!(stage.id(&old), None, "the old container is still there");
     assert_eq!(stage.others(), others);
@@ -53,7 +53,7 @@ pub(crate) fn a_good_release_stays(stage: &Stage) {
     shop.deploy(&["--version", "2"]).expect(4, &["steady 2 runs already"]);
     shop.settings("judged: false", "");
     shop.deploy(&["rollback", "--yes"]).expect(0, &["deploy steady 1 to default", "complete"]);
-    assert_eq!(shop.inspect("{{.Config.Image}}"), "journey/store:1");
+    assert_eq!(shop.inspect("{{index .Config.Labels \"apm.image\"}}"), "journey/store:1");
 }
 
 pub(crate) fn a_release_with_errors_is_undone(stage: &Stage) {
