@@ -117,7 +117,7 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 /// Entries that a slow listener may lag behind.
 pub(crate) const LAG: usize = 1024;
 /// A registry that takes longer to begin an answer is as good as away.
-const REGISTRY_HEAD_MAX: Duration = Duration::from_secs(10);
+const REGISTRY_HEAD_MAX: Duration = Duration::from_secs(20);
 
 /// Runs of one status that are looked through; a project has a few targets, and each has one run at a time.
 const BEGUN_MAX: usize = 200;

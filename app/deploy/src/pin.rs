@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{Desk, DeskError};
 
 /// A plan is not kept waiting longer by a registry that does not answer.
-const ASK_MAX: Duration = Duration::from_secs(15);
+const ASK_MAX: Duration = Duration::from_secs(30);
 
 /// Whoever can ask registries.
 #[async_trait]

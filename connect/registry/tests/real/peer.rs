@@ -32,7 +32,7 @@ impl Registry {
         let auth = match guard {
             Guard::Nobody => String::new(),
             Guard::Password => {
-                let users = "user:$2b$12$3/KMxkDtjH0GU1reJvuleOtxyl2u5xgNicox87BJKFBOty3pe3A0S\n";
+                let users = "user:$2b$04$Pb7hHV4ZLL1Dg4f56VJ.RuMjKAoTlWvV.dHpoFMCxnk.B.DW8.HVS\n";
                 std::fs::write(folder.path().join("users"), users).expect("written");
                 format!("auth: {{htpasswd: {{realm: test, path: {place}/users}}}}\n")
             }

@@ -8,7 +8,7 @@ use tests_journeys::{Peer, engine, peer, tools, wait};
 use super::shop::{Shop, Stage};
 
 /// `user` with `secret`.
-const USERS: &str = "user:$2b$12$3/KMxkDtjH0GU1reJvuleOtxyl2u5xgNicox87BJKFBOty3pe3A0S\n";
+const USERS: &str = "user:$2b$04$Pb7hHV4ZLL1Dg4f56VJ.RuMjKAoTlWvV.dHpoFMCxnk.B.DW8.HVS\n";
 
 /// Debian's docker-registry, which lets in one user, with its data in the shop's folder.
 fn registry(shop: &Shop) -> (Peer, String) {
