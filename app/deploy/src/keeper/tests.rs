@@ -447,6 +447,66 @@ async fn a_release_waits_while_changes_are_frozen_unless_somebody_says_why_not()
     assert!(is(&error, "Settings") && error.to_string().contains("mon-thu,sat"), "{error}");
 }
 
+/// A password reaches no file but its own: not the database, not its log of changes, not what receivers are told, not what entries, plans and
+/// states say when they are written down for an answer.
+#[tokio::test]
+async fn a_password_is_in_no_file_and_in_no_notice() {
+    const SECRET: &str = "pelican-Quartz+47/brass=Xylophone";
+    let rig = Rig::new();
+    let hook = Hook::new(0).await;
+    let (password, key) = (rig.folder.path().join("password"), rig.folder.path().join("hook.key"));
+    std::fs::write(&password, SECRET).unwrap();
+    std::fs::write(&key, "tangerine-Dream+11").unwrap();
+    let settings = crate::NotifySettings {
+        webhook: format!("http://{}/T0KEN-in-the-path", hook.address),
+        secret: Some(key.clone()),
+        ..crate::NotifySettings::default()
+    };
+    rig.receivers.lock().push(settings.receiver(&*World::real().disk).unwrap());
+    let with_secret = |version: &str| {
+        rig.image(&format!("shop/cart:{version}\n    secrets: {{ DB_PASSWORD: {} }}", password.display()));
+    };
+    with_secret("1");
+    let life = rig.life("apm 1", 0);
+    let first = life.create().await;
+    assert_eq!(life.end(&first).await, Status::Complete);
+    life.idle().await;
+    with_secret("2");
+    rig.paper.answers.store(false, Ordering::Relaxed);
+    let second = life.create().await;
+    life.until(&second, |event| matches!(event, Event::Acted { step, .. } if step.0 == "start-shop-cart")).await;
+    life.order(&second, Order::Cancel).await.unwrap();
+    assert_eq!(life.end(&second).await, Status::RolledBack);
+    life.idle().await;
+    let ends =
+        |seen: &[Seen]| seen.iter().filter(|seen| String::from_utf8_lossy(&seen.body).contains("\"ended\"")).count();
+    hook.until(|seen| ends(seen) == 2).await;
+
+    let mut places: Vec<(String, Vec<u8>)> = Vec::new();
+    for file in std::fs::read_dir(rig.history().parent().unwrap()).unwrap() {
+        let path = file.unwrap().path();
+        places.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+    }
+    assert!(places.iter().any(|(name, _)| name.ends_with("-wal")), "the log of changes was not looked at");
+    for seen in hook.seen() {
+        places.push((format!("notice {}", seen.head), [seen.head.into_bytes(), seen.body].concat()));
+    }
+    let desk = life.keeper.desk().await.unwrap();
+    for run in [&first, &second] {
+        let (plan, state) = desk.look(run).await.unwrap();
+        let told = format!("{}\n{state:?}\n{plan:?}", operate_plan::report(&plan, &[]));
+        places.push((format!("{run}"), told.into_bytes()));
+    }
+    for (place, bytes) in places {
+        for needle in [SECRET, "cGVsaWNhbi1RdWFydHorNDcvYnJhc3M9WHlsb3Bob25l", "tangerine-Dream+11"] {
+            assert!(!bytes.windows(needle.len()).any(|window| window == needle.as_bytes()), "{place} holds {needle}");
+        }
+        let is_path = place.starts_with("notice");
+        let token = b"T0KEN-in-the-path";
+        assert!(is_path || !bytes.windows(token.len()).any(|window| window == token), "{place} holds the address");
+    }
+}
+
 #[tokio::test]
 async fn receivers_are_told_although_they_were_away() {
     let rig = Rig::new();
