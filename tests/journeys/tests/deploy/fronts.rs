@@ -24,12 +24,47 @@ const SWITCH: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// new container was started a moment ago. A build without optimisation is no measure at all, but it must not stall either.
 fn noise() -> Duration {
     let unoptimised = tests_journeys::engine::apm().components().any(|part| part.as_os_str() == "debug");
-    Duration::from_millis(if unoptimised { 100 } else { 10 })
+    Duration::from_millis(if unoptimised { 100 } else { 20 })
 }
 
-/// Where time is measured, nothing is sent anywhere: an engine that takes 500 spans a second shares the machine. The judge then cannot
-/// decide, and while a person is waited for both containers run: what is measured is the switch, not Docker taking a container away.
+/// Where time is measured, no engine shares the machine: the service sends no telemetry, and the judge asks [`Elsewhere`].
 const QUIET: &str = "  OTEL_SDK_DISABLED: \"true\"";
+
+/// A Prometheus and a Loki on another machine, as it were: they take no processor from what is measured, and know nothing. So the judge cannot
+/// decide, and while a person is waited for both containers run: what is measured is the switch, not Docker taking a container away.
+struct Elsewhere(String);
+
+impl Elsewhere {
+    fn start() -> Elsewhere {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        // Ends with the process.
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                thread::spawn(move || {
+                    let mut head = [0; 16 << 10];
+                    let count = stream.read(&mut head).unwrap_or(0);
+                    let kind = if head[..count].windows(6).any(|six| six == b"/loki/") { "streams" } else { "matrix" };
+                    let body = format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":[]}}}}"#);
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+                    let _ =
+                        stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+                });
+            }
+        });
+        Elsewhere(url)
+    }
+
+    /// Has this shop's judge ask here, for a short time.
+    fn judges(&self, shop: &Shop) {
+        let file = shop.home.path().join("apm.yaml");
+        let settings = std::fs::read_to_string(&file).expect("settings");
+        let here = format!("judge: {{ prometheus: \"{0}\", loki: \"{0}\", settings: {{ bake: 10s }} }}", self.0);
+        std::fs::write(&file, settings.replace("judge: { settings: { bake: 60s } }", &here)).expect("written");
+    }
+}
 
 impl Shop<'_> {
     pub(crate) fn control(&self) -> PathBuf {
@@ -133,6 +168,7 @@ fn nobody_noticed(stage: &Stage, name: &str, requests: &[Request], begun: Instan
 
 pub(crate) fn a_switch_that_nobody_notices(stage: &Stage) {
     let shop = behind_a_front(stage, "switch", QUIET, "strategy: blue-green");
+    Elsewhere::start().judges(&shop);
     let load = Load::of(shop.port, "/readyz", PER_SECOND);
     load.good_answers(PER_SECOND as usize * 10);
     let begun = Instant::now();
@@ -155,6 +191,7 @@ pub(crate) fn a_switch_that_nobody_notices(stage: &Stage) {
 
 pub(crate) fn killed_before_and_after_the_switch(stage: &Stage) {
     let shop = behind_a_front(stage, "killed", QUIET, "strategy: blue-green");
+    Elsewhere::start().judges(&shop);
     let load = Load::of(shop.port, "/readyz", PER_SECOND);
     load.good_answers(PER_SECOND as usize * 10);
     let begun = Instant::now();

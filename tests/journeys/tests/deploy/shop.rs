@@ -195,9 +195,7 @@ impl<'a> Shop<'a> {
         };
         let (service, deploy) = (indented(service, "    "), indented(deploy, "      "));
         let service = format!("  {}:\n    image: {image}\n{service}    deploy:\n{deploy}", self.name);
-        // Of a service that says nothing nothing is learnt by waiting.
-        let bake = if service.contains("OTEL_SDK_DISABLED") { "10s" } else { "60s" };
-        let yaml = format!("project: shop\nservices:\n{service}judge: {{ settings: {{ bake: {bake} }} }}\n");
+        let yaml = format!("project: shop\nservices:\n{service}judge: {{ settings: {{ bake: 60s }} }}\n");
         std::fs::write(self.home.path().join("apm.yaml"), yaml).expect("the settings can be written");
     }
 
