@@ -88,3 +88,27 @@ fn failed(control: &Path, why: String) -> Failure {
         "`ss -ltnp` names who holds its port; the file beside its socket has all it said",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use base_world::World;
+
+    use super::*;
+
+    /// What is said when this program cannot be a front.
+    async fn check(program: &str, expect: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fronts = FrontProcess { program: program.into(), disk: World::real().disk };
+        let control = folder.path().join("deeper/front.sock");
+        let failure = fronts.start("127.0.0.1:1", &control).await.expect_err("it is no front");
+        assert!(failure.message.contains(expect), "{}", failure.message);
+        assert_eq!((failure.class, failure.code.as_str()), (Class::Transient, "front.start"));
+    }
+
+    #[tokio::test]
+    async fn a_front_that_does_not_come_up_says_why() {
+        check("/nobody/here", "/nobody/here cannot be started: No such file").await;
+        // A shell finds no script called `front`, and says so.
+        check("/bin/sh", "front: No such file").await;
+    }
+}

@@ -49,7 +49,8 @@ pub(crate) fn start(front: &Front, reason: String, to: &[Upstream]) -> Step {
     let says = format!("the front sends {}", shares(to));
     step.verify = vec![condition(says, "sends", object, json!({"to": to}))];
     let run = format!("apm front run --listen {} --control {} &", front.listen, front.control);
-    step.by_hand = format!("{run} {}", by_hand(front, to));
+    // In a shell nobody waits until it answers.
+    step.by_hand = format!("{run} sleep 1; {}", by_hand(front, to));
     guess(step, 500)
 }
 
