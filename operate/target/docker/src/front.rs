@@ -44,7 +44,8 @@ pub(crate) fn failure(error: &FrontError) -> Failure {
         // The next try reads again, and sees whether it may still be changed.
         FrontError::Stale { .. } => (Class::Transient, "front.stale"),
         FrontError::Refused { .. } => (Class::Invalid, "front.refused"),
-        FrontError::Disk { .. } => (Class::Invalid, "front.disk-full"),
+        // Tried again, above all on the way back: a new color is not stopped while the front still sends to it.
+        FrontError::Disk { .. } => (Class::Transient, "front.disk-full"),
     };
     Failure::new(class, code, error.to_string(), error.hint())
 }

@@ -115,7 +115,7 @@ impl Shop<'_> {
     #[track_caller]
     fn serves(&self, color: &str, version: &str) {
         let name = format!("{}-{color}", self.container());
-        assert_eq!(self.containers(), [name.clone()]);
+        assert_eq!(self.containers(), std::slice::from_ref(&name));
         let said = self.docker.docker(&["container", "inspect", "-f", "{{.Config.Image}} {{.State.Running}}", &name]);
         assert_eq!(said, format!("journey/store:{version} true"));
         let sends = self.sends();

@@ -168,3 +168,28 @@ fn a_switch_killed_at_any_boundary_of_its_way_back_is_undone_all_the_same() {
     let back = forward.saturating_sub(20)..=both;
     play("front-back", back.map(|moment| (true, vec![Kill::Moment(moment)])).collect(), check_killed);
 }
+
+/// The release that starts the front, killed; nothing is left of it where the judge refuses it.
+fn check_first_killed(service: &str, judge_fails: bool, kills: &[Kill]) {
+    let rig = Rig::behind_a_front(service);
+    let mut release = rig.release("1");
+    release.judge = Some(json!({"fail": judge_fails}));
+    let (_, status) = rig.deploy(&release, kills);
+    if judge_fails {
+        assert_eq!(status, Status::RolledBack, "{kills:?}");
+        assert_eq!((versions(&rig), sends(&rig)), (Vec::new(), Vec::new()), "{kills:?}");
+    } else {
+        assert_eq!(status, Status::Complete, "{kills:?}");
+        serves(&rig, "blue", "1", &format!("{kills:?}"));
+    }
+}
+
+#[test]
+fn the_release_that_starts_the_front_may_be_killed_at_any_boundary() {
+    let rig = Rig::behind_a_front("first-count");
+    rig.deploy(&rig.release("1"), &[]);
+    let boundaries = rig.crash.passed();
+    assert!(boundaries > 15, "only {boundaries} boundaries");
+    let cases = (1..=boundaries + 15).map(|moment| (moment > boundaries, vec![Kill::Moment(moment)]));
+    play("first-kill", cases.collect(), check_first_killed);
+}
