@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{GateJudge, Telemetry};
+use app_adapt::{FrontProcess, GateJudge, Telemetry};
 use base_explain::Report;
 use base_http::{Client, HttpConfig};
 use base_world::World;
@@ -24,17 +24,19 @@ use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use crate::NotifySettings;
 use crate::notify::Notifier;
 use crate::pin::{Registries, pinned};
+use crate::{Asked, NotifySettings, Project};
 
 /// Where everything is.
 pub struct DeskOptions {
     pub world: World,
     /// A file of SQLite or a `postgres://` URL.
     pub history: String,
-    /// `$XDG_STATE_HOME/apm`: the key that seals secrets.
+    /// `$XDG_STATE_HOME/apm`: the key that seals secrets, and the control sockets of fronts.
     pub state_folder: PathBuf,
+    /// This program, which is started once more as a front.
+    pub program: PathBuf,
     pub docker: Surroundings,
     /// Base URLs that the judge asks.
     pub prometheus: String,
@@ -59,6 +61,8 @@ pub struct DeskParts {
     pub tell: Arc<dyn Tell>,
     pub holder: String,
     pub receivers: Vec<Arc<dyn Deliver>>,
+    /// Where fronts have their control sockets.
+    pub fronts: PathBuf,
 }
 
 /// Why something at the desk did not work.
@@ -156,6 +160,7 @@ pub struct Desk {
     registries: Arc<dyn Registries>,
     tell: Arc<dyn Tell>,
     holder: String,
+    fronts: PathBuf,
     watch: broadcast::Sender<Entry>,
     /// Targets of runs that were begun here and are not carried out yet.
     held: Mutex<BTreeMap<RunId, Fence>>,
@@ -183,6 +188,7 @@ impl Desk {
         let asking = connect_registry::Options { head_max: REGISTRY_HEAD_MAX, ..Default::default() };
         let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
+        let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
         let config = match &options.token {
             None => HttpConfig::default(),
             Some(token) => {
@@ -194,23 +200,23 @@ impl Desk {
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
-        let target = Arc::new(target);
-        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers };
+        let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));
+        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
         Ok(Desk::new(parts, watch))
     }
 
     /// Must be made within a runtime: receivers are told by tasks of their own.
     pub fn new(parts: DeskParts, watch: broadcast::Sender<Entry>) -> Desk {
-        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers } = parts;
+        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts } = parts;
         let history = Arc::new(history);
         let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
         let held = Mutex::default();
-        Desk { world, history, seal, target, judge, registries, tell, holder, watch, held, notifier }
+        Desk { world, history, seal, target, judge, registries, tell, holder, fronts, watch, held, notifier }
     }
 
-    /// Where secrets are read and written.
-    pub fn disk(&self) -> &dyn base_world::Disk {
-        &*self.world.disk
+    /// What is asked for as a release; secrets are sealed here and are never in clear after it.
+    pub fn release(&self, project: &Project, asked: &Asked) -> Result<Release, Report> {
+        project.release(asked, &self.seal, &*self.world.disk, &self.fronts)
     }
 
     /// Looks at the world and plans; changes nothing.

@@ -4,6 +4,7 @@
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
 mod desk;
+mod front;
 mod keeper;
 mod notify;
 mod pin;
@@ -16,7 +17,7 @@ pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use pin::Registries;
 pub use registries::{Inspected, Registry};
 pub use release::Asked;
-pub use settings::{NotifySettings, Project, ServiceSettings};
+pub use settings::{CanarySettings, FrontSettings, NotifySettings, Project, ServiceSettings};
 
 /// What the audit log says of a deed.
 pub use operate_history::Action;

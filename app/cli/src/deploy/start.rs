@@ -33,7 +33,7 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
         // Containers that share the machine's network reach it; others are told by their settings.
         otlp_endpoint: find(global).and_then(|engine| engine.otlp_http),
     };
-    let release = project.release(&asked, &desk.seal, &*world.disk).map_err(Failure::Usage)?;
+    let release = desk.release(&project, &asked).map_err(Failure::Usage)?;
     let release = if back { desk.as_before(release).await? } else { release };
     let planned = desk.plan(&release).await?;
     if args.dry_run || !args.yes {

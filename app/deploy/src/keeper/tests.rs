@@ -170,8 +170,10 @@ impl Rig {
                 let seal = Arc::new(Seal::new(&[7; 32], Arc::clone(&world.random)).unwrap());
                 let (judge, tell) = (Arc::new(Nobody), Arc::new(InTheLog));
                 let registries = Arc::new(Shelf);
+                let fronts = PathBuf::new();
+                let target = paper;
                 let parts =
-                    DeskParts { world, history, seal, target: paper, judge, registries, tell, holder, receivers };
+                    DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
                 Ok(Desk::new(parts, live))
             })
         });

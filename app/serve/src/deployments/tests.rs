@@ -64,6 +64,7 @@ async fn an_engine_answers_for_its_project_and_makes_no_history_for_a_look() {
         deploy: KeeperOptions {
             history: history.display().to_string(),
             state_folder: folder.path().join("key"),
+            program: folder.path().join("nobody"),
             docker: DockerSurroundings { docker_host: Some(nowhere), ..DockerSurroundings::default() },
             project: Box::new(project),
             owner: "ann".into(),
