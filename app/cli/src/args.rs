@@ -88,6 +88,16 @@ pub(crate) enum DeployCommand {
     Watch(RunName),
     /// Show the plan of a run as it was carried out
     Plan(RunName),
+    /// Show what a release would change: image, variables, ports, limits; of a secret only that it changes
+    ///
+    /// Exit codes: 0 nothing would change, 1 something would.
+    #[command(disable_version_flag = true)]
+    Diff(crate::deploy::diff::DiffArgs),
+    /// Ask the judge: how the service is now, how a release was, or how good the judge is
+    ///
+    /// Exit codes: 0 it passes, 1 it fails, 3 it is inconclusive, not decided yet, or nobody could be asked. A replay ends with 0 when
+    /// it could judge at least one release.
+    Judge(crate::deploy::judge::JudgeArgs),
     /// Deploy the version that ran before
     #[command(disable_version_flag = true)]
     Rollback(RollbackArgs),
@@ -105,8 +115,9 @@ pub(crate) enum DeployCommand {
     Skip(OrderArgs),
 }
 
+/// Which release.
 #[derive(Debug, Default, ClapArgs)]
-pub(crate) struct StartArgs {
+pub(crate) struct ReleaseArgs {
     /// The service [default: the only one in apm.yaml]
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
@@ -119,6 +130,12 @@ pub(crate) struct StartArgs {
     /// How the new version takes over [default: as in apm.yaml, else recreate]
     #[arg(long, value_parser = ["recreate", "rolling", "blue-green", "canary"])]
     pub(crate) strategy: Option<String>,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct StartArgs {
+    #[command(flatten)]
+    pub(crate) release: ReleaseArgs,
     /// Print the plan, each step with the docker command that does the same, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -14,7 +14,7 @@ use operate_execute::{
     Settings, State, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Plan, Severity, digest, estimate, guard, lint};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest, estimate, guard, lint};
 use operate_target_docker::DockerTarget;
 use tokio::sync::broadcast;
 
@@ -104,6 +104,13 @@ fn action(order: &Order) -> Action {
     }
 }
 
+/// Where the judge asks: base URLs of a Prometheus and a Loki, with a bearer for both.
+pub fn telemetry(prometheus: &str, loki: &str, token: Option<&str>) -> Result<Telemetry, DeskError> {
+    let authorization = token.map(base_http::Authorization::bearer);
+    let client = Client::new(HttpConfig { authorization, ..HttpConfig::default() });
+    Ok(Telemetry::new(client.map_err(|error| DeskError::Told(Report::of(&error)))?, prometheus, loki))
+}
+
 /// A release as it would be carried out.
 pub struct Planned {
     pub plan: Plan,
@@ -133,14 +140,7 @@ impl Desk {
         let engine = Engine::new(found).map_err(|error| told(&error))?;
         let target =
             DockerTarget::new(engine, Arc::clone(&seal), Arc::clone(&world.clock)).map_err(|error| told(&error))?;
-        let config = match &options.token {
-            None => HttpConfig::default(),
-            Some(token) => {
-                HttpConfig { authorization: Some(base_http::Authorization::bearer(token)), ..HttpConfig::default() }
-            }
-        };
-        let client = Client::new(config).map_err(|error| told(&error))?;
-        let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
+        let telemetry = telemetry(&options.prometheus, &options.loki, options.token.as_deref())?;
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
         let (tell, holder) = (options.tell, options.holder);
         Ok(Desk::new(DeskParts { world, history, seal, target: Arc::new(target), judge, tell, holder }))
@@ -162,9 +162,14 @@ impl Desk {
         &*self.world.disk
     }
 
+    /// Looks at these objects.
+    pub(crate) async fn survey(&self, objects: &[ObjectId]) -> Inventory {
+        self.target.survey(objects).await
+    }
+
     /// Looks at the world and plans; changes nothing.
     pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
-        let seen = self.target.survey(&operate_deploy::objects(release)).await;
+        let seen = self.survey(&operate_deploy::objects(release)).await;
         let now_ms = self.world.clock.now_ms();
         let plan = match operate_deploy::plan(release, &seen, now_ms) {
             Ok(plan) => plan,

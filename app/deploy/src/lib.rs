@@ -4,11 +4,15 @@
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
 mod desk;
+mod diff;
+mod judging;
 mod keeper;
+mod known;
 mod release;
 mod settings;
 
-pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
+pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
+pub use judging::{Again, Chart, Judging, Looked, Replay};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use release::Asked;
 pub use settings::{Project, ServiceSettings};

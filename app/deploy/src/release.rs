@@ -33,11 +33,11 @@ pub struct Asked {
 
 impl Project {
     /// The service that is meant.
-    fn chosen(&self, asked: &Asked) -> Result<(String, &ServiceSettings), Report> {
+    pub fn chosen(&self, service: Option<&str>) -> Result<(String, &ServiceSettings), Report> {
         let names: Vec<&str> = self.services.keys().map(String::as_str).collect();
-        match &asked.service {
+        match service {
             Some(name) => match self.services.get(name) {
-                Some(settings) => Ok((name.clone(), settings)),
+                Some(settings) => Ok((name.to_owned(), settings)),
                 None => {
                     let hint = match base_explain::nearest(name, names.iter().copied()) {
                         Some(near) => format!("did you mean `{near}`?"),
@@ -60,7 +60,7 @@ impl Project {
 
     /// The release that is wanted. Secrets are sealed here and are never in clear after it.
     pub fn release(&self, asked: &Asked, seal: &Seal, disk: &dyn Disk) -> Result<Release, Report> {
-        let (service, settings) = self.chosen(asked)?;
+        let (service, settings) = self.chosen(asked.service.as_deref())?;
         let (image, version) = image(&service, settings, asked)?;
         let container = container(settings, asked, seal, disk)?;
         let deploy = &settings.deploy;
@@ -68,7 +68,7 @@ impl Project {
             let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));
             return Err(report.hint("`docker` is, so far"));
         }
-        let subject = self.subject(&service, &version);
+        let subject = self.subject(&service, Some(&version));
         let judge_settings = self.judge.settings.clone();
         judge_settings.check().map_err(|error| Report::of(&error))?;
         let request = |request: Request| serde_json::to_value(request).ok();
@@ -104,11 +104,11 @@ impl Project {
         })
     }
 
-    fn subject(&self, service: &str, version: &str) -> Subject {
+    pub(crate) fn subject(&self, service: &str, version: Option<&str>) -> Subject {
         Subject {
             service: service.to_owned(),
             environment: self.environment.clone(),
-            new: Side { version: Some(version.to_owned()), ..Side::default() },
+            new: Side { version: version.map(str::to_owned), ..Side::default() },
             checks: self.judge.checks.clone(),
             ..Subject::default()
         }

@@ -6,12 +6,14 @@
 
 mod by_hand;
 mod container;
+mod diff;
 mod recreate;
 mod refusal;
 mod release;
 mod steps;
 
 pub use container::{body, names};
+pub use diff::{Difference, differences};
 pub use refusal::Refusal;
 pub use release::{Check, Container, Health, Port, Publish, Release, Secret, Strategy, Volume};
 

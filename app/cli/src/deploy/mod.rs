@@ -1,17 +1,19 @@
 //! `apm deploy`: hands the words to the desk and shows what comes of it. What a release is and how it is carried out is decided there.
 
+pub(crate) mod diff;
+pub(crate) mod judge;
 mod progress;
 mod start;
 
 use std::sync::Arc;
 
-use app_deploy::{Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project};
+use app_deploy::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project};
 use base_explain::Report;
 use base_world::World;
 use operate_execute::{Command, Filter, Order, RunError, RunId, State, Status, Tell};
 use operate_plan::{Severity, StepId};
 
-use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, RunName, UpArgs};
+use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, ReleaseArgs, RunName, UpArgs};
 use crate::config::{tree, xdg};
 use crate::output::{Failure, note, paint, say};
 use crate::run::find;
@@ -37,6 +39,8 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             Some(DeployCommand::Status(name)) => status(global, name).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
+            Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
+            Some(DeployCommand::Judge(args)) => judge::judge(global, args).await,
             Some(DeployCommand::Approve(order)) => give(global, order, |step| Some(Order::Approve(step?))).await,
             Some(DeployCommand::Reject(order)) => give(global, order, |step| Some(Order::Reject(step?))).await,
             Some(DeployCommand::Skip(order)) => give(global, order, |step| Some(Order::Skip(step?))).await,
@@ -109,24 +113,56 @@ pub(crate) fn serving(global: Global, history_given: Option<String>) -> Result<K
     })
 }
 
+/// Whom the judge asks.
+struct AskedOf {
+    /// The engine, whose page shows the charts.
+    engine: String,
+    prometheus: String,
+    loki: String,
+    token: Option<String>,
+}
+
+fn asked_of(global: &Global, project: &Project) -> AskedOf {
+    let engine = global.url.clone().or_else(|| Some(find(global)?.url));
+    let engine = engine.unwrap_or_else(|| "http://127.0.0.1:4300".to_owned());
+    AskedOf {
+        prometheus: project.judge.prometheus.clone().unwrap_or_else(|| engine.clone()),
+        loki: project.judge.loki.clone().unwrap_or_else(|| engine.clone()),
+        token: std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty()),
+        engine,
+    }
+}
+
 /// Everything that is needed, found as the other commands find it.
 async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Desk, Failure> {
     let world = World::real();
-    let engine = find(global);
-    let engine_url = global.url.clone().or_else(|| Some(engine.as_ref()?.url.clone()));
-    let engine_url = engine_url.unwrap_or_else(|| "http://127.0.0.1:4300".to_owned());
+    let AskedOf { prometheus, loki, token, .. } = asked_of(global, project);
     let options = DeskOptions {
         history: history(&project.name, places.history.clone()),
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
-        prometheus: project.judge.prometheus.clone().unwrap_or_else(|| engine_url.clone()),
-        loki: project.judge.loki.clone().unwrap_or(engine_url),
-        token: std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty()),
+        prometheus,
+        loki,
+        token,
         holder: format!("apm {} of {}", std::process::id(), actor()),
         tell: Arc::new(OnStderr),
         world,
     };
     Ok(Desk::open(options).await?)
+}
+
+/// What the command line says about a release.
+fn asked(global: &Global, args: &ReleaseArgs) -> Asked {
+    Asked {
+        service: args.service.clone(),
+        image: args.image.clone(),
+        version: args.version.clone(),
+        strategy: args.strategy.as_deref().map(start::strategy),
+        actor: actor(),
+        // Containers that share the machine's network reach it; others are told by their settings.
+        otlp_endpoint: find(global).and_then(|engine| engine.otlp_http),
+        ..Asked::default()
+    }
 }
 
 /// Who asks.

@@ -9,28 +9,21 @@ use base_world::World;
 use operate_deploy::Strategy;
 use operate_execute::{Filter, Status};
 
-use super::{actor, desk, progress, project};
+use super::{desk, progress, project};
 use crate::args::{Global, RollbackArgs, StartArgs};
 use crate::output::{Failure, paint, say};
-use crate::run::find;
 
 pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<String>) -> Result<u8, Failure> {
     let world = World::real();
     let project = project(&world, global)?;
     let desk = Arc::new(desk(global, &project, &args.places).await?);
-    let strategy = args.strategy.as_deref().map(strategy);
     let asked = Asked {
-        service: args.service.clone(),
-        image: args.image.clone(),
-        version: version.or_else(|| args.version.clone()),
-        strategy,
         adopt: args.adopt,
         force: args.force,
-        actor: actor(),
         reason: args.reason.clone(),
-        // Containers that share the machine's network reach it; others are told by their settings.
-        otlp_endpoint: find(global).and_then(|engine| engine.otlp_http),
+        ..super::asked(global, &args.release)
     };
+    let asked = Asked { version: version.or(asked.version), ..asked };
     let release = project.release(&asked, &desk.seal, &*world.disk).map_err(Failure::Usage)?;
     let planned = desk.plan(&release).await?;
     if args.dry_run || !args.yes {
@@ -47,7 +40,7 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
     progress::carry_out(global, &desk, &run).await
 }
 
-fn strategy(word: &str) -> Strategy {
+pub(crate) fn strategy(word: &str) -> Strategy {
     match word {
         "rolling" => Strategy::Rolling,
         "blue-green" => Strategy::BlueGreen,
@@ -83,7 +76,7 @@ async fn before(global: &Global, args: &StartArgs) -> Result<String, Failure> {
     let project = project(&World::real(), global)?;
     let desk = desk(global, &project, &args.places).await?;
     let mut labels = vec![("environment".to_owned(), project.environment.clone())];
-    labels.extend(args.service.iter().map(|service| ("service".to_owned(), service.clone())));
+    labels.extend(args.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
     let rows = desk.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
     let before = rows.into_iter().next().and_then(|row| row.labels.get("version_before").cloned());
     before.filter(|version| version != "unknown").ok_or_else(|| {
