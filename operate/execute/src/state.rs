@@ -12,6 +12,8 @@ use crate::{Command, Entry, Event, Order, Recorded, Ruling, Status};
 pub struct StepState {
     /// When it began, milliseconds since 1970.
     pub begun_ms: Option<i64>,
+    /// The same, kept when a person lets a failed step begin again.
+    pub first_begun_ms: Option<i64>,
     pub ended_ms: Option<i64>,
     pub checked: bool,
     /// What was recorded before the act, once it was.
@@ -42,6 +44,23 @@ impl StepState {
     pub fn is_over(&self) -> bool {
         self.done || self.skipped.is_some() || self.given_up.is_some()
     }
+
+    /// How far it has come, in one word: `waits`, `running`, `asks`, `halted`, `failed`, `done`, `skipped`, `given-up`, `undone`,
+    /// `not-undone`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            StepState { undone: true, .. } => "undone",
+            StepState { undo_failure: Some(_), .. } => "not-undone",
+            StepState { done: true, .. } => "done",
+            StepState { skipped: Some(_), .. } => "skipped",
+            StepState { given_up: Some(_), .. } => "given-up",
+            StepState { failure: Some(_), .. } => "failed",
+            StepState { asked: true, answer: None, .. } => "asks",
+            StepState { halted: true, .. } => "halted",
+            StepState { begun_ms: Some(_), .. } => "running",
+            _ => "waits",
+        }
+    }
 }
 
 /// A run as its journal tells it.
@@ -54,6 +73,8 @@ pub struct State {
     pub cancelled: Option<Command>,
     /// Why the run is being undone.
     pub undoing: Option<String>,
+    /// Since when, milliseconds since 1970.
+    pub undoing_since_ms: Option<i64>,
     pub ended: Option<(Status, String)>,
     /// The last order that was taken into account.
     pub orders: u64,
@@ -90,7 +111,11 @@ impl State {
                 self.orders = *number;
                 self.obey(command);
             }
-            Event::StepBegun { step } => self.at(step).begun_ms = Some(entry.at_ms),
+            Event::StepBegun { step } => {
+                let state = self.at(step);
+                state.begun_ms = Some(entry.at_ms);
+                state.first_begun_ms.get_or_insert(entry.at_ms);
+            }
             Event::Checked { step } => self.at(step).checked = true,
             Event::Recorded { step, before } => {
                 self.at(step).before = Some(before.clone());
@@ -115,7 +140,10 @@ impl State {
                 (state.given_up, state.ended_ms) = (Some(failure.clone()), Some(entry.at_ms));
             }
             Event::Halted { step, .. } => self.at(step).halted = true,
-            Event::UndoBegun { why } => self.undoing = Some(why.clone()),
+            Event::UndoBegun { why } => {
+                self.undoing = Some(why.clone());
+                self.undoing_since_ms.get_or_insert(entry.at_ms);
+            }
             Event::Undoing { .. } => {}
             Event::Undone { step } | Event::Kept { step, .. } => {
                 let state = self.at(step);
@@ -215,12 +243,8 @@ impl State {
         self.recorded.iter().rev().filter(open).cloned().collect()
     }
 
-    /// How much of the work is over, in whole per cent of the estimated time.
+    /// [`crate::progress`] at the journal's last line, for whoever wants the percentage alone.
     pub fn percent(&self, plan: &Plan) -> u8 {
-        let weight = |step: &Step| step.estimate.usual_ms.max(1);
-        let whole: u64 = plan.steps.iter().map(weight).sum();
-        let over = |step: &&Step| self.steps.get(&step.id).is_some_and(StepState::is_over);
-        let done: u64 = plan.steps.iter().filter(over).map(weight).sum();
-        u8::try_from((done * 100).checked_div(whole).unwrap_or(100)).unwrap_or(100)
+        crate::progress(plan, self, 0).percent
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Draft, Estimate};
+use crate::{Draft, Estimate, Step, Work};
 
 /// Durations of done steps of earlier runs, newest first, by the step's name within its plan. The keeper decides which runs are alike.
 pub type Learnt = BTreeMap<String, Vec<u64>>;
@@ -10,9 +10,11 @@ pub type Learnt = BTreeMap<String, Vec<u64>>;
 /// Runs older than these say little about today's machines.
 const RUNS_MAX: usize = 20;
 
-/// Puts what was learnt in the place of the planner's guesses; a step that never ran keeps its guess.
+/// Puts what was learnt in the place of the planner's guesses; a step that never ran keeps its guess, and so does
+/// one that waits for a person: how long that took the last time says nothing.
 pub fn estimate(draft: &mut Draft, learnt: &Learnt) {
-    for step in &mut draft.steps {
+    let machine = |step: &&mut Step| !matches!(step.work, Work::Approve { .. } | Work::Halt { .. });
+    for step in draft.steps.iter_mut().filter(machine) {
         let Some(durations) = learnt.get(&step.id.0).filter(|durations| !durations.is_empty()) else { continue };
         let mut sorted: Vec<u64> = durations.iter().copied().take(RUNS_MAX).collect();
         sorted.sort_unstable();

@@ -1,6 +1,6 @@
 //! Runs, plans and journals as JSON. Whatever is sealed is left out, at any depth: not even what nobody can open leaves the engine.
 
-use operate_execute::{Entry, Event, State, StepState};
+use operate_execute::{Entry, Event, State, StepState, progress};
 use operate_plan::{Plan, Step, Work};
 use serde_json::{Value, json};
 
@@ -52,11 +52,11 @@ pub(crate) fn entry(entry: &Entry) -> Value {
     })
 }
 
-/// A run as it stands.
-pub(crate) fn run(plan: &Plan, entries: &[Entry]) -> Value {
+/// A run as it stands at this moment.
+pub(crate) fn run(plan: &Plan, entries: &[Entry], now_ms: i64) -> Value {
     let state = State::of(entries);
     let status = state.status();
-    let percent = state.percent(plan);
+    let progress = progress(plan, &state, now_ms);
     let estimate = plan.estimate();
     let created = entries.first();
     let (actor, reason) = match created.map(|entry| &entry.event) {
@@ -64,7 +64,6 @@ pub(crate) fn run(plan: &Plan, entries: &[Entry]) -> Value {
         _ => ("", ""),
     };
     let ended_ms = state.ended.as_ref().and(state.last.as_ref()).map(|entry| entry.at_ms);
-    let left_ms = (!status.is_end()).then(|| estimate.usual_ms * u64::from(100 - percent.min(100)) / 100);
     json!({
         "run": created.map(|entry| &entry.run),
         "title": plan.title,
@@ -74,17 +73,20 @@ pub(crate) fn run(plan: &Plan, entries: &[Entry]) -> Value {
         "actor": actor,
         "reason": reason,
         "status": status,
-        "percent": percent,
+        "percent": progress.percent,
+        "stage": progress.stage,
         "created_ms": created.map(|entry| entry.at_ms),
         "started_ms": state.started_ms,
         "ended_ms": ended_ms,
         "waited_ms": state.waited_ms,
         "usual_ms": estimate.usual_ms,
         "p90_ms": estimate.p90_ms,
-        "left_ms": left_ms,
+        "left_ms": progress.eta_ms,
+        "left_is_guessed": progress.guessed,
         "undone_because": state.undoing,
         "sentence": state.ended.as_ref().map_or("", |(_, sentence)| sentence),
         "last_seq": state.last.as_ref().map_or(0, |entry| entry.seq),
+        "components": plain(&progress.components),
         "steps": plan.steps.iter().map(|planned| step(planned, &state.step(&planned.id), entries)).collect::<Vec<_>>(),
     })
 }
@@ -108,7 +110,7 @@ fn step(step: &Step, now: &StepState, entries: &[Entry]) -> Value {
         "stage": step.stage,
         "component": step.component,
         "after": step.after,
-        "state": word(now),
+        "state": now.word(),
         "begun_ms": now.begun_ms,
         "ended_ms": now.ended_ms,
         "undone_ms": now.undone_ms,
@@ -126,24 +128,8 @@ fn step(step: &Step, now: &StepState, entries: &[Entry]) -> Value {
     })
 }
 
-/// How far a step has come, in one word.
-fn word(now: &StepState) -> &'static str {
-    match now {
-        StepState { undone: true, .. } => "undone",
-        StepState { undo_failure: Some(_), .. } => "not-undone",
-        StepState { done: true, .. } => "done",
-        StepState { skipped: Some(_), .. } => "skipped",
-        StepState { given_up: Some(_), .. } => "given-up",
-        StepState { failure: Some(_), .. } => "failed",
-        StepState { asked: true, answer: None, .. } => "asks",
-        StepState { halted: true, .. } => "halted",
-        StepState { begun_ms: Some(_), .. } => "running",
-        _ => "waits",
-    }
-}
-
 /// The step that a person is asked about, or that stopped.
 pub(crate) fn waiting<'a>(plan: &'a Plan, state: &State) -> Option<&'a operate_plan::StepId> {
-    let waits = |step: &&Step| matches!(word(&state.step(&step.id)), "asks" | "halted" | "failed");
+    let waits = |step: &&Step| matches!(state.step(&step.id).word(), "asks" | "halted" | "failed");
     plan.steps.iter().find(waits).map(|step| &step.id)
 }

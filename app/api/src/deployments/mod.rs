@@ -162,7 +162,7 @@ async fn one(State(api): State<Api>, Path(run): Path<String>) -> Result<Response
     let run = RunId(run);
     let plan = api.deployments.plan(run.clone()).await?;
     let entries = journal(&api, &run).await?;
-    Ok(axum::Json(answer::run(&plan, &entries)).into_response())
+    Ok(axum::Json(answer::run(&plan, &entries, api.clock.now_ms())).into_response())
 }
 
 async fn plan(State(api): State<Api>, Path(run): Path<String>) -> Result<Response, Refused> {

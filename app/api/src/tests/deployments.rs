@@ -56,8 +56,11 @@ async fn a_run_tells_where_it_stands() {
     assert_eq!(steps, expect.iter().map(|(id, state)| (id, state)).collect::<Vec<_>>());
     assert_eq!((&body["status"], &body["last_seq"]), (&json!("waiting"), &json!(9)));
     assert_eq!((&body["steps"][0]["note"], &body["steps"][1]["question"]), (&json!("0123456789ab"), &json!("Go on?")));
-    let percent = body["percent"].as_u64().unwrap();
-    assert_eq!(body["left_ms"].as_u64(), Some(body["usual_ms"].as_u64().unwrap() * (100 - percent) / 100));
+    // A person's time is nobody's estimate.
+    assert_eq!((&body["left_ms"], &body["stage"]), (&Value::Null, &body["steps"][1]["stage"]));
+    let part = &body["components"][0];
+    assert_eq!((&part["stage"], &part["steps"][1]["state"]), (&body["stage"], &json!("asks")));
+    assert!(body["percent"].as_u64().unwrap() > 0 && part["steps"][0]["percent"] == json!(100), "{body}");
     let failure = operate_plan::Failure::new(operate_plan::Class::Conflict, "docker.busy", "somebody uses it", "wait");
     server.desk.write(&run, Event::StepFailed { step: "approve".into(), failure }, true).await;
     let sentence = "undone, because somebody uses it".to_owned();

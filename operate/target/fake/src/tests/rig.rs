@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base_world::{Clock, Random, Rng};
 use operate_execute::{
     Command, Context, Entry, Event, Executor, History, Judge, MemoryHistory, Order, Ruling, RunError, RunId, Seal,
-    Settings, Status, Tell,
+    Settings, State, Status, Tell, progress,
 };
 use operate_plan::{
     Act, Condition, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Seen, Severity, Step, StepId, Work,
@@ -212,6 +212,22 @@ impl Rig {
         let text = serde_json::to_string(&entries).expect("JSON");
         assert!(!text.contains("hunter2"), "the journal holds a secret in clear");
         self.order_of(&entries);
+        self.percent_of(&entries, status);
+    }
+
+    /// What people are shown never goes backwards, at each line and just before the next.
+    fn percent_of(&self, entries: &[Entry], status: Status) {
+        let (mut state, mut shown) = (State::default(), 0);
+        for (position, entry) in entries.iter().enumerate() {
+            state.add(entry);
+            let next_ms = entries.get(position + 1).map_or(entry.at_ms, |next| next.at_ms);
+            for now_ms in [entry.at_ms, next_ms] {
+                let percent = progress(&self.plan, &state, now_ms).percent;
+                assert!(percent >= shown, "line {}: {percent} % after {shown} %", entry.seq);
+                shown = percent;
+            }
+        }
+        assert_eq!(shown == 100, status != Status::Failed, "{shown} %");
     }
 
     /// A step is recorded before it is attempted, and done only after it acted.
