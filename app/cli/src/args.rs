@@ -83,6 +83,8 @@ pub(crate) enum DeployCommand {
         limit: usize,
         #[command(flatten)]
         places: Places,
+        #[command(flatten)]
+        server: ServerArgs,
     },
     /// Follow a run until it ends; goes on with it when whoever carried it out is gone
     Watch(RunName),
@@ -93,6 +95,8 @@ pub(crate) enum DeployCommand {
     /// Exit codes: 0 nothing would change, 1 something would.
     #[command(disable_version_flag = true)]
     Diff(crate::deploy::diff::DiffArgs),
+    /// Show what the containers write, old version and new, and what the run did in between
+    Logs(crate::deploy::logs::LogsArgs),
     /// Ask the judge: how the service is now, how a release was, or how good the judge is
     ///
     /// Exit codes: 0 it passes, 1 it fails, 3 it is inconclusive, not decided yet, or nobody could be asked. A replay ends with 0 when
@@ -153,6 +157,8 @@ pub(crate) struct StartArgs {
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, Default, ClapArgs)]
@@ -162,12 +168,25 @@ pub(crate) struct Places {
     pub(crate) history: Option<String>,
 }
 
+/// An engine that has the runs and carries them out, in the place of this process.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct ServerArgs {
+    /// Ask this engine, which has the runs and carries them out, in the place of doing it here
+    #[arg(long, value_name = "URL", conflicts_with = "history")]
+    pub(crate) server: Option<String>,
+    /// A file that holds the token for the engine [default: APM_TOKEN]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunName {
     /// The run, as `apm deploy list` names it [default: the newest]
     pub(crate) run: Option<String>,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -191,6 +210,8 @@ pub(crate) struct OrderArgs {
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, Default, ClapArgs)]

@@ -8,13 +8,17 @@ mod diff;
 mod judging;
 mod keeper;
 mod known;
+mod logs;
 mod release;
+mod remote;
 mod settings;
 
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
 pub use judging::{Again, Chart, Judging, Looked, Replay};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
+pub use logs::{ContainerLogs, Lines, LogsOf, Writer, Written};
 pub use release::Asked;
+pub use remote::{Following, Remote, RemoteError};
 pub use settings::{Project, ServiceSettings};
 
 /// What the audit log says of a deed.

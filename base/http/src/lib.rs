@@ -2,12 +2,14 @@
 //! `http_config`. Retrying is the caller's: only it knows what may be done twice. Never shows a secret.
 
 mod config;
+mod open;
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
 pub use config::{Authorization, BasicAuth, HttpConfig, Secret, TlsConfig};
+pub use open::Opened;
 
 /// A client for one `http_config`; cheap to clone, keeps its connections.
 #[derive(Clone, Debug)]
@@ -86,14 +88,18 @@ impl Client {
         self.send(url, request.body(body.into()), limits).await
     }
 
-    async fn send(&self, url: &str, mut request: reqwest::RequestBuilder, limits: Limits) -> Result<Answer, HttpError> {
+    fn authorized(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         if let Some(basic) = &self.config.basic_auth {
             request = request.basic_auth(&basic.username, Some(basic.password.expose()));
         }
         if let Some(auth) = &self.config.authorization {
             request = request.header("authorization", format!("{} {}", auth.kind, auth.credentials.expose()));
         }
-        let mut response = request.send().await.map_err(|error| told(url, &error, limits))?;
+        request
+    }
+
+    async fn send(&self, url: &str, request: reqwest::RequestBuilder, limits: Limits) -> Result<Answer, HttpError> {
+        let mut response = self.authorized(request).send().await.map_err(|error| told(url, &error, limits))?;
         let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
         let (status, content_type) = (response.status().as_u16(), content_type.to_owned());
         let mut body = BytesMut::new();

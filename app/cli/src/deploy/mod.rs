@@ -1,22 +1,28 @@
 //! `apm deploy`: hands the words to the desk and shows what comes of it. What a release is and how it is carried out is decided there.
 
 pub(crate) mod diff;
+mod follow;
+mod frame;
 pub(crate) mod judge;
+pub(crate) mod logs;
+mod office;
 mod progress;
+mod screen;
 mod start;
 
 use std::sync::Arc;
 
-use app_deploy::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project};
+use app_deploy::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project, RemoteError};
 use base_explain::Report;
 use base_world::World;
 use operate_execute::{Command, Filter, Order, RunError, RunId, State, Status, Tell};
 use operate_plan::{Severity, StepId};
 
-use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, ReleaseArgs, RunName, UpArgs};
+use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, ReleaseArgs, RunName, ServerArgs, UpArgs};
 use crate::config::{tree, xdg};
 use crate::output::{Failure, note, paint, say};
 use crate::run::find;
+use office::Office;
 
 /// Ended, and what the shell is told.
 fn code(status: Status) -> u8 {
@@ -35,11 +41,12 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             None => start::start(global, &args.start, None).await,
             Some(DeployCommand::Start(start)) => start::start(global, start, None).await,
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
-            Some(DeployCommand::List { limit, places }) => list(global, *limit, places).await,
+            Some(DeployCommand::List { limit, places, server }) => list(global, *limit, places, server).await,
             Some(DeployCommand::Status(name)) => status(global, name).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
             Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
+            Some(DeployCommand::Logs(args)) => logs::logs(global, args).await,
             Some(DeployCommand::Judge(args)) => judge::judge(global, args).await,
             Some(DeployCommand::Approve(order)) => give(global, order, |step| Some(Order::Approve(step?))).await,
             Some(DeployCommand::Reject(order)) => give(global, order, |step| Some(Order::Reject(step?))).await,
@@ -66,11 +73,31 @@ impl From<DeskError> for Failure {
     }
 }
 
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Failure {
+        let report = error.report().clone();
+        match &error {
+            // As the same refusals end here.
+            RemoteError::Refused { code, .. }
+                if ["settings", "invalid-request", "no-step", "nothing-waits"].contains(&code.as_str()) =>
+            {
+                Failure::Usage(report)
+            }
+            RemoteError::Refused { status: 401 | 403 | 409 | 422, .. } => Failure::Refused(report),
+            _ => Failure::Broken(report),
+        }
+    }
+}
+
 /// What people are told while a run goes on.
 struct OnStderr;
 
 impl Tell for OnStderr {
     fn tell(&self, run: &RunId, severity: Severity, message: &str) {
+        // A picture of the run shows the same.
+        if screen::is_drawn() {
+            return;
+        }
         note(&format!("{severity}: {run}: {message}"));
     }
 }
@@ -170,10 +197,8 @@ fn actor() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }
 
-async fn list(global: &Global, limit: usize, places: &Places) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, places).await?;
-    let rows = desk.runs(&Filter { limit, ..Filter::default() }).await?;
+async fn list(global: &Global, limit: usize, places: &Places, server: &ServerArgs) -> Result<u8, Failure> {
+    let rows = Office::open(global, places, server).await?.runs(&Filter { limit, ..Filter::default() }).await?;
     if rows.is_empty() {
         say(global, "nothing was deployed yet; begin with `apm deploy`");
         return Ok(0);
@@ -191,11 +216,13 @@ async fn list(global: &Global, limit: usize, places: &Places) -> Result<u8, Fail
 }
 
 async fn status(global: &Global, name: &RunName) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, &name.places).await?;
-    let run = desk.find(name.run.as_deref()).await?;
-    let (plan, state) = desk.look(&run).await?;
-    say(global, &format!("{run}: {}, {} %", plan.title, state.percent(&plan)));
+    let office = Office::open(global, &name.places, &name.server).await?;
+    let run = office.find(name.run.as_deref()).await?;
+    let (plan, state) = office.look(&run).await?;
+    let now = operate_execute::progress(&plan, &state, World::real().clock.now_ms());
+    let left = now.eta_ms.filter(|_| !state.status().is_end());
+    let left = left.map(|ms| format!(", about {} left", frame::span(ms))).unwrap_or_default();
+    say(global, &format!("{run}: {}, {} %{left}", plan.title, now.percent));
     for line in progress::table(&plan, &state) {
         say(global, &line);
     }
@@ -204,20 +231,18 @@ async fn status(global: &Global, name: &RunName) -> Result<u8, Failure> {
 }
 
 async fn plan(global: &Global, name: &RunName) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, &name.places).await?;
-    let run = desk.find(name.run.as_deref()).await?;
-    let (plan, _) = desk.look(&run).await?;
+    let office = Office::open(global, &name.places, &name.server).await?;
+    let run = office.find(name.run.as_deref()).await?;
+    let (plan, _) = office.look(&run).await?;
     say(global, operate_plan::report(&plan, &[]).trim_end());
     Ok(0)
 }
 
-/// Follows; a run whose executor is gone is carried on here.
+/// Follows; a run whose executor is gone is carried on here, unless an engine was named.
 async fn watch(global: &Global, name: &RunName) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = Arc::new(desk(global, &project, &name.places).await?);
-    let run = desk.find(name.run.as_deref()).await?;
-    progress::carry_out(global, &desk, &run).await
+    let office = Office::open(global, &name.places, &name.server).await?;
+    let run = office.find(name.run.as_deref()).await?;
+    office.carry_out(global, &run).await
 }
 
 async fn give(
@@ -225,17 +250,16 @@ async fn give(
     args: &OrderArgs,
     order: impl Fn(Option<StepId>) -> Option<Order>,
 ) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, &args.places).await?;
-    let run = desk.find(args.run.as_deref()).await?;
-    let (_, state) = desk.look(&run).await?;
+    let office = Office::open(global, &args.places, &args.server).await?;
+    let run = office.find(args.run.as_deref()).await?;
+    let (_, state) = office.look(&run).await?;
     let step = args.step.as_deref().map(StepId::from).or_else(|| waiting(&state));
     let Some(order) = order(step) else {
         let report = Report::new(format!("no step of {run} waits for anybody"));
         return Err(Failure::Usage(report.hint("`--step` names one; `apm deploy status` lists them")));
     };
     let command = Command { order, actor: actor(), reason: args.reason.clone() };
-    desk.order(&run, command).await?;
+    office.order(&run, command).await?;
     say(global, &paint(global, "2", &format!("said so to {run}; `apm deploy watch {run}` follows it")));
     Ok(0)
 }

@@ -1,22 +1,19 @@
 //! A release from the command line: planned, shown, asked about, carried out. Rolling back is a release of the version before.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::sync::Arc;
 
-use app_deploy::Asked;
+use app_deploy::{Asked, Planned};
 use base_explain::Report;
-use base_world::World;
 use operate_deploy::Strategy;
-use operate_execute::{Filter, Status};
+use operate_execute::{Filter, RunId, Status};
 
-use super::{desk, progress, project};
+use super::follow;
+use super::office::Office;
 use crate::args::{Global, RollbackArgs, StartArgs};
 use crate::output::{Failure, paint, say};
 
 pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<String>) -> Result<u8, Failure> {
-    let world = World::real();
-    let project = project(&world, global)?;
-    let desk = Arc::new(desk(global, &project, &args.places).await?);
+    let office = Office::open(global, &args.places, &args.server).await?;
     let asked = Asked {
         adopt: args.adopt,
         force: args.force,
@@ -24,8 +21,7 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
         ..super::asked(global, &args.release)
     };
     let asked = Asked { version: version.or(asked.version), ..asked };
-    let release = project.release(&asked, &desk.seal, &*world.disk).map_err(Failure::Usage)?;
-    let planned = desk.plan(&release).await?;
+    let planned = office.plan(global, &asked).await?;
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
     }
@@ -35,9 +31,17 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
     if !args.yes && !agreed()? {
         return Err(Failure::Refused(Report::new("nobody agreed; nothing was changed")));
     }
-    let run = desk.create(&planned, &asked.actor, &asked.reason).await?;
-    say(global, &format!("{} {}", paint(global, "1", &planned.plan.title), paint(global, "2", &format!("({run})"))));
-    progress::carry_out(global, &desk, &run).await
+    let run = office.begin(global, &asked, &planned).await?;
+    begun(global, &planned, &run);
+    office.carry_out(global, &run).await
+}
+
+/// Where there is no picture, its head.
+pub(super) fn begun(global: &Global, planned: &Planned, run: &RunId) {
+    if !follow::is_drawn(global) {
+        let name = paint(global, "2", &format!("({run})"));
+        say(global, &format!("{} {name}", paint(global, "1", &planned.plan.title)));
+    }
 }
 
 pub(crate) fn strategy(word: &str) -> Strategy {
@@ -50,7 +54,7 @@ pub(crate) fn strategy(word: &str) -> Strategy {
 }
 
 /// Asks on the terminal; without one somebody must have said `--yes`.
-fn agreed() -> Result<bool, Failure> {
+pub(super) fn agreed() -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         let report =
             Report::new("nobody is there to agree to the plan").hint("`--yes` agrees, `--dry-run` only shows it");
@@ -73,11 +77,11 @@ pub(crate) async fn rollback(global: &Global, args: &RollbackArgs) -> Result<u8,
 
 /// The version that the newest complete run replaced.
 async fn before(global: &Global, args: &StartArgs) -> Result<String, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, &args.places).await?;
-    let mut labels = vec![("environment".to_owned(), project.environment.clone())];
+    let office = Office::open(global, &args.places, &args.server).await?;
+    let mut labels = Vec::new();
+    labels.extend(office.environment(global).map(|environment| ("environment".to_owned(), environment)));
     labels.extend(args.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
-    let rows = desk.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
+    let rows = office.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
     let before = rows.into_iter().next().and_then(|row| row.labels.get("version_before").cloned());
     before.filter(|version| version != "unknown").ok_or_else(|| {
         let report = Report::new("no complete run says which version was there before it");
