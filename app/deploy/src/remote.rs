@@ -43,7 +43,10 @@ impl RemoteError {
 /// An engine elsewhere.
 pub struct Remote {
     client: Client,
+    /// For journals, which are read as they come.
+    streams: Client,
     url: String,
+    token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,8 +94,13 @@ impl Remote {
     /// `url` without the API's own path; connects to nothing yet.
     pub fn new(url: &str, token: Option<&str>) -> Result<Remote, RemoteError> {
         let config = HttpConfig { authorization: token.map(Authorization::bearer), ..HttpConfig::default() };
-        let client = Client::new(config).map_err(|error| RemoteError::Away(Report::of(&error)))?;
-        Ok(Remote { client, url: url.trim_end_matches('/').to_owned() })
+        let broken = |error: HttpError| RemoteError::Away(Report::of(&error));
+        Ok(Remote {
+            streams: Client::verbatim(config.tls_config.clone()).map_err(broken)?,
+            client: Client::new(config).map_err(broken)?,
+            url: url.trim_end_matches('/').to_owned(),
+            token: token.map(str::to_owned),
+        })
     }
 
     pub fn url(&self) -> &str {
@@ -181,7 +189,8 @@ impl Remote {
 
     /// The run's journal from its beginning, as it grows.
     pub fn follow(&self, run: &RunId) -> Following {
-        Following::new(self.client.clone(), self.address(&format!("/{}/watch", escaped(&run.0))))
+        let url = self.address(&format!("/{}/watch", escaped(&run.0)));
+        Following::new(self.streams.clone(), url, self.token.clone())
     }
 
     fn address(&self, path: &str) -> String {

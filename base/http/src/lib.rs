@@ -2,14 +2,14 @@
 //! `http_config`. Retrying is the caller's: only it knows what may be done twice. Never shows a secret.
 
 mod config;
-mod open;
+mod stream;
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
 pub use config::{Authorization, BasicAuth, HttpConfig, Secret, TlsConfig};
-pub use open::Opened;
+pub use stream::{Incoming, Payload, Request};
 
 /// A client for one `http_config`; cheap to clone, keeps its connections.
 #[derive(Clone, Debug)]
@@ -51,6 +51,15 @@ pub enum HttpError {
 
 impl Client {
     pub fn new(config: HttpConfig) -> Result<Self, HttpError> {
+        Self::built(config, true)
+    }
+
+    /// For [`Client::open`]: no redirect is followed and no body unpacked, so that a body is what its digest says.
+    pub fn verbatim(tls_config: TlsConfig) -> Result<Self, HttpError> {
+        Self::built(HttpConfig { follow_redirects: false, tls_config, ..HttpConfig::default() }, false)
+    }
+
+    fn built(config: HttpConfig, unpack: bool) -> Result<Self, HttpError> {
         let redirects = || match config.follow_redirects {
             true => reqwest::redirect::Policy::limited(10),
             false => reqwest::redirect::Policy::none(),
@@ -59,6 +68,7 @@ impl Client {
             reqwest::Client::builder()
                 .user_agent(concat!("apm/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirects())
+                .gzip(unpack)
                 .pool_idle_timeout(Duration::from_secs(90))
                 .danger_accept_invalid_certs(config.tls_config.insecure_skip_verify)
         };
@@ -88,18 +98,14 @@ impl Client {
         self.send(url, request.body(body.into()), limits).await
     }
 
-    fn authorized(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    async fn send(&self, url: &str, mut request: reqwest::RequestBuilder, limits: Limits) -> Result<Answer, HttpError> {
         if let Some(basic) = &self.config.basic_auth {
             request = request.basic_auth(&basic.username, Some(basic.password.expose()));
         }
         if let Some(auth) = &self.config.authorization {
             request = request.header("authorization", format!("{} {}", auth.kind, auth.credentials.expose()));
         }
-        request
-    }
-
-    async fn send(&self, url: &str, request: reqwest::RequestBuilder, limits: Limits) -> Result<Answer, HttpError> {
-        let mut response = self.authorized(request).send().await.map_err(|error| told(url, &error, limits))?;
+        let mut response = request.send().await.map_err(|error| told(url, &error, limits))?;
         let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
         let (status, content_type) = (response.status().as_u16(), content_type.to_owned());
         let mut body = BytesMut::new();
@@ -114,17 +120,21 @@ impl Client {
 }
 
 fn told(url: &str, error: &reqwest::Error, limits: Limits) -> HttpError {
-    let url = url.to_owned();
-    // The innermost cause says what a person can act on: "connection refused", "certificate has expired".
+    let (url, reason) = (url.to_owned(), cause(error));
+    if error.is_timeout() {
+        HttpError::Timeout { url, timeout_ms: limits.timeout.as_millis() }
+    } else if error.is_connect() {
+        HttpError::Connect { url, reason }
+    } else {
+        HttpError::Broken { url, reason }
+    }
+}
+
+/// The innermost cause says what a person can act on: "connection refused", "certificate has expired".
+fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    if error.is_timeout() {
-        HttpError::Timeout { url, timeout_ms: limits.timeout.as_millis() }
-    } else if error.is_connect() {
-        HttpError::Connect { url, reason: cause.to_string() }
-    } else {
-        HttpError::Broken { url, reason: cause.to_string() }
-    }
+    cause.to_string()
 }

@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use base_explain::Report;
-use base_http::{Client, Opened};
+use base_http::{Client, Incoming, Payload, Request};
 use operate_execute::{Entry, Event};
 
 use super::{RemoteError, Told, away, refused};
 
 /// The engine sends a comment every 15 s; longer silence is a lost connection.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
+/// Until an engine answers at all.
+const HEAD_MAX: Duration = Duration::from_secs(20);
 /// Between two tries to come back, growing.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// An engine that is away for about five minutes is given up; the run does not need us.
@@ -25,7 +27,8 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 pub struct Following {
     client: Client,
     url: String,
-    opened: Option<Opened>,
+    token: Option<String>,
+    opened: Option<Incoming>,
     parser: Parser,
     ready: VecDeque<Entry>,
     /// The last that was given out or is ready.
@@ -37,10 +40,11 @@ pub struct Following {
 }
 
 impl Following {
-    pub(super) fn new(client: Client, url: String) -> Following {
+    pub(super) fn new(client: Client, url: String, token: Option<String>) -> Following {
         Following {
             client,
             url,
+            token,
             opened: None,
             parser: Parser::default(),
             ready: VecDeque::new(),
@@ -77,10 +81,15 @@ impl Following {
     }
 
     async fn open(&mut self) -> Result<(), RemoteError> {
-        let last = self.last.to_string();
-        let headers = [("accept", "text/event-stream"), ("last-event-id", last.as_str())];
-        let headers = if self.last == 0 { headers.get(..1).unwrap_or_default() } else { &headers };
-        match self.client.open(&self.url, headers, SILENCE_MAX).await {
+        let mut headers = vec![("accept", "text/event-stream".to_owned())];
+        headers.extend(self.token.iter().map(|token| ("authorization", format!("Bearer {token}"))));
+        if self.last > 0 {
+            headers.push(("last-event-id", self.last.to_string()));
+        }
+        let (url, payload) = (self.url.clone(), Payload::None);
+        let (head_max, silence_max) = (HEAD_MAX, SILENCE_MAX);
+        let request = Request { method: "GET", url, headers, payload, head_max, silence_max };
+        match self.client.open(request).await {
             Ok(opened) if opened.status == 200 => {
                 self.parser = Parser::default();
                 self.opened = Some(opened);
@@ -125,14 +134,9 @@ impl Following {
     }
 }
 
-async fn body(url: &str, mut opened: Opened) -> RemoteError {
-    let (status, mut body) = (opened.status, Vec::new());
-    while let Ok(Some(bytes)) = opened.chunk().await {
-        body.extend_from_slice(&bytes);
-        if body.len() > BODY_BYTES_MAX {
-            break;
-        }
-    }
+async fn body(url: &str, opened: Incoming) -> RemoteError {
+    let status = opened.status;
+    let body = opened.whole(BODY_BYTES_MAX, HEAD_MAX).await.unwrap_or_default();
     refused(url, status, &body)
 }
 
