@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use app_config::{ByteSize, ConfigError, Span, Tree};
+use app_config::{ByteSize, ConfigError, Span, Tree, Value};
 use operate_deploy::Strategy;
 use operate_gate::{Freeze, Slo, UserCheck};
 use serde::Deserialize;
@@ -16,6 +16,10 @@ pub struct Project {
     pub services: BTreeMap<String, ServiceSettings>,
     pub judge: JudgeSettings,
     pub freezes: Vec<Freeze>,
+    /// Those that the file names, in its order.
+    pub environments: Vec<String>,
+    /// The way of a version through the environments, as a promotion goes it.
+    pub promotion: Vec<String>,
 }
 
 /// One service.
@@ -124,6 +128,10 @@ impl Project {
     /// Reads them, with what the environment says laid over.
     pub fn read(mut tree: Tree, environment: Option<&str>, folder_name: &str) -> Result<Project, ConfigError> {
         let environment = environment.unwrap_or("default");
+        let environments = match tree.node("environments").map(|node| &node.value) {
+            Some(Value::Map(members)) => members.iter().map(|(key, _)| key.name.clone()).collect(),
+            _ => Vec::new(),
+        };
         tree.choose_environment(environment);
         let name: Option<String> = tree.section("project")?;
         Ok(Project {
@@ -132,6 +140,8 @@ impl Project {
             services: tree.section("services")?,
             judge: tree.section("judge")?,
             freezes: tree.section::<Option<Vec<Freeze>>>("freezes")?.unwrap_or_default(),
+            promotion: tree.section::<Option<Vec<String>>>("promotion")?.unwrap_or_default(),
+            environments,
         })
     }
 }

@@ -9,6 +9,7 @@ mod office;
 mod progress;
 mod screen;
 mod start;
+mod wizard;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
     let runtime = runtime.map_err(|error| Failure::Broken(Report::of(&error)))?;
     let ended = runtime.block_on(async {
         match &args.what {
+            None if wizard::is_wanted(&args.start) => wizard::wizard(global, &args.start).await,
             None => start::start(global, &args.start, None).await,
             Some(DeployCommand::Start(start)) => start::start(global, start, None).await,
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
