@@ -1,5 +1,6 @@
 //! The desk at which releases are asked for, carried out and ordered about. It holds what all of them share: history, seal, engine, judge.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -167,8 +168,26 @@ impl Desk {
         self.target.survey(objects).await
     }
 
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.world.clock.now_ms()
+    }
+
+    /// Who this is, for people.
+    pub(crate) fn holder(&self) -> &str {
+        &self.holder
+    }
+
     /// Looks at the world and plans; changes nothing.
     pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
+        self.plan_labelled(release, BTreeMap::new()).await
+    }
+
+    /// The same with more labels.
+    pub(crate) async fn plan_labelled(
+        &self,
+        release: &Release,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Planned, DeskError> {
         let seen = self.survey(&operate_deploy::objects(release)).await;
         let now_ms = self.world.clock.now_ms();
         let plan = match operate_deploy::plan(release, &seen, now_ms) {
@@ -184,6 +203,7 @@ impl Desk {
         let learnt = self.history.learnt(&plan.labels).await?;
         let mut draft = (*plan).clone();
         estimate(&mut draft, &learnt);
+        draft.labels.extend(labels);
         let plan = Plan::new(draft, &seen);
         let findings = lint(&plan, &seen, now_ms);
         Ok(Planned { plan: guard(&plan, &findings), findings })
@@ -215,24 +235,37 @@ impl Desk {
         action: Action,
         reason: &str,
     ) -> Result<RunId, DeskError> {
+        let service = planned.plan.labels.get("service").map_or("run", String::as_str);
+        let mark = digest(&(planned.plan.id(), self.now_ms(), &self.holder));
+        let run = RunId(format!(
+            "{service}-{}-{}",
+            planned.plan.labels.get("version").map_or("", String::as_str),
+            &mark.short()[..6]
+        ));
+        self.create_named(run.clone(), planned, actor, role, action, reason).await?;
+        Ok(run)
+    }
+
+    /// The same under a name that must not be taken yet.
+    pub(crate) async fn create_named(
+        &self,
+        run: RunId,
+        planned: &Planned,
+        actor: &str,
+        role: &str,
+        action: Action,
+        reason: &str,
+    ) -> Result<(), DeskError> {
         let critical: Vec<_> =
             planned.findings.iter().filter(|finding| finding.severity == Severity::Critical).cloned().collect();
         if !critical.is_empty() {
             return Err(DeskError::Lint(critical));
         }
         self.nobody_changes(&planned.plan.target).await?;
-        let now_ms = self.world.clock.now_ms();
-        let service = planned.plan.labels.get("service").map_or("run", String::as_str);
-        let mark = digest(&(planned.plan.id(), now_ms, &self.holder));
-        let run = RunId(format!(
-            "{service}-{}-{}",
-            planned.plan.labels.get("version").map_or("", String::as_str),
-            &mark.short()[..6]
-        ));
         let command = Command { order: Order::Resume, actor: actor.to_owned(), reason: reason.to_owned() };
         self.record(actor, role, action, &run, reason).await?;
-        self.history.create(&run, &planned.plan, now_ms, &command).await?;
-        Ok(run)
+        self.history.create(&run, &planned.plan, self.now_ms(), &command).await?;
+        Ok(())
     }
 
     /// Carries the run out in this process, from wherever it stands.

@@ -11,6 +11,7 @@ mod known;
 mod learn;
 mod logs;
 mod probe;
+mod promotion;
 mod release;
 mod remote;
 mod settings;
@@ -21,6 +22,7 @@ pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use learn::{Learnt, learnt, lines as learnt_lines};
 pub use logs::{ContainerLogs, Lines, LogsOf, Writer, Written};
 pub use probe::{ImageAt, Probe};
+pub use promotion::{LABEL as PROMOTION, Promote, StageNow, Standing};
 pub use release::Asked;
 pub use remote::{Following, Remote, RemoteError};
 pub use settings::{Project, ServiceSettings};
@@ -31,5 +33,7 @@ pub use operate_history::Action;
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;
 
+#[cfg(test)]
+mod paper;
 #[cfg(test)]
 mod tests;

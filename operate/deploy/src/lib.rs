@@ -7,6 +7,7 @@
 mod by_hand;
 mod container;
 mod diff;
+mod promotion;
 mod recreate;
 mod refusal;
 mod release;
@@ -14,6 +15,7 @@ mod steps;
 
 pub use container::{body, names};
 pub use diff::{Difference, differences};
+pub use promotion::{Next, Promotion, Stage, next};
 pub use refusal::Refusal;
 pub use release::{Check, Container, Health, Port, Publish, Release, Secret, Strategy, Volume};
 
