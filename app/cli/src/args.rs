@@ -102,12 +102,15 @@ pub(crate) enum DeployCommand {
     /// Exit codes: 0 it passes, 1 it fails, 3 it is inconclusive, not decided yet, or nobody could be asked. A replay ends with 0 when
     /// it could judge at least one release.
     Judge(crate::deploy::judge::JudgeArgs),
+    /// Take one image through the environments (`promotion:` in apm.yaml), with a person's yes between them
+    #[command(disable_version_flag = true)]
+    Promote(crate::deploy::promote::PromoteArgs),
     /// Deploy the version that ran before
     #[command(disable_version_flag = true)]
     Rollback(RollbackArgs),
-    /// Say yes to a step that asks
+    /// Say yes to a step that asks, or to the next environment of a promotion
     Approve(OrderArgs),
-    /// Say no to a step that asks
+    /// Say no to a step that asks, or end a promotion
     Reject(OrderArgs),
     /// Begin no further step
     Pause(OrderArgs),

@@ -7,6 +7,7 @@ use base_explain::Report;
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use connect_registry::{Client, Credentials, DockerLogins, Login as _, Options, Reference};
+use operate_deploy::label;
 
 /// Asks a Docker engine and registries.
 pub struct Probe {
@@ -70,13 +71,37 @@ impl Probe {
         }
     }
 
+    /// The image that a service's containers run, under a name that cannot come to mean another one; `image` is what it was asked for by.
+    pub async fn serves(
+        &self,
+        project: &str,
+        service: &str,
+        environment: &str,
+        version: &str,
+        image: &str,
+    ) -> Result<String, Report> {
+        let labels = [
+            (label::PROJECT, project),
+            (label::SERVICE, service),
+            (label::ENVIRONMENT, environment),
+            (label::VERSION, version),
+        ];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let told = |error: &connect_docker::DockerError| hinted(Report::of(error), error.hint());
+        let listed = self.engine.containers(&labels).await.map_err(|error| told(&error))?;
+        let runs = listed.into_iter().find(|one| one.state == connect_docker::State::Running).ok_or_else(|| {
+            let report = Report::new(format!("no container of {service} {version} runs in {environment}"));
+            report.hint("its image can only be told from a container; promote without `--from`")
+        })?;
+        let view = self.engine.image(&runs.image_id).await.map_err(|error| told(&error))?;
+        Ok(pinned(&view.digests, image).unwrap_or(view.id))
+    }
+
     /// Where the image can be had: on the engine, else at its registry, asked with the login that Docker keeps for it.
     pub async fn image(&self, image: &str) -> Result<ImageAt, Report> {
         let here = self.engine.image_if_there(image).await;
         if let Some(view) = here.map_err(|error| hinted(Report::of(&error), error.hint()))? {
-            let name = image.parse::<Reference>().map(|reference| reference.familiar()).unwrap_or_default();
-            let of_it = |digest: &&String| digest.split('@').next() == Some(&name);
-            let pinned = view.digests.iter().find(of_it).cloned();
+            let pinned = pinned(&view.digests, image);
             return Ok(ImageAt::Engine { id: view.id, created_at: view.created_at, pinned });
         }
         let told = |error: &connect_registry::RegistryError| Report::of(error).hint(error.hint());
@@ -94,6 +119,12 @@ impl Probe {
             Err(error) => Err(told(&error).because(format!("{} was asked {login}", reference.registry))),
         }
     }
+}
+
+/// The digest under which the image's own repository knows it.
+fn pinned(digests: &[String], image: &str) -> Option<String> {
+    let name = image.parse::<Reference>().ok()?.familiar();
+    digests.iter().find(|digest| digest.split('@').next() == Some(&name)).cloned()
 }
 
 fn hinted(report: Report, hint: Option<&str>) -> Report {

@@ -58,6 +58,13 @@ impl Project {
         }
     }
 
+    /// Service, image and version that are meant.
+    pub fn image(&self, asked: &Asked) -> Result<(String, String, String), Report> {
+        let (service, settings) = self.chosen(asked.service.as_deref())?;
+        let (image, version) = image(&service, settings, asked)?;
+        Ok((service, image, version))
+    }
+
     /// The release that is wanted. Secrets are sealed here and are never in clear after it.
     pub fn release(&self, asked: &Asked, seal: &Seal, disk: &dyn Disk) -> Result<Release, Report> {
         let (service, settings) = self.chosen(asked.service.as_deref())?;

@@ -7,16 +7,18 @@ pub(crate) mod judge;
 pub(crate) mod logs;
 mod office;
 mod progress;
+pub(crate) mod promote;
 mod screen;
 mod start;
 mod wizard;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use app_deploy::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project, RemoteError};
 use base_explain::Report;
 use base_world::World;
-use operate_execute::{Command, Filter, Order, RunError, RunId, State, Status, Tell};
+use operate_execute::{Command, Filter, Order, RunError, RunId, RunRow, State, Status, Tell};
 use operate_plan::{Severity, StepId};
 
 use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, ReleaseArgs, RunName, ServerArgs, UpArgs};
@@ -50,6 +52,7 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
             Some(DeployCommand::Logs(args)) => logs::logs(global, args).await,
             Some(DeployCommand::Judge(args)) => judge::judge(global, args).await,
+            Some(DeployCommand::Promote(args)) => promote::promote(global, args).await,
             Some(DeployCommand::Approve(order)) => give(global, order, |step| Some(Order::Approve(step?))).await,
             Some(DeployCommand::Reject(order)) => give(global, order, |step| Some(Order::Reject(step?))).await,
             Some(DeployCommand::Skip(order)) => give(global, order, |step| Some(Order::Skip(step?))).await,
@@ -199,26 +202,57 @@ fn actor() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }
 
+/// One line of the list.
+struct Row {
+    name: String,
+    word: &'static str,
+    created_ms: i64,
+    text: String,
+}
+
+impl Row {
+    fn of(row: RunRow) -> Row {
+        let mut text = row.title;
+        if !row.sentence.is_empty() && row.status != Status::Complete {
+            text.push_str(&format!(" ({})", row.sentence));
+        }
+        Row { name: row.run.0, word: row.status.word(), created_ms: row.created_ms, text }
+    }
+}
+
+/// Runs and promotions; the runs of a promotion are seen by its `status`.
 async fn list(global: &Global, limit: usize, places: &Places, server: &ServerArgs) -> Result<u8, Failure> {
-    let rows = Office::open(global, places, server).await?.runs(&Filter { limit, ..Filter::default() }).await?;
+    let office = Office::open(global, places, server).await?;
+    let runs = office.runs(&Filter { limit, ..Filter::default() }).await?;
+    let mut rows = Vec::new();
+    let mut folded = BTreeSet::new();
+    for standing in office.promotions(limit).await? {
+        let (word, text) = promote::row(&standing);
+        let name = standing.promotion.id.clone();
+        folded.insert(name.clone());
+        rows.push(Row { name, word, created_ms: standing.promotion.created_ms, text });
+    }
+    let is_part = |run: &RunRow| run.labels.get(app_deploy::PROMOTION).is_some_and(|id| folded.contains(id));
+    rows.extend(runs.into_iter().filter(|run| !is_part(run)).map(Row::of));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.created_ms));
+    rows.truncate(limit);
     if rows.is_empty() {
         say(global, "nothing was deployed yet; begin with `apm deploy`");
         return Ok(0);
     }
-    let wide = rows.iter().map(|row| row.run.0.len()).max().unwrap_or(0);
+    let wide = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     for row in rows {
         let age = progress::ago(World::real().clock.now_ms() - row.created_ms);
-        let mut line = format!("{:<wide$}  {:<12} {age:>10}  {}", row.run.0, row.status.word(), row.title);
-        if !row.sentence.is_empty() && row.status != Status::Complete {
-            line.push_str(&format!(" ({})", row.sentence));
-        }
-        say(global, &line);
+        say(global, &format!("{:<wide$}  {:<12} {age:>10}  {}", row.name, row.word, row.text));
     }
     Ok(0)
 }
 
 async fn status(global: &Global, name: &RunName) -> Result<u8, Failure> {
     let office = Office::open(global, &name.places, &name.server).await?;
+    if let Some((_, standing)) = office.promotion(name.run.as_deref()).await? {
+        return promote::told(global, &standing);
+    }
     let run = office.find(name.run.as_deref()).await?;
     let (plan, state) = office.look(&run).await?;
     let now = operate_execute::progress(&plan, &state, World::real().clock.now_ms());
@@ -243,6 +277,9 @@ async fn plan(global: &Global, name: &RunName) -> Result<u8, Failure> {
 /// Follows; a run whose executor is gone is carried on here, unless an engine was named.
 async fn watch(global: &Global, name: &RunName) -> Result<u8, Failure> {
     let office = Office::open(global, &name.places, &name.server).await?;
+    if let Some((desk, standing)) = office.promotion(name.run.as_deref()).await? {
+        return promote::watch(global, desk, &standing).await;
+    }
     let run = office.find(name.run.as_deref()).await?;
     office.carry_out(global, &run).await
 }
@@ -253,6 +290,18 @@ async fn give(
     order: impl Fn(Option<StepId>) -> Option<Order>,
 ) -> Result<u8, Failure> {
     let office = Office::open(global, &args.places, &args.server).await?;
+    if let Some((desk, standing)) = office.promotion(args.run.as_deref()).await? {
+        return match order(Some(StepId(String::new()))) {
+            Some(Order::Approve(_)) => promote::approve(global, desk, &standing, args).await,
+            Some(Order::Reject(_)) => promote::reject(global, desk, &standing, args).await,
+            _ => {
+                let report = Report::new(format!("{} is a promotion: it takes a yes or a no", standing.promotion.id));
+                Err(Failure::Usage(
+                    report.hint("`apm deploy status` names the run of each stage, which takes the others"),
+                ))
+            }
+        };
+    }
     let run = office.find(args.run.as_deref()).await?;
     let (_, state) = office.look(&run).await?;
     let step = args.step.as_deref().map(StepId::from).or_else(|| waiting(&state));

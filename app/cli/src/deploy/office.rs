@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use app_deploy::{Asked, Desk, Planned, Project, Remote};
+use app_deploy::{Asked, Desk, Planned, Project, Remote, Standing};
 use base_explain::Report;
 use base_world::World;
 use operate_execute::{Command, Filter, RunId, RunRow, State};
 use operate_plan::Plan;
 
-use super::{desk, follow, project};
+use super::{desk, follow, project, promote};
 use crate::args::{Global, Places, ServerArgs};
 use crate::output::Failure;
 
@@ -46,6 +46,22 @@ impl Office {
             Office::Here(desk, _) => desk.find(name).await?,
             Office::There(remote) => remote.find(name).await?,
         })
+    }
+
+    /// The newest first; an engine elsewhere shows the runs alone.
+    pub(super) async fn promotions(&self, limit: usize) -> Result<Vec<Standing>, Failure> {
+        let Office::Here(desk, _) = self else { return Ok(Vec::new()) };
+        let mut all = Vec::new();
+        for promotion in desk.promotions(limit).await? {
+            all.push(desk.standing(promotion).await?);
+        }
+        Ok(all)
+    }
+
+    /// The promotion of this name, if it is one's.
+    pub(super) async fn promotion(&self, name: Option<&str>) -> Result<Option<(&Arc<Desk>, Standing)>, Failure> {
+        let Office::Here(desk, _) = self else { return Ok(None) };
+        Ok(promote::named(desk, name).await?.map(|standing| (desk, standing)))
     }
 
     pub(super) async fn look(&self, run: &RunId) -> Result<(Plan, State), Failure> {

@@ -185,3 +185,41 @@ async fn a_name_of_a_run_is_no_promotion() {
     assert!(desk.promotion("cart-2-ab12cd").await.expect("the history answers").is_none());
     assert!(desk.promotions(10).await.expect("the history answers").is_empty());
 }
+
+/// What speaks against a complete run whose judge step went through these events.
+fn check_doubt(events: &[Event], expect: Option<&str>) {
+    let step = operate_plan::Step::new("judge", "watch cart 2", Work::Judge(serde_json::Value::Null));
+    let draft = operate_plan::Draft {
+        title: String::new(),
+        reason: String::new(),
+        target: String::new(),
+        labels: BTreeMap::new(),
+        made_ms: 0,
+        time_limit_ms: 1,
+        on_failure: operate_plan::OnFailure::Undo,
+        steps: vec![step],
+    };
+    let plan = Plan::new(draft, &operate_plan::Inventory::new("docker:shop"));
+    let mut entries: Vec<Entry> = Vec::new();
+    for event in events {
+        entries.push(Entry::after(entries.last(), &RunId("cart-2".into()), 0, event.clone()));
+    }
+    assert_eq!(doubt(&plan, &State::of(&entries), &entries).as_deref(), expect);
+}
+
+#[test]
+fn only_the_judges_own_pass_leaves_no_doubt() {
+    let judged = |ruling| Event::Judged { step: "judge".into(), ruling };
+    let ordered = |order| {
+        let command = Command { order, actor: "ann".into(), reason: String::new() };
+        Event::Ordered { number: 1, command }
+    };
+    let done = Event::StepDone { step: "judge".into() };
+    let pass = judged(Ruling::Pass { sentence: "fine".into() });
+    let unsure = judged(Ruling::Inconclusive { sentence: "too little traffic".into() });
+    check_doubt(&[pass, done.clone()], None);
+    let yes = ordered(Order::Approve("judge".into()));
+    check_doubt(&[unsure, yes, done.clone()], Some("too little traffic, and ann said yes"));
+    check_doubt(&[ordered(Order::Skip("judge".into()))], Some("ann skipped `watch cart 2`"));
+    check_doubt(&[done], Some("the judge did not pass `watch cart 2`"));
+}
