@@ -19,7 +19,10 @@ pub fn names(release: &Release) -> Vec<String> {
 
 /// The digest of all that was asked for, secrets by their marks.
 pub(crate) fn config(release: &Release) -> String {
-    operate_plan::digest(&(&release.image, &release.version, &release.container)).short().to_owned()
+    let mut container = release.container.clone();
+    // Sealed anew each time, the same value looks another.
+    container.secrets.values_mut().for_each(|secret| secret.sealed.clear());
+    operate_plan::digest(&(&release.image, &release.version, &container)).short().to_owned()
 }
 
 /// What is handed to the engine; `env` without secrets.

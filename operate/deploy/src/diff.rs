@@ -116,10 +116,8 @@ fn facts(with: &Value) -> BTreeMap<String, String> {
         let (name, value) = variable.split_once('=').unwrap_or((&variable, ""));
         set(format!("env {name}"), value.to_owned());
     }
-    for (key, name) in [(label::VERSION, "version"), (label::SERVICE, "service"), (label::ENVIRONMENT, "environment")] {
-        if let Some(value) = body["Labels"][key].as_str() {
-            set(name.to_owned(), value.to_owned());
-        }
+    if let Some(version) = body["Labels"][label::VERSION].as_str() {
+        set("version".into(), version.to_owned());
     }
     for (port, bindings) in host["PortBindings"].as_object().into_iter().flatten() {
         let binding = &bindings[0];
@@ -241,6 +239,16 @@ mod tests {
         check(runs("shop/cart:1", true), None, &["image: shop/cart:1 > shop/cart:2", settings]);
         // The tag was moved since.
         check(runs("shop/cart:2", true), None, &[settings, "image id: sha256:old > sha256:new"]);
+    }
+
+    #[test]
+    fn a_secret_that_is_sealed_anew_is_the_same_secret() {
+        let (one, mut other) = (release(), release());
+        let sealed_anew = |secret: &mut crate::Secret| secret.sealed = "sealed once more".into();
+        other.container.secrets.values_mut().for_each(sealed_anew);
+        assert_eq!(container::config(&one), container::config(&other));
+        other.container.secrets.values_mut().for_each(|secret| secret.mark = "another".into());
+        assert_ne!(container::config(&one), container::config(&other));
     }
 
     #[test]

@@ -33,6 +33,8 @@ const WHEEL: [char; 8] = ['⣾', '⣽', '⣻', '⢿', '⡿', '⣟', '⣯', '⣷'
 const BAR_COLUMNS: usize = 24;
 /// What was said lately.
 const SAID_MAX: usize = 4;
+/// Of one sentence.
+const ROWS_MAX: usize = 3;
 /// Fewer steps than this are never shown.
 const STEPS_MIN: usize = 3;
 
@@ -75,12 +77,34 @@ pub(super) fn frame(look: &Look<'_>) -> Vec<String> {
     let mut lines = vec![Line::default().with("1", look.plan.title.clone()).with("2", format!("  {}", look.run))];
     lines.push(track(look));
     lines.push(bar(look));
-    let said: Vec<_> = look.said.iter().rev().take(SAID_MAX).rev().collect();
+    let newest = look.said.iter().rev().take(SAID_MAX).rev();
+    let said: Vec<Line> = newest.flat_map(|said| folded(said, look.columns)).collect();
     // A row stays free, for the cursor.
     let room = look.rows.saturating_sub(lines.len() + said.len() + 1).max(STEPS_MIN);
     lines.extend(parts(look, room));
-    lines.extend(said.into_iter().map(|said| Line::default().with(said.color, said.text.clone())));
+    lines.extend(said);
     lines.into_iter().map(|line| line.cut(look.columns, look.color)).collect()
+}
+
+/// A sentence over a few rows: its end often says what matters.
+fn folded(said: &Said, columns: usize) -> Vec<Line> {
+    let mut rows = vec![String::new()];
+    let mut left = columns;
+    for c in said.text.chars() {
+        let wide = c.width().unwrap_or(1);
+        if wide > left {
+            if rows.len() == ROWS_MAX {
+                break;
+            }
+            rows.push(String::new());
+            left = columns;
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push(c);
+        }
+        left = left.saturating_sub(wide);
+    }
+    rows.into_iter().map(|row| Line::default().with(said.color, row)).collect()
 }
 
 /// `✓ preparing  ▸ deploying  · verifying  · complete`

@@ -5,12 +5,15 @@ use std::io::{BufRead, IsTerminal, Write};
 use app_deploy::{Asked, Planned};
 use base_explain::Report;
 use operate_deploy::Strategy;
-use operate_execute::{Filter, RunId, Status};
+use operate_execute::{Filter, RunId, RunRow, Status};
 
 use super::follow;
 use super::office::Office;
 use crate::args::{Global, RollbackArgs, StartArgs};
 use crate::output::{Failure, paint, say};
+
+/// Runs in which the version before is looked for.
+const RUNS_MAX: usize = 50;
 
 pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<String>) -> Result<u8, Failure> {
     let office = Office::open(global, &args.places, &args.server).await?;
@@ -81,8 +84,11 @@ async fn before(global: &Global, args: &StartArgs) -> Result<String, Failure> {
     let mut labels = Vec::new();
     labels.extend(office.environment(global).map(|environment| ("environment".to_owned(), environment)));
     labels.extend(args.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
-    let rows = office.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
-    let before = rows.into_iter().next().and_then(|row| row.labels.get("version_before").cloned());
+    let rows = office.runs(&Filter { status: Some(Status::Complete), labels, limit: RUNS_MAX, before: None }).await?;
+    // A version that was made anew replaced itself.
+    let label = |row: &RunRow, name: &str| row.labels.get(name).cloned();
+    let moved = |row: &&RunRow| label(row, "version_before") != label(row, "version");
+    let before = rows.iter().find(moved).and_then(|row| label(row, "version_before"));
     before.filter(|version| version != "unknown").ok_or_else(|| {
         let report = Report::new("no complete run says which version was there before it");
         Failure::Refused(report.hint("`--to` names the version"))

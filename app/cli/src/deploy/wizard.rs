@@ -192,15 +192,15 @@ fn strategy(usual: Strategy) -> Result<Strategy, Failure> {
     let all = [Strategy::Recreate, Strategy::Rolling, Strategy::BlueGreen, Strategy::Canary];
     let words = all.map(|strategy| {
         let how = match strategy {
-            Strategy::Recreate => "the old one stops, then the new one starts: a short gap",
+            Strategy::Recreate => "stop the old one, then start the new one",
             Strategy::Rolling => "one container after the other",
-            Strategy::BlueGreen => "side by side, then all traffic at once; needs a front",
-            Strategy::Canary => "side by side, the traffic moves by and by; needs a front",
+            Strategy::BlueGreen => "side by side, then all at once; needs a front",
+            Strategy::Canary => "side by side, by and by; needs a front",
         };
         format!("{:<10}  {how}", strategy.word())
     });
     let first = all.iter().position(|strategy| *strategy == usual).unwrap_or(0);
-    let asked = Select::new("How does the new version take over?", words.to_vec()).with_starting_cursor(first);
+    let asked = Select::new("How does it take over?", words.to_vec()).with_starting_cursor(first);
     let chosen = answer(asked.raw_prompt())?.index;
     Ok(all.get(chosen).copied().unwrap_or_default())
 }

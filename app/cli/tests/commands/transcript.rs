@@ -62,6 +62,11 @@ fn help_and_slips_of_the_keyboard() {
 }
 
 #[test]
+fn releases_are_explained_and_slips_are_named() {
+    check("deploy.txt");
+}
+
+#[test]
 fn dockerfiles_are_checked_and_mended() {
     check("docker.txt");
 }

@@ -115,11 +115,12 @@ fn on_its_way() {
         &[
             "deploy cart 2 to prod  cart-2-",
             "✓ preparing  ▸ deploying  · ve",
-            "━━━━━━━━━━━━━━━━━━╌╌╌╌╌╌   76 ",
+            "━━━━━━━━━━━━━━━━━━╌╌╌╌╌╌   76",
             "  ✓ create cart 2 beside what",
             "  ⣾ start cart 2",
             "  · remove cart-previous",
             "the judge says something that",
+            "is longer than that",
         ],
     );
 }
@@ -192,5 +193,5 @@ fn what_others_wrote_cannot_move_the_cursor() {
     let state = run(&plan, Vec::new());
     let evil = [said("\x1b[2J\r\nrm -rf"), said("日本語の長い文")];
     let drawn = picture(&plan, &state, 0, (9, 24), &evil, false);
-    assert_eq!(drawn[drawn.len() - 2..], [" [2J  rm ", "日本語の"]);
+    assert_eq!(drawn[drawn.len() - 4..], [" [2J  rm ", "-rf", "日本語の", "長い文"]);
 }
