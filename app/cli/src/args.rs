@@ -69,6 +69,8 @@ pub(crate) struct DeployArgs {
     pub(crate) start: StartArgs,
 }
 
+const JUDGE_HELP: &str = "Exit codes: 0 it passes, 1 it fails, 3 it is inconclusive, not decided yet, or nobody could be asked. A replay ends with 0 when it could judge at least one release.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeployCommand {
     /// Release a new version (what `apm deploy` alone does)
@@ -91,16 +93,12 @@ pub(crate) enum DeployCommand {
     /// Show the plan of a run as it was carried out
     Plan(RunName),
     /// Show what a release would change: image, variables, ports, limits; of a secret only that it changes
-    ///
-    /// Exit codes: 0 nothing would change, 1 something would.
-    #[command(disable_version_flag = true)]
+    #[command(disable_version_flag = true, after_help = "Exit codes: 0 nothing would change, 1 something would.")]
     Diff(crate::deploy::diff::DiffArgs),
     /// Show what the containers write, old version and new, and what the run did in between
     Logs(crate::deploy::logs::LogsArgs),
     /// Ask the judge: how the service is now, how a release was, or how good the judge is
-    ///
-    /// Exit codes: 0 it passes, 1 it fails, 3 it is inconclusive, not decided yet, or nobody could be asked. A replay ends with 0 when
-    /// it could judge at least one release.
+    #[command(after_help = JUDGE_HELP)]
     Judge(crate::deploy::judge::JudgeArgs),
     /// Take one image through the environments (`promotion:` in apm.yaml), with a person's yes between them
     #[command(disable_version_flag = true)]
@@ -134,15 +132,15 @@ pub(crate) struct ReleaseArgs {
     /// The version [default: the image's tag]
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,
-    /// How the new version takes over [default: as in apm.yaml, else recreate]
-    #[arg(long, value_parser = ["recreate", "rolling", "blue-green", "canary"])]
-    pub(crate) strategy: Option<String>,
 }
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct StartArgs {
     #[command(flatten)]
     pub(crate) release: ReleaseArgs,
+    /// How the new version takes over [default: as in apm.yaml, else recreate]
+    #[arg(long, value_parser = ["recreate", "rolling", "blue-green", "canary"])]
+    pub(crate) strategy: Option<String>,
     /// Print the plan, each step with the docker command that does the same, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -175,7 +173,7 @@ pub(crate) struct Places {
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct ServerArgs {
     /// Ask this engine, which has the runs and carries them out, in the place of doing it here
-    #[arg(long, value_name = "URL", conflicts_with = "history")]
+    #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// A file that holds the token for the engine [default: APM_TOKEN]
     #[arg(long, value_name = "FILE", requires = "server")]

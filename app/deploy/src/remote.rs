@@ -249,7 +249,7 @@ fn refused(url: &str, status: u16, body: &[u8]) -> RemoteError {
     let mut report = Report::new(message);
     report.causes = error["causes"].as_array().into_iter().flatten().filter_map(text).collect();
     report.hint = text(&error["hint"]);
-    if report.hint.is_none() && matches!(status, 401 | 403) {
+    if status == 401 {
         report = report.hint("APM_TOKEN or `--token-file` gives the token");
     }
     RemoteError::Refused { status, code: text(&error["code"]).unwrap_or_default(), report }

@@ -189,7 +189,6 @@ fn asked(global: &Global, args: &ReleaseArgs) -> Asked {
         service: args.service.clone(),
         image: args.image.clone(),
         version: args.version.clone(),
-        strategy: args.strategy.as_deref().map(start::strategy),
         actor: actor(),
         // Containers that share the machine's network reach it; others are told by their settings.
         otlp_endpoint: find(global).and_then(|engine| engine.otlp_http),

@@ -18,6 +18,7 @@ const RUNS_MAX: usize = 50;
 pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<String>) -> Result<u8, Failure> {
     let office = Office::open(global, &args.places, &args.server).await?;
     let asked = Asked {
+        strategy: args.strategy.as_deref().map(strategy),
         adopt: args.adopt,
         force: args.force,
         reason: args.reason.clone(),

@@ -20,8 +20,8 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Nothing was said, and somebody is there to be asked.
 pub(super) fn is_wanted(args: &StartArgs) -> bool {
-    let ReleaseArgs { service, image, version, strategy } = &args.release;
-    let said = [service, image, version, strategy].iter().any(|flag| flag.is_some());
+    let ReleaseArgs { service, image, version } = &args.release;
+    let said = [service, image, version, &args.strategy].iter().any(|flag| flag.is_some());
     let flags = args.dry_run || args.yes || args.adopt || args.force || !args.reason.is_empty();
     let is_there = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     is_there && !said && !flags && args.server.server.is_none()
@@ -66,15 +66,12 @@ pub(super) async fn wizard(global: &Global, args: &StartArgs) -> Result<u8, Fail
     if is_new {
         keep(global, &world, &what, !project.services.contains_key(&service))?;
     }
-    let release = ReleaseArgs {
-        service: Some(service),
-        image: Some(format!("{image}:{version}")),
-        version: Some(version),
-        strategy: Some(strategy.word().to_owned()),
-    };
+    let release =
+        ReleaseArgs { service: Some(service), image: Some(format!("{image}:{version}")), version: Some(version) };
+    let strategy = Some(strategy.word().to_owned());
     let places = crate::args::Places { history: args.places.history.clone() };
     say(global, "");
-    start::start(global, &StartArgs { release, places, ..StartArgs::default() }, None).await
+    start::start(global, &StartArgs { release, strategy, places, ..StartArgs::default() }, None).await
 }
 
 /// What is said to be chosen: `None` stands for the settings as they are.
@@ -223,6 +220,8 @@ fn keep(global: &Global, world: &World, what: &Learnt, is_needed: bool) -> Resul
     let question = format!("Write it into {}?", path.display());
     let asked = Confirm::new(&question).with_default(is_needed).with_help_message("nothing else in the file changes");
     if answer(asked.prompt())? {
+        // A name alone has no folder to sync.
+        let path = std::path::absolute(&path).unwrap_or(path);
         return replace_file(&*world.disk, &path, new.as_bytes()).map_err(broken);
     }
     match is_needed {
