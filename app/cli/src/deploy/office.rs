@@ -18,14 +18,15 @@ const TOKEN_BYTES_MAX: u64 = 4 << 10;
 
 pub(super) enum Office {
     Here(Arc<Desk>, Box<Project>),
-    There(Remote),
+    There(Box<Remote>),
 }
 
 impl Office {
     pub(super) async fn open(global: &Global, places: &Places, server: &ServerArgs) -> Result<Office, Failure> {
         let world = World::real();
         if let Some(url) = &server.server {
-            return Ok(Office::There(Remote::new(url, token(&world, server)?.as_deref())?));
+            let remote = Remote::new(url, token(&world, server)?.as_deref())?;
+            return Ok(Office::There(Box::new(remote)));
         }
         let project = project(&world, global)?;
         let desk = Arc::new(desk(global, &project, places).await?);

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -39,14 +40,14 @@ impl Terminal {
             let mut bytes = [0; 4096];
             // A terminal whose program is gone answers with an error.
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
-                seen.lock().expect("nobody panics here").push_str(&String::from_utf8_lossy(&bytes[..count]));
+                seen.lock().push_str(&String::from_utf8_lossy(&bytes[..count]));
             }
         });
         Terminal { child, keyboard, shown, read: 0 }
     }
 
     pub(crate) fn shown(&self) -> String {
-        self.shown.lock().expect("nobody panics here").clone()
+        self.shown.lock().clone()
     }
 
     /// Waits for words that were not read yet.
@@ -65,7 +66,7 @@ impl Terminal {
     pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let child = &mut self.child;
         let shown = Arc::clone(&self.shown);
-        let text = || shown.lock().expect("nobody panics here").clone();
+        let text = || shown.lock().clone();
         let status = until("the program to end", text, || child.try_wait().expect("a child can be waited for"));
         (status.code(), self.shown())
     }
