@@ -27,7 +27,7 @@ const COUNTERPARTS: [Counterpart; 2] = [
         variable: "APM_TEST_DOCKER_HOST",
         place: |guard| format!("unix://{}", guard.folder.join("docker.sock").display()),
         feature: "real-engine",
-        packages: &["connect-docker", "operate-target-docker"],
+        packages: &["connect-docker", "connect-registry", "operate-target-docker"],
     },
     Counterpart {
         name: "postgres",

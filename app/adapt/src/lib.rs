@@ -2,9 +2,11 @@
 
 mod judge;
 mod telemetry;
+mod webhook;
 
 pub use judge::{GateJudge, Request};
 pub use telemetry::Telemetry;
+pub use webhook::Webhook;
 
 #[cfg(test)]
 mod tests;

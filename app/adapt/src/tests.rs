@@ -59,3 +59,16 @@ fn an_answer_is_read_or_refused_as_a_whole() {
     check(Language::Logql, streams, Some(Answer::Lines { lines, truncated: true }));
     check(Language::Logql, json!({"data": {"result": [{"values": [["x", "y"]]}]}}), None);
 }
+
+/// RFC 4231, test case 2, and what a receiver is told when there is no key.
+#[test]
+fn a_signature_is_the_hmac_of_the_body() {
+    use operate_execute::Deliver as _;
+    let hook = |url, secret| crate::Webhook::new(base_http::Secret::new(url), secret, &[]).expect("a receiver");
+    let url = "http://127.0.0.1:1/T0KEN";
+    let expect = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    assert_eq!(hook(url, Some(&b"Jefe"[..])).signature(b"what do ya want for nothing?").as_deref(), Some(expect));
+    assert_eq!(hook(url, None).signature(b"x"), None);
+    assert!(hook(url, None).id() != hook("http://127.0.0.1:1/other", None).id());
+    assert!(!hook(url, None).id().contains("T0KEN"));
+}

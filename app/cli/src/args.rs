@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Deploy(Box<DeployArgs>),
     /// The proxy that owns a service's port, so that what stands behind it can be exchanged without a gap
     Front(FrontArgs),
+    /// Work with image registries: log in, list tags, resolve, inspect, copy and delete images
+    Registry(crate::registry::RegistryArgs),
     /// Work with Dockerfiles
     Docker(crate::docker::DockerArgs),
     /// One service of the demo; `apm up --demo` starts them
@@ -112,12 +114,14 @@ pub(crate) enum DeployCommand {
     Reject(OrderArgs),
     /// Begin no further step
     Pause(OrderArgs),
-    /// Go on after a pause or a halt
+    /// Go on after a pause or a halt; try an undo that failed again
     Resume(OrderArgs),
     /// Stop, and undo what was done
     Cancel(OrderArgs),
     /// Treat a step as done
     Skip(OrderArgs),
+    /// Remove old runs
+    Prune(crate::deploy::prune::PruneArgs),
 }
 
 /// Which release.

@@ -7,6 +7,7 @@ mod deploy;
 mod docker;
 mod front;
 mod output;
+mod registry;
 mod run;
 mod up;
 
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
         args::Command::Run(run) => run::run(&args.global, &run),
         args::Command::Deploy(deploy) => deploy::deploy(&args.global, &deploy),
         args::Command::Front(front) => front::front(&args.global, &front),
+        args::Command::Registry(registry) => registry::registry(&args.global, &registry),
         args::Command::Docker(docker) => docker::docker(&args.global, &docker),
         args::Command::DemoService(words) => demo::service(&words.words),
     };

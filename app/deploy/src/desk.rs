@@ -3,21 +3,28 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app_adapt::{GateJudge, Telemetry};
 use base_explain::Report;
 use base_http::{Client, HttpConfig};
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
+use connect_registry::{DockerLogins, Login};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
-    Command, Entry, Executor, Filter, History, HistoryError, Judge, Lease, Order, RunError, RunId, RunRow, Seal,
-    Settings, State, Status, Target, Tell,
+    Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order,
+    RunError, RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
 };
-use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest, estimate, guard, lint};
+use operate_history::{Action, Deed, Pruned, Retention, SqlHistory, seal_key};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
+
+use crate::NotifySettings;
+use crate::notify::Notifier;
+use crate::pin::{Registries, pinned};
 
 /// Where everything is.
 pub struct DeskOptions {
@@ -35,6 +42,8 @@ pub struct DeskOptions {
     /// `apm 4711 on host`.
     pub holder: String,
     pub tell: Arc<dyn Tell>,
+    /// Who is told of runs, as the settings have it.
+    pub notify: Vec<NotifySettings>,
 }
 
 /// What a desk works with, whatever it is carried out on.
@@ -44,8 +53,10 @@ pub struct DeskParts {
     pub seal: Arc<Seal>,
     pub target: Arc<dyn Target>,
     pub judge: Arc<dyn Judge>,
+    pub registries: Arc<dyn Registries>,
     pub tell: Arc<dyn Tell>,
     pub holder: String,
+    pub receivers: Vec<Arc<dyn Deliver>>,
 }
 
 /// Why something at the desk did not work.
@@ -64,6 +75,9 @@ pub enum DeskError {
     NoStep { run: RunId, step: String },
     #[error("run `{run}` is {status}, and takes no order")]
     Ended { run: RunId, status: Status },
+    /// Who goes on although changes are frozen says why.
+    #[error("step `{step}` waits because changes may not be made now; whoever goes on all the same says why")]
+    NoReason { step: StepId },
     /// Another run has not ended, and changes the same target.
     #[error("`{target}` is being changed by the run {run}, which is {status}")]
     Occupied { target: String, run: RunId, status: Status },
@@ -83,13 +97,27 @@ impl DeskError {
             DeskError::Lint(findings) => findings.iter().take(5).fold(Report::of(self), |report, finding| {
                 report.because(format!("[{}] {}; {}", finding.rule, finding.message, finding.fix))
             }),
-            DeskError::Run(RunError::Busy { .. }) | DeskError::Occupied { .. } => {
+            DeskError::Run(RunError::Busy { .. }) => {
                 Report::of(self).hint("wait for it, or see `apm deploy list` and cancel it")
             }
+            DeskError::Occupied { run, .. } => Report::of(self).hint(format!(
+                "wait for it; `apm deploy watch {run}` goes on with it if nobody does, `apm deploy cancel {run}` and then `watch` undo it"
+            )),
+            DeskError::NoReason { .. } => Report::of(self).hint("`--reason` says it, over HTTP `reason`"),
+            DeskError::Run(RunError::Overtaken { .. }) => Report::of(self)
+                .hint("look at what is there now; `apm deploy --version …` releases the version that should be"),
             _ => Report::of(self),
         }
     }
 }
+
+/// How long the end of a run is told to receivers before whoever carried it out may go.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
+
+/// Entries that a slow listener may lag behind.
+pub(crate) const LAG: usize = 1024;
+/// A registry that takes longer to begin an answer is as good as away.
+const REGISTRY_HEAD_MAX: Duration = Duration::from_secs(20);
 
 /// Runs of one status that are looked through; a project has a few targets, and each has one run at a time.
 const BEGUN_MAX: usize = 200;
@@ -97,12 +125,17 @@ const BEGUN_MAX: usize = 200;
 fn action(order: &Order) -> Action {
     match order {
         Order::Pause => Action::Pause,
-        Order::Resume => Action::Resume,
+        Order::Resume | Order::UndoAgain => Action::Resume,
         Order::Cancel => Action::Cancel,
         Order::Skip(_) => Action::Skip,
         Order::Approve(_) => Action::Approve,
         Order::Reject(_) => Action::Reject,
     }
+}
+
+fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed {
+    let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
+    Deed { actor, role, action, run: Some(run.clone()), why }
 }
 
 /// Where the judge asks: base URLs of a Prometheus and a Loki, with a bearer for both.
@@ -125,13 +158,22 @@ pub struct Desk {
     pub seal: Arc<Seal>,
     target: Arc<dyn Target>,
     judge: Arc<dyn Judge>,
+    registries: Arc<dyn Registries>,
     tell: Arc<dyn Tell>,
     holder: String,
     watch: broadcast::Sender<Entry>,
+    /// Targets of runs that were begun here and are not carried out yet.
+    held: Mutex<BTreeMap<RunId, Fence>>,
+    notifier: Notifier,
 }
 
 impl Desk {
     pub async fn open(options: DeskOptions) -> Result<Desk, DeskError> {
+        Desk::open_telling(options, broadcast::channel(LAG).0).await
+    }
+
+    /// The same, but what is kept is told to this channel, which may have listeners already.
+    pub async fn open_telling(options: DeskOptions, watch: broadcast::Sender<Entry>) -> Result<Desk, DeskError> {
         let told = |error: &(dyn std::error::Error + 'static)| DeskError::Told(Report::of(error));
         let world = options.world;
         let history = SqlHistory::open(&*world.disk, &options.history).await?;
@@ -139,23 +181,29 @@ impl Desk {
         let seal = Arc::new(Seal::new(&key, Arc::clone(&world.random)).map_err(|error| told(&error))?);
         let found = find(&options.docker, &*world.disk).map_err(|error| told(&error))?;
         let engine = Engine::new(found).map_err(|error| told(&error))?;
+        let logins = Arc::new(DockerLogins::new(Arc::clone(&world.disk), options.docker.config_folder()));
         let target =
             DockerTarget::new(engine, Arc::clone(&seal), Arc::clone(&world.clock)).map_err(|error| told(&error))?;
+        let target = target.with_logins(Arc::clone(&logins) as Arc<dyn Login>);
+        let asking = connect_registry::Options { head_max: REGISTRY_HEAD_MAX, ..Default::default() };
+        let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
+        let registries = Arc::new(registries.map_err(|error| told(&error))?);
         let telemetry = telemetry(&options.prometheus, &options.loki, options.token.as_deref())?;
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
-        let (tell, holder) = (options.tell, options.holder);
-        Ok(Desk::new(DeskParts { world, history, seal, target: Arc::new(target), judge, tell, holder }))
+        let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
+        let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
+        let target = Arc::new(target);
+        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers };
+        Ok(Desk::new(parts, watch))
     }
 
-    pub fn new(parts: DeskParts) -> Desk {
-        let DeskParts { world, history, seal, target, judge, tell, holder } = parts;
+    /// Must be made within a runtime: receivers are told by tasks of their own.
+    pub fn new(parts: DeskParts, watch: broadcast::Sender<Entry>) -> Desk {
+        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers } = parts;
         let history = Arc::new(history);
-        Desk { world, history, seal, target, judge, tell, holder, watch: broadcast::channel(1024).0 }
-    }
-
-    /// The same, but what is kept is told to this channel, which may have listeners already.
-    pub fn telling(self, watch: broadcast::Sender<Entry>) -> Desk {
-        Desk { watch, ..self }
+        let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
+        let held = Mutex::default();
+        Desk { world, history, seal, target, judge, registries, tell, holder, watch, held, notifier }
     }
 
     /// Where secrets are read and written.
@@ -166,6 +214,11 @@ impl Desk {
     /// Looks at these objects.
     pub(crate) async fn survey(&self, objects: &[ObjectId]) -> Inventory {
         self.target.survey(objects).await
+    }
+
+    /// The release with the image that its tag is now, and what is to be said about it.
+    pub(crate) async fn pinned(&self, release: &Release) -> Result<(Release, Option<Finding>), DeskError> {
+        pinned(release, &*self.target, &*self.registries).await
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -188,6 +241,8 @@ impl Desk {
         release: &Release,
         labels: BTreeMap<String, String>,
     ) -> Result<Planned, DeskError> {
+        let (release, pinning) = self.pinned(release).await?;
+        let release = &release;
         let seen = self.survey(&operate_deploy::objects(release)).await;
         let now_ms = self.world.clock.now_ms();
         let plan = match operate_deploy::plan(release, &seen, now_ms) {
@@ -204,8 +259,12 @@ impl Desk {
         let mut draft = (*plan).clone();
         estimate(&mut draft, &learnt);
         draft.labels.extend(labels);
+        // What is over by now forbids nothing any more.
+        hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
         let plan = Plan::new(draft, &seen);
-        let findings = lint(&plan, &seen, now_ms);
+        let mut findings = lint(&plan, &seen, now_ms);
+        findings.extend(pinning);
+        findings.sort_by_key(|finding| finding.severity);
         Ok(Planned { plan: guard(&plan, &findings), findings })
     }
 
@@ -220,8 +279,8 @@ impl Desk {
         }
     }
 
-    /// Keeps the plan as a run that anybody may carry out; refused while another run changes the target, so that none is left that
-    /// nobody wants. Nobody asked for a role.
+    /// Keeps the plan as a run and takes its target, both or neither; refused while another run changes it. Whoever begins a run carries it
+    /// out at once: a lease holds for a quarter of a minute, and then anybody may go on with the run. Nobody asked for a role.
     pub async fn create(&self, planned: &Planned, actor: &str, reason: &str) -> Result<RunId, DeskError> {
         self.create_as(planned, actor, "", Action::Create, reason).await
     }
@@ -261,16 +320,39 @@ impl Desk {
         if !critical.is_empty() {
             return Err(DeskError::Lint(critical));
         }
-        self.nobody_changes(&planned.plan.target).await?;
+        let now_ms = self.now_ms();
         let command = Command { order: Order::Resume, actor: actor.to_owned(), reason: reason.to_owned() };
-        self.record(actor, role, action, &run, reason).await?;
-        self.history.create(&run, &planned.plan, self.now_ms(), &command).await?;
+        let (new, target) = (NewRun { run: &run, plan: &planned.plan, command: &command }, planned.plan.target.clone());
+        let deed = deed(actor, role, action, &run, reason);
+        let lease_ms = Settings::default().lease_ms;
+        match self.history.begin_as(new, now_ms, &self.holder, lease_ms, Some(deed)).await? {
+            Begun::Got(fence) => self.held.lock().insert(run.clone(), fence),
+            Begun::Held { holder, until_ms } => return Err(RunError::Busy { target, holder, until_ms }.into()),
+            Begun::Occupied { run, status } => return Err(DeskError::Occupied { target, run, status }),
+        };
         Ok(())
     }
 
-    /// Carries the run out in this process, from wherever it stands.
+    /// Carries the run out in this process, from wherever it stands, and waits a moment for those who are told of its end: a process may
+    /// end with it.
     pub async fn execute(&self, run: &RunId) -> Result<Status, DeskError> {
-        let executor = Executor {
+        let ended = self.carry_out(run).await;
+        self.notifier.settled(SETTLE_MAX).await;
+        ended
+    }
+
+    /// The same by a process that lives on.
+    pub(crate) async fn carry_out(&self, run: &RunId) -> Result<Status, DeskError> {
+        let executor = self.executor();
+        let held = self.held.lock().remove(run);
+        Ok(match held {
+            Some(fence) => executor.run_begun(run, fence).await?,
+            None => executor.run(run).await?,
+        })
+    }
+
+    fn executor(&self) -> Executor {
+        Executor {
             history: self.history.clone(),
             target: self.target.clone(),
             judge: self.judge.clone(),
@@ -280,8 +362,7 @@ impl Desk {
             holder: self.holder.clone(),
             settings: Settings::default(),
             watch: self.watch.clone(),
-        };
-        Ok(executor.run(run).await?)
+        }
     }
 
     /// Entries of runs that this process carries out, as they are kept.
@@ -315,9 +396,7 @@ impl Desk {
         run: &RunId,
         why: &str,
     ) -> Result<(), DeskError> {
-        let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
-        let deed = Deed { actor, role, action, run: Some(run.clone()), why };
-        self.history.record(self.world.clock.now_ms(), &deed).await?;
+        self.history.record(self.world.clock.now_ms(), &deed(actor, role, action, run, why)).await?;
         Ok(())
     }
 
@@ -326,15 +405,31 @@ impl Desk {
         self.order_as(run, command, "").await
     }
 
-    /// The same by somebody with a role. It is in the audit log before it is given.
-    pub async fn order_as(&self, run: &RunId, command: Command, role: &str) -> Result<(), DeskError> {
+    /// The same by somebody with a role. It is in the audit log before it is given. To resume a run whose undo failed is to try the undo again;
+    /// whoever executes it next does.
+    pub async fn order_as(&self, run: &RunId, mut command: Command, role: &str) -> Result<(), DeskError> {
         let (plan, state) = self.look(run).await?;
+        if state.status() == Status::Failed && command.order == Order::Resume {
+            command.order = Order::UndoAgain;
+        }
         if let Some(step) = command.order.step().filter(|step| plan.step(step).is_none()) {
             return Err(DeskError::NoStep { run: run.clone(), step: step.0.clone() });
         }
         let status = state.status();
-        if status.is_end() || status == Status::RollingBack {
+        if (status.is_end() && command.order != Order::UndoAgain) || status == Status::RollingBack {
             return Err(DeskError::Ended { run: run.clone(), status });
+        }
+        let overrides = |order: &Order| match order {
+            Order::Approve(step) | Order::Skip(step) => {
+                plan.step(step).filter(|step| matches!(step.work, Work::Window(_))).map(|step| step.id.clone())
+            }
+            _ => None,
+        };
+        if let Some(step) = overrides(&command.order).filter(|_| command.reason.trim().is_empty()) {
+            return Err(DeskError::NoReason { step });
+        }
+        if command.order == Order::UndoAgain {
+            self.executor().not_overtaken(run, &plan).await?;
         }
         self.record(&command.actor, role, action(&command.order), run, &command.reason).await?;
         self.history.order(run, self.world.clock.now_ms(), &command).await?;
@@ -368,6 +463,19 @@ impl Desk {
             }
             all.extend(page);
         }
+    }
+
+    /// Runs that may go by now, the oldest first; removes nothing.
+    pub async fn prunable(&self, retention: Retention) -> Result<Vec<RunRow>, DeskError> {
+        Ok(self.history.prunable(retention, self.world.clock.now_ms()).await?)
+    }
+
+    /// Removes them, with a line in the audit log for each.
+    pub async fn prune(&self, rows: &[RunRow], actor: &str, role: &str, why: &str) -> Result<Pruned, DeskError> {
+        let runs: Vec<RunId> = rows.iter().map(|row| row.run.clone()).collect();
+        let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
+        let deed = Deed { actor, role, action: Action::Prune, run: None, why };
+        Ok(self.history.prune(&runs, self.world.clock.now_ms(), &deed).await?)
     }
 
     pub async fn runs(&self, filter: &Filter) -> Result<Vec<RunRow>, DeskError> {

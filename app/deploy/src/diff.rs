@@ -16,7 +16,9 @@ const RUNS_MAX: usize = 50;
 impl Desk {
     /// What would be otherwise after the release.
     pub async fn differences(&self, release: &Release) -> Result<Vec<Difference>, DeskError> {
-        let seen = self.survey(&objects(release)).await;
+        // A tag is what it is now, as a plan would take it.
+        let (release, _) = self.pinned(release).await?;
+        let seen = self.survey(&objects(&release)).await;
         if let Some((object, failure)) = seen.unknown().next() {
             return Err(Refusal::Unknown { object: object.clone(), failure: failure.clone() }.into());
         }
@@ -32,6 +34,6 @@ impl Desk {
                 }
             }
         }
-        Ok(differences(release, &seen, |config| made.get(config).cloned()))
+        Ok(differences(&release, &seen, |config| made.get(config).cloned()))
     }
 }

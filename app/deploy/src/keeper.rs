@@ -10,20 +10,17 @@ use base_explain::Report;
 use base_world::World;
 use futures_util::future::BoxFuture;
 use operate_deploy::Release;
-use operate_execute::{Entry, Event, RunError, RunId, Status, Tell};
+use operate_execute::{Command, Entry, Event, HistoryError, RunError, RunId, Status, Tell};
 use operate_history::Action;
 use operate_plan::Severity;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, broadcast, watch};
 
+use crate::desk::LAG;
 use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Planned, Project};
 
 /// How often runs are looked for whose executor is gone; a lease holds as long.
 const LOOK: Duration = Duration::from_secs(15);
-/// How often a run of ours asks again for a target that somebody else changes.
-const AGAIN: Duration = Duration::from_secs(1);
-/// Entries that a slow listener may lag behind.
-const LAG: usize = 1024;
 
 /// Reads the project's settings, for the named environment or for the usual one.
 pub type ReadProject = Box<dyn Fn(Option<&str>) -> Result<Project, Report> + Send + Sync>;
@@ -96,7 +93,7 @@ impl Keeper {
             let (engine_url, token, owner, read) =
                 (engine_url.clone(), token.clone(), owner.clone(), Arc::clone(&read));
             Box::pin(async move {
-                let judge = read(None).map_err(DeskError::Told)?.judge;
+                let Project { judge, notify, .. } = read(None).map_err(DeskError::Told)?;
                 let options = DeskOptions {
                     world,
                     history,
@@ -107,8 +104,9 @@ impl Keeper {
                     token,
                     holder: format!("apm {} of {owner}", std::process::id()),
                     tell: Arc::new(InTheLog),
+                    notify,
                 };
-                Ok(Desk::open(options).await?.telling(live))
+                Desk::open_telling(options, live).await
             })
         });
         let project: ReadProject = Box::new(move |environment| project(environment));
@@ -177,7 +175,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Carries a run out in a task of its own, unless that is done already. One that is `new` waits for its target.
+    /// Carries a run out in a task of its own, unless that is done already. `new` are those that somebody here asked for.
     fn carry(&self, run: RunId, target: String, new: bool) {
         use std::collections::btree_map::Entry::Vacant;
         if let Vacant(free) = self.0.carried.lock().entry(run.clone()) {
@@ -197,22 +195,31 @@ impl Keeper {
     }
 
     async fn carried(&self, run: &RunId, new: bool) {
-        loop {
-            let ended = match self.desk().await {
-                Ok(desk) if new => desk.execute(run).await,
-                Ok(desk) => taken_over(desk, run).await,
-                Err(error) => Err(error),
-            };
-            match ended {
-                Ok(status) => return tracing::info!(%run, %status, "a run has ended"),
-                Err(DeskError::Run(RunError::Busy { .. })) if new => tokio::time::sleep(AGAIN).await,
-                // Its executor lives.
-                Err(DeskError::Run(RunError::Busy { .. })) => return,
-                Err(error) => {
-                    return tracing::warn!(%run, error = error.report().one_line(), "a run was let go; it is tried again");
-                }
+        let ended = match self.desk().await {
+            Ok(desk) if new => desk.carry_out(run).await,
+            Ok(desk) => taken_over(desk, run).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(status) => tracing::info!(%run, %status, "a run has ended"),
+            // Its executor lives.
+            Err(DeskError::Run(RunError::Busy { .. })) => {}
+            Err(error) => {
+                tracing::warn!(%run, error = error.report().one_line(), "a run was let go; it is tried again");
             }
         }
+    }
+
+    /// Leaves an order. A run whose undo failed and is to be tried again has nobody who carries it out: it is taken up here.
+    pub async fn order(&self, run: &RunId, command: Command, role: &str) -> Result<(), DeskError> {
+        let no_run = || DeskError::History(HistoryError::NoRun(run.clone()));
+        let desk = self.desk_if_any().await?.ok_or_else(no_run)?;
+        desk.order_as(run, command, role).await?;
+        let (plan, state) = desk.look(run).await?;
+        if state.status() == Status::Failed {
+            self.carry(run.clone(), plan.target.clone(), true);
+        }
+        Ok(())
     }
 
     /// A plan of what is asked for; changes nothing.
@@ -240,6 +247,7 @@ impl Keeper {
         let _one = self.0.beginning.lock().await;
         let desk = self.desk().await?;
         let release = self.release(desk, asked, environment)?;
+        let release = if action == Action::Rollback { desk.as_before(release).await? } else { release };
         // Before it is planned: of a target that somebody changes nothing can be said.
         self.free(desk, &release.target).await?;
         let planned = desk.plan(&release).await?;
@@ -266,7 +274,7 @@ impl Keeper {
 /// Goes on with a run, and writes into the audit log that it does once it has it.
 async fn taken_over(desk: &Desk, run: &RunId) -> Result<Status, DeskError> {
     let mut live = desk.watch();
-    let execute = desk.execute(run);
+    let execute = desk.carry_out(run);
     tokio::pin!(execute);
     loop {
         tokio::select! {

@@ -10,8 +10,11 @@ mod keeper;
 mod known;
 mod learn;
 mod logs;
+mod notify;
+mod pin;
 mod probe;
 mod promotion;
+mod registries;
 mod release;
 mod remote;
 mod settings;
@@ -21,14 +24,21 @@ pub use judging::{Again, Chart, Judging, Looked, Replay};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use learn::{Learnt, learnt, lines as learnt_lines};
 pub use logs::{ContainerLogs, Lines, LogsOf, Writer, Written};
+pub use pin::Registries;
 pub use probe::{ImageAt, Probe};
 pub use promotion::{LABEL as PROMOTION, Promote, StageNow, Standing};
+pub use registries::{Inspected, Registry};
 pub use release::Asked;
 pub use remote::{Following, Remote, RemoteError};
-pub use settings::{Project, ServiceSettings};
+pub use settings::{NotifySettings, Project, ServiceSettings};
 
 /// What the audit log says of a deed.
 pub use operate_history::Action;
+
+/// Why a registry did not do what it was asked.
+pub use connect_registry::{Kind as RegistryKind, RegistryError};
+/// Which old runs may go, and what went.
+pub use operate_history::{Pruned, Retention};
 
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;

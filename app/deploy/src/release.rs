@@ -8,6 +8,7 @@ use base_world::Disk;
 use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume};
 use operate_execute::Seal;
 use operate_gate::{Side, Subject};
+use operate_plan::Calendar;
 use operate_target_docker::secret_name;
 
 use crate::settings::{CheckSettings, Project, ServiceSettings};
@@ -100,6 +101,7 @@ impl Project {
             judge: if deploy.judged { request(after) } else { None },
             judge_ms,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
+            calendar: self.calendar(),
             adopt: asked.adopt,
             force: asked.force,
             actor: asked.actor.clone(),
@@ -107,6 +109,7 @@ impl Project {
             service,
             version,
             image,
+            pinned: None,
             container,
         })
     }
@@ -119,6 +122,14 @@ impl Project {
             checks: self.judge.checks.clone(),
             ..Subject::default()
         }
+    }
+}
+
+impl Project {
+    /// What forbids changes in the chosen environment, now and later.
+    fn calendar(&self) -> Calendar {
+        let all = Calendar { freezes: self.freezes.clone(), windows: self.windows.clone() };
+        all.of(&self.environment, i64::MIN)
     }
 }
 

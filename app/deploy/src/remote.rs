@@ -171,11 +171,23 @@ impl Remote {
         Ok(begun.run)
     }
 
+    /// The plan of going back from a run to `asked.version`, as the very image that it was; changes nothing.
+    pub async fn prepare_back(&self, run: &RunId, asked: &Asked) -> Result<Planned, RemoteError> {
+        let answer: PlanAnswer = self.post(&format!("/{}/rollback", escaped(&run.0)), &backwards(asked, true)).await?;
+        Ok(Planned { plan: answer.plan, findings: answer.findings })
+    }
+
+    /// Plans that and begins.
+    pub async fn back(&self, run: &RunId, asked: &Asked) -> Result<RunId, RemoteError> {
+        let begun: Begun = self.post(&format!("/{}/rollback", escaped(&run.0)), &backwards(asked, false)).await?;
+        Ok(begun.run)
+    }
+
     /// Leaves an order; without a step it is for the one that waits.
     pub async fn order(&self, run: &RunId, command: &Command) -> Result<(), RemoteError> {
         let verb = match &command.order {
             Order::Pause => "pause",
-            Order::Resume => "resume",
+            Order::Resume | Order::UndoAgain => "resume",
             Order::Cancel => "cancel",
             Order::Skip(_) => "skip",
             Order::Approve(_) => "approve",
@@ -216,6 +228,10 @@ fn wanted(asked: &Asked, environment: Option<&str>, is_dry: bool) -> Value {
         "strategy": asked.strategy, "adopt": asked.adopt, "force": asked.force, "dry_run": is_dry,
         "actor": asked.actor, "reason": asked.reason,
     })
+}
+
+fn backwards(asked: &Asked, is_dry: bool) -> Value {
+    json!({"to": asked.version, "dry_run": is_dry, "actor": asked.actor, "reason": asked.reason})
 }
 
 fn away(error: &HttpError) -> RemoteError {

@@ -1,11 +1,19 @@
-//! The sections of `apm.yaml` that a release is made from: `project`, `services`, `judge`, `freezes`. It knows no engine.
+//! The sections of `apm.yaml` that a release is made from: `project`, `services`, `judge`, `freezes`, `windows`,
+//! `notify`. It knows no engine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use app_adapt::Webhook;
 use app_config::{ByteSize, ConfigError, Span, Tree, Value};
+use base_explain::Report;
+use base_http::Secret;
+use base_world::Disk;
 use operate_deploy::Strategy;
+use operate_execute::{Deliver, Occasion};
 use operate_gate::{Freeze, Slo, UserCheck};
+use operate_plan::Window;
 use serde::Deserialize;
 
 /// What the file says about a project.
@@ -15,12 +23,56 @@ pub struct Project {
     pub environment: String,
     pub services: BTreeMap<String, ServiceSettings>,
     pub judge: JudgeSettings,
+    /// No changes from … to.
     pub freezes: Vec<Freeze>,
+    /// With any, changes are made within one of them only.
+    pub windows: Vec<Window>,
+    /// Who is told of runs.
+    pub notify: Vec<NotifySettings>,
     /// Those that the file names, in its order.
     pub environments: Vec<String>,
     /// The way of a version through the environments, as a promotion goes it.
     pub promotion: Vec<String>,
 }
+
+/// A receiver of notices.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct NotifySettings {
+    /// Where notices are POSTed; it may hold a token, so it is shown nowhere.
+    pub webhook: String,
+    /// Of which events; all when left out.
+    pub events: Vec<Occasion>,
+    /// A file that holds what requests are signed with.
+    pub secret: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for NotifySettings {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("NotifySettings").field("events", &self.events).finish_non_exhaustive()
+    }
+}
+
+impl NotifySettings {
+    /// The receiver; settings that cannot be meant are refused, and never repeated.
+    pub(crate) fn receiver(&self, disk: &dyn Disk) -> Result<Arc<dyn Deliver>, Report> {
+        if !["http://", "https://"].iter().any(|scheme| self.webhook.starts_with(scheme)) {
+            let report = Report::new("`webhook` of `notify` is no address");
+            return Err(report.hint("write `notify: [{ webhook: https://example.org/hook }]`"));
+        }
+        let secret = match &self.secret {
+            None => None,
+            Some(path) => Some(disk.read(path, SECRET_BYTES_MAX).map_err(|error| Report::of(&error))?),
+        };
+        let secret = secret.as_deref().map(|secret| secret.strip_suffix(b"\n").unwrap_or(secret));
+        let url = Secret::new(self.webhook.clone());
+        let webhook = Webhook::new(url, secret, &self.events);
+        Ok(Arc::new(webhook.map_err(|error| Report::of(&error))?))
+    }
+}
+
+/// A key is not longer.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// One service.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -140,6 +192,8 @@ impl Project {
             services: tree.section("services")?,
             judge: tree.section("judge")?,
             freezes: tree.section::<Option<Vec<Freeze>>>("freezes")?.unwrap_or_default(),
+            windows: tree.section::<Option<Vec<Window>>>("windows")?.unwrap_or_default(),
+            notify: tree.section::<Option<Vec<NotifySettings>>>("notify")?.unwrap_or_default(),
             promotion: tree.section::<Option<Vec<String>>>("promotion")?.unwrap_or_default(),
             environments,
         })

@@ -39,6 +39,7 @@ fn refused(error: DeskError) -> Refused {
     let (kind, code) = match &error {
         DeskError::Refused(refusal) => (RefusedKind::Refused, why(refusal)),
         DeskError::Lint(_) => (RefusedKind::Refused, "critical-findings"),
+        DeskError::NoReason { .. } => (RefusedKind::Refused, "no-reason"),
         DeskError::NoStep { .. } => (RefusedKind::Refused, "no-step"),
         DeskError::Ended { status, .. } if status.is_end() => (RefusedKind::Conflict, "run-ended"),
         DeskError::Ended { .. } => (RefusedKind::Conflict, "run-rolling-back"),
@@ -51,6 +52,7 @@ fn refused(error: DeskError) -> Refused {
             HistoryError::Exists(_) => (RefusedKind::Conflict, "run-exists"),
             _ => (RefusedKind::Away, "history-away"),
         },
+        DeskError::Run(RunError::Overtaken { .. }) => (RefusedKind::Conflict, "run-overtaken"),
         DeskError::Settings(_) => (RefusedKind::Refused, "settings"),
         DeskError::Told(_) => (RefusedKind::Away, "desk-closed"),
     };
@@ -98,10 +100,7 @@ impl Deployments for Deploying {
     }
 
     fn order(&self, run: RunId, command: Command, role: &'static str) -> BoxFuture<'_, Result<(), Refused>> {
-        Box::pin(async move {
-            let desk = self.desk_of(&run).await?;
-            desk.order_as(&run, command, role).await.map_err(refused)
-        })
+        Box::pin(async move { self.0.order(&run, command, role).await.map_err(refused) })
     }
 
     fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>> {

@@ -98,6 +98,22 @@ impl Client {
         self.send(url, request.body(body.into()), limits).await
     }
 
+    /// The same with extra headers.
+    pub async fn post_with(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        content_type: &str,
+        body: impl Into<Bytes>,
+        limits: Limits,
+    ) -> Result<Answer, HttpError> {
+        let mut request = self.inner.post(url).timeout(limits.timeout).header("content-type", content_type);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(url, request.body(body.into()), limits).await
+    }
+
     async fn send(&self, url: &str, mut request: reqwest::RequestBuilder, limits: Limits) -> Result<Answer, HttpError> {
         if let Some(basic) = &self.config.basic_auth {
             request = request.basic_auth(&basic.username, Some(basic.password.expose()));

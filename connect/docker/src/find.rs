@@ -49,7 +49,8 @@ impl Surroundings {
         }
     }
 
-    fn config(&self) -> Option<PathBuf> {
+    /// Where Docker's `config.json` is.
+    pub fn config_folder(&self) -> Option<PathBuf> {
         self.docker_config.clone().or_else(|| Some(self.home.as_ref()?.join(".docker")))
     }
 }
@@ -76,7 +77,7 @@ pub fn find(surroundings: &Surroundings, disk: &dyn Disk) -> Result<Found> {
         return found(DEFAULT, None, "Docker's default".into());
     }
     let found_by = format!("the Docker context `{name}`, named by {named_by}");
-    let Some(contexts) = surroundings.config().map(|config| config.join("contexts")) else {
+    let Some(contexts) = surroundings.config_folder().map(|config| config.join("contexts")) else {
         return Err(DockerError::BadAddress {
             found_by,
             problem: "neither HOME nor DOCKER_CONFIG says where contexts are".into(),
@@ -94,7 +95,9 @@ fn found(address: &str, tls: Option<TlsFiles>, found_by: String) -> Result<Found
 
 /// The name in `config.json`; empty when there is no such file.
 fn current_context(surroundings: &Surroundings, disk: &dyn Disk) -> Result<String> {
-    let Some(path) = surroundings.config().map(|config| config.join("config.json")) else { return Ok(String::new()) };
+    let Some(path) = surroundings.config_folder().map(|config| config.join("config.json")) else {
+        return Ok(String::new());
+    };
     if !disk.exists(&path).unwrap_or(false) {
         return Ok(String::new());
     }
@@ -134,7 +137,7 @@ fn context(contexts: &Path, name: &str, found_by: String, disk: &dyn Disk) -> Re
 
 fn environment_tls(surroundings: &Surroundings, disk: &dyn Disk) -> Result<TlsFiles> {
     let bad = |problem: String| DockerError::BadAddress { found_by: "DOCKER_TLS_VERIFY".into(), problem };
-    let folder = surroundings.docker_cert_path.clone().or_else(|| surroundings.config());
+    let folder = surroundings.docker_cert_path.clone().or_else(|| surroundings.config_folder());
     let folder =
         folder.ok_or_else(|| bad("DOCKER_CERT_PATH does not say where ca.pem, cert.pem and key.pem are".into()))?;
     tls_files(&folder, disk).map_err(bad)

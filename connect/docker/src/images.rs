@@ -25,6 +25,8 @@ pub struct RegistryAuth {
     pub password: String,
     /// Instead of name and password: what `docker login` got from an identity provider.
     pub identity_token: Option<String>,
+    /// Instead of both: what the registry itself takes as it is.
+    pub registry_token: Option<String>,
 }
 
 impl fmt::Debug for RegistryAuth {
@@ -35,9 +37,12 @@ impl fmt::Debug for RegistryAuth {
 
 impl RegistryAuth {
     fn value(&self) -> Value {
-        match &self.identity_token {
-            Some(token) => json!({"identitytoken": token, "serveraddress": self.registry}),
-            None => json!({"username": self.username, "password": self.password, "serveraddress": self.registry}),
+        match (&self.registry_token, &self.identity_token) {
+            (Some(token), _) => json!({"registrytoken": token, "serveraddress": self.registry}),
+            (None, Some(token)) => json!({"identitytoken": token, "serveraddress": self.registry}),
+            (None, None) => {
+                json!({"username": self.username, "password": self.password, "serveraddress": self.registry})
+            }
         }
     }
 

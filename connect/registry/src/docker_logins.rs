@@ -57,6 +57,11 @@ impl DockerLogins {
         DockerLogins { disk, folder: set("DOCKER_CONFIG").or_else(home), search }
     }
 
+    /// With the `config.json` of this folder, and helpers of this process's own `PATH`.
+    pub fn new(disk: Arc<dyn Disk>, folder: Option<PathBuf>) -> Self {
+        DockerLogins { disk, folder, search: None }
+    }
+
     fn program(&self, name: &str, registry: &str) -> Helper {
         Helper { name: name.to_owned(), registry: registry.to_owned(), search: self.search.clone() }
     }

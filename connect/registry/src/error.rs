@@ -69,6 +69,8 @@ impl fmt::Display for Said {
 pub enum RegistryError {
     #[error("`{text}` names no image: {problem}")]
     Reference { text: String, problem: String },
+    #[error("`{text}` is no platform")]
+    Platform { text: String },
     #[error("the client of registries could not be set up: {reason}")]
     Setup { reason: String },
     #[error("the registry {registry} cannot be reached: {reason}")]
@@ -128,6 +130,7 @@ impl RegistryError {
             Self::Failed { said, .. } if matches!(said.status, 500 | 502..=504) => Kind::Transient,
             Self::Failed { .. } | Self::Garbled { .. } | Self::Source { .. } => Kind::Unknown,
             Self::Reference { .. }
+            | Self::Platform { .. }
             | Self::Setup { .. }
             | Self::Unsupported { .. }
             | Self::Invalid { .. }
@@ -151,6 +154,7 @@ impl RegistryError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Reference { .. } => "write REGISTRY/NAME:TAG, such as registry.example.org/shop/cart:1",
+            Self::Platform { .. } => "write OS/PROCESSOR or OS/PROCESSOR/VARIANT, such as linux/arm64",
             Self::Setup { .. } => "look at SSL_CERT_FILE and at the proxy variables",
             Self::NotReachable { .. } => {
                 "check the name and the network; a registry without TLS away from this machine must be named as insecure; one with its own authority needs SSL_CERT_FILE"

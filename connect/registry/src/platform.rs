@@ -73,7 +73,6 @@ impl FromStr for Platform {
             let mut next = || parts.next().unwrap_or_default();
             return Ok(Platform { os: next(), architecture: next(), variant: next() });
         }
-        let problem = "a platform is OS/PROCESSOR or OS/PROCESSOR/VARIANT, such as linux/arm64".to_owned();
-        Err(RegistryError::Reference { text: text.chars().take(100).collect(), problem })
+        Err(RegistryError::Platform { text: text.chars().take(100).collect() })
     }
 }

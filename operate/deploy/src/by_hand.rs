@@ -39,7 +39,7 @@ pub(crate) fn create(release: &Release, name: &str) -> String {
     words.extend(wanted.user.iter().map(|user| format!("--user {}", quoted(user))));
     words.extend(wanted.entrypoint.iter().flatten().take(1).map(|word| format!("--entrypoint {}", quoted(word))));
     words.push(format!("--restart {}", if wanted.restart.is_empty() { "unless-stopped" } else { &wanted.restart }));
-    words.push(quoted(&release.image));
+    words.push(quoted(release.exact()));
     let rest = wanted.entrypoint.iter().flatten().skip(1).chain(wanted.command.iter().flatten());
     words.extend(rest.map(|word| quoted(word)));
     let joins = wanted.networks.iter().skip(1).map(|network| format!(" && docker network connect {network} {name}"));

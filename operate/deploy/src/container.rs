@@ -20,9 +20,9 @@ pub fn names(release: &Release) -> Vec<String> {
 /// The digest of all that was asked for, secrets by their marks.
 pub(crate) fn config(release: &Release) -> String {
     let mut container = release.container.clone();
-    // Sealed anew each time, the same value looks another.
+    // Sealed anew each time, and so never the same.
     container.secrets.values_mut().for_each(|secret| secret.sealed.clear());
-    operate_plan::digest(&(&release.image, &release.version, &container)).short().to_owned()
+    operate_plan::digest(&(release.exact(), &release.version, &container)).short().to_owned()
 }
 
 /// What is handed to the engine; `env` without secrets.
@@ -35,7 +35,7 @@ pub fn body(release: &Release) -> Value {
         }
     };
     let env: Vec<_> = environment(release).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-    set("Image", Some(json!(release.image)));
+    set("Image", Some(json!(release.exact())));
     set("Cmd", container.command.as_ref().map(|words| json!(words)));
     set("Entrypoint", container.entrypoint.as_ref().map(|words| json!(words)));
     set("Env", Some(json!(env)));
@@ -67,13 +67,17 @@ pub(crate) fn environment(release: &Release) -> std::collections::BTreeMap<Strin
 
 /// What says whose a container is.
 pub(crate) fn labels(release: &Release) -> Value {
-    json!({
+    let mut labels = json!({
         label::PROJECT: release.project,
         label::SERVICE: release.service,
         label::ENVIRONMENT: release.environment,
         label::VERSION: release.version,
         label::CONFIG: config(release),
-    })
+    });
+    if release.pinned.is_some() {
+        labels[label::IMAGE] = json!(release.image);
+    }
+    labels
 }
 
 fn host(release: &Release) -> Value {

@@ -54,8 +54,8 @@ pub fn differences(release: &Release, seen: &Inventory, earlier: impl Fn(&str) -
             }
             None => {
                 let was = now["image"].as_str().unwrap_or_default();
-                if was != release.image {
-                    add("image".into(), Some(was.to_owned()), Some(release.image.clone()));
+                if was != release.exact() {
+                    add("image".into(), Some(was.to_owned()), Some(release.exact().to_owned()));
                 }
                 if labelled(now, label::CONFIG) != Some(&container::config(release)) {
                     let was = "unknown: no run that is kept here made it".to_owned();
@@ -64,10 +64,10 @@ pub fn differences(release: &Release, seen: &Inventory, earlier: impl Fn(&str) -
             }
         }
         // The same name may stand for another image by now.
-        let image = operate_plan::ObjectId::new("image", &release.image);
+        let image = operate_plan::ObjectId::new("image", release.exact());
         let id = |value: &Value, key: &str| value[key].as_str().map(|id| id.chars().take(19).collect::<String>());
         let (was, becomes) = (id(now, "image_id"), seen.present(&image).and_then(|image| id(image, "id")));
-        if now["image"].as_str() == Some(&release.image) && becomes.is_some() && was != becomes {
+        if now["image"].as_str() == Some(release.exact()) && becomes.is_some() && was != becomes {
             add("image id".into(), was, becomes);
         }
         if now["running"] == Value::Bool(false) {

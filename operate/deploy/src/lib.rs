@@ -27,13 +27,15 @@ pub mod label {
     pub const ENVIRONMENT: &str = "apm.environment";
     pub const PROJECT: &str = "apm.project";
     pub const VERSION: &str = "apm.version";
+    /// The image as it was asked for; the container itself names it by digest or id.
+    pub const IMAGE: &str = "apm.image";
     /// The digest of what was asked for; equal means nothing is left to do.
     pub const CONFIG: &str = "apm.config";
 }
 
 /// What must be looked at before a release can be planned.
 pub fn objects(release: &Release) -> Vec<ObjectId> {
-    let mut objects = vec![ObjectId::new("image", &release.image)];
+    let mut objects = vec![ObjectId::new("image", release.exact())];
     for name in names(release) {
         objects.extend([name.clone(), format!("{name}-next"), format!("{name}-previous")].map(container_id));
     }

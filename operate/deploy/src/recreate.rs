@@ -60,6 +60,9 @@ fn labels(release: &Release, seen: &Inventory) -> std::collections::BTreeMap<Str
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
+    if let Some(pinned) = &release.pinned {
+        labels.insert("image_exact".to_owned(), pinned.clone());
+    }
     if let Some(before) = before {
         labels.insert("version_before".to_owned(), before);
     }
@@ -109,7 +112,7 @@ impl Line<'_> {
         }
         let absent = |kind: &str, name: &str| seen.look(&ObjectId::new(kind, name)) == Seen::Absent;
         let mut missing = Vec::new();
-        if absent("image", &release.image) {
+        if absent("image", release.exact()) {
             missing.push(steps::pull(release));
         }
         let networks =

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use operate_plan::Calendar;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -125,6 +126,9 @@ pub struct Release {
     pub version: String,
     /// A reference as `docker pull` takes it.
     pub image: String,
+    /// What that was when it was planned, whatever becomes of the tag: `shop/cart@sha256:…`, or the id of an image that no registry has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
     /// The engine, for people and for the lease: `docker:local`.
     pub target: String,
     pub strategy: Strategy,
@@ -146,6 +150,9 @@ pub struct Release {
     /// The question to a person, where this environment wants one.
     #[serde(default)]
     pub approval: Option<String>,
+    /// When changes may be made in this environment.
+    #[serde(default, skip_serializing_if = "Calendar::is_empty")]
+    pub calendar: Calendar,
     /// A container of this name that was not made by us may be replaced.
     #[serde(default)]
     pub adopt: bool,
@@ -156,4 +163,11 @@ pub struct Release {
     pub actor: String,
     #[serde(default)]
     pub reason: String,
+}
+
+impl Release {
+    /// The image that every container is made of.
+    pub fn exact(&self) -> &str {
+        self.pinned.as_deref().unwrap_or(&self.image)
+    }
 }

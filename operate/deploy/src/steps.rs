@@ -21,15 +21,19 @@ fn guess(mut step: Step, usual_ms: u64) -> Step {
 
 /// Gets the image onto the machine.
 pub(crate) fn pull(release: &Release) -> Step {
-    let object = ObjectId::new("image", &release.image);
+    let exact = release.exact();
+    let object = ObjectId::new("image", exact);
     let mut step =
         act("pull".into(), format!("pull {}", release.image), "pull", object.clone(), Value::Null, Vec::new());
-    step.reason = "the image is not on this machine yet".into();
-    step.verify = vec![condition(format!("{} is here", release.image), "present", object, Value::Null)];
+    step.reason = match &release.pinned {
+        None => "the image is not on this machine yet".into(),
+        Some(_) => format!("the image is not on this machine yet; {} is {exact} now", release.image),
+    };
+    step.verify = vec![condition(format!("{exact} is here"), "present", object, Value::Null)];
     step.undo = Undo::Needless { why: "an image that nobody runs does no harm".into() };
     step.time_limit_ms = 10 * 60_000;
     step.retry = Retry::Exponential { attempts: 5, first_ms: 1_000, most_ms: 30_000 };
-    step.by_hand = format!("docker pull {}", release.image);
+    step.by_hand = format!("docker pull {exact}");
     guess(step, 20_000)
 }
 

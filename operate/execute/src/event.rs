@@ -52,6 +52,11 @@ impl Status {
         matches!(self, Status::Complete | Status::RolledBack | Status::Failed)
     }
 
+    /// Whether somebody began it and it has not ended: its target is not free.
+    pub fn is_begun(self) -> bool {
+        !self.is_end() && self != Status::Planned
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Status::Planned => "planned",
@@ -117,6 +122,8 @@ pub enum Order {
     Resume,
     /// Stops and undoes what was done.
     Cancel,
+    /// Of a run whose undo failed: tries it again where it stopped.
+    UndoAgain,
     /// Treats a step as done.
     Skip(StepId),
     Approve(StepId),

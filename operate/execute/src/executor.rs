@@ -14,8 +14,8 @@ use tokio::sync::broadcast;
 use crate::log::Log;
 use crate::step::Drive;
 use crate::{
-    Breaker, Entry, Event, Fence, History, HistoryError, Judge, Lease, Order, Ruling, RunId, Seal, State, Status,
-    Target, undo,
+    Breaker, Entry, Event, Fence, Filter, History, HistoryError, Judge, Lease, Order, Ruling, RunId, Seal, State,
+    Status, Target, undo,
 };
 
 /// Tells people something while a run goes on: an alert step, a rollback, a run that needs them.
@@ -45,6 +45,9 @@ pub enum RunError {
     /// Another run changes the target, or another executor has this one.
     #[error("`{target}` is being changed by {holder}")]
     Busy { target: String, holder: String, until_ms: i64 },
+    /// The undo of a run is not taken up again when a later run has changed the target: it would undo that one too.
+    #[error("`{run}` is not undone any more: `{by}` has changed `{target}` since")]
+    Overtaken { run: RunId, target: String, by: RunId },
     #[error(transparent)]
     History(#[from] HistoryError),
 }
@@ -72,6 +75,13 @@ pub(crate) struct Running<'a> {
     pub(crate) fence: Fence,
     pub(crate) log: Arc<Log>,
     pub(crate) breaker: Mutex<Breaker>,
+    spent: Mutex<Spent>,
+}
+
+/// Time that the run itself took, waits for people left out. Within one executor it is counted by a clock that nobody sets.
+struct Spent {
+    ms: u64,
+    counted_ms: u64,
 }
 
 impl Executor {
@@ -85,9 +95,19 @@ impl Executor {
                 return Err(RunError::Busy { target: plan.target.clone(), holder, until_ms });
             }
         };
+        self.run_held(run, plan, fence).await
+    }
+
+    /// The same by whoever has the target already, as [`History::begin`] gives it.
+    pub async fn run_begun(&self, run: &RunId, fence: Fence) -> Result<Status, RunError> {
+        let plan = self.history.plan(run).await?;
+        self.run_held(run, plan, fence).await
+    }
+
+    async fn run_held(&self, run: &RunId, plan: Plan, fence: Fence) -> Result<Status, RunError> {
         let target = plan.target.clone();
         let ended = self.lead(run, plan, fence).await;
-        if ended.is_ok() {
+        if !matches!(ended, Err(RunError::History(_))) {
             self.history.release(&target, fence).await?;
         }
         ended
@@ -104,23 +124,62 @@ impl Executor {
             }
             entries.iter().for_each(|entry| state.add(entry));
         }
+        let mut again = Vec::new();
         if let Some((status, _)) = &state.ended {
-            return Ok(*status);
+            let status = *status;
+            if status == Status::Failed {
+                again = self.history.orders(run, state.orders).await?;
+            }
+            if !again.iter().any(|(_, command)| command.order == Order::UndoAgain) {
+                return Ok(status);
+            }
+            self.not_overtaken(run, &plan).await?;
         }
+        let is_taken =
+            matches!(&state.last, Some(Entry { event: Event::Taken { token, .. }, .. }) if *token == fence.0);
         let running = Running {
             executor: self,
             run: run.clone(),
             plan,
             fence,
+            spent: Mutex::new(Spent { ms: state.spent_ms(), counted_ms: self.clock.monotonic_ns() / 1_000_000 }),
             log: Arc::new(Log::new(self, run, fence, state)),
             breaker: Mutex::default(),
         };
-        running.note(Event::Taken { holder: self.holder.clone(), token: fence.0 }).await?;
+        // What was ordered of a run that had ended comes first, so that no line stands after an end that still holds.
+        for (number, command) in again {
+            running.note(Event::Ordered { number, command }).await?;
+        }
+        if !is_taken {
+            running.note(Event::Taken { holder: self.holder.clone(), token: fence.0 }).await?;
+        }
         // The lease is kept beside whatever goes on; when it is lost, everything is dropped where it stands.
         tokio::select! {
             biased;
             lost = running.keep_lease() => Err(lost.into()),
             ended = running.to_the_end() => ended,
+        }
+    }
+}
+
+impl Executor {
+    /// Whether what a run recorded is still what was before: nobody began another run on the target since, unless that was undone whole.
+    /// Asked again under the lease when the undo is taken up.
+    pub async fn not_overtaken(&self, run: &RunId, plan: &Plan) -> Result<(), RunError> {
+        let mut filter = Filter { limit: 200, ..Filter::default() };
+        loop {
+            let rows = self.history.runs(&filter).await?;
+            for row in &rows {
+                if row.run == *run {
+                    return Ok(());
+                }
+                if row.target == plan.target && !matches!(row.status, Status::Planned | Status::RolledBack) {
+                    let (run, target) = (run.clone(), plan.target.clone());
+                    return Err(RunError::Overtaken { run, target, by: row.run.clone() });
+                }
+            }
+            let Some(last) = rows.last() else { return Ok(()) };
+            filter.before = Some(last.run.clone());
         }
     }
 }
@@ -254,7 +313,8 @@ impl Running<'_> {
         if self.plan.on_failure == OnFailure::Halt {
             return None;
         }
-        if let Some(limit_ms) = self.overtime_ms(&state) {
+        let limit_ms = self.plan.time_limit_ms;
+        if self.spent_ms(state.status()) > limit_ms {
             return Some(format!("it took longer than its limit of {} s", limit_ms / 1000));
         }
         self.plan.steps.iter().find_map(|step| {
@@ -268,14 +328,15 @@ impl Running<'_> {
         })
     }
 
-    fn overtime_ms(&self, state: &State) -> Option<u64> {
-        let limit_ms = self.plan.time_limit_ms;
-        let started_ms = state.started_ms?;
-        if matches!(state.status(), Status::Paused | Status::Waiting | Status::Halted) {
-            return None;
+    /// What the run has taken until now; what passed since the last look counts if it is at work.
+    fn spent_ms(&self, status: Status) -> u64 {
+        let now_ms = self.executor.clock.monotonic_ns() / 1_000_000;
+        let mut spent = self.spent.lock();
+        let passed_ms = now_ms.saturating_sub(std::mem::replace(&mut spent.counted_ms, now_ms));
+        if !matches!(status, Status::Paused | Status::Waiting | Status::Halted) {
+            spent.ms = spent.ms.saturating_add(passed_ms);
         }
-        let passed_ms = u64::try_from(self.executor.clock.now_ms().saturating_sub(started_ms)).unwrap_or(0);
-        (passed_ms.saturating_sub(state.waited_ms) > limit_ms).then_some(limit_ms)
+        spent.ms
     }
 
     /// Takes orders as they come, until the history refuses.
@@ -309,7 +370,7 @@ impl Order {
     pub fn step(&self) -> Option<&StepId> {
         match self {
             Order::Skip(step) | Order::Approve(step) | Order::Reject(step) => Some(step),
-            Order::Pause | Order::Resume | Order::Cancel => None,
+            Order::Pause | Order::Resume | Order::Cancel | Order::UndoAgain => None,
         }
     }
 }

@@ -22,6 +22,17 @@ pub enum Lease {
     },
 }
 
+/// The answer to who may begin a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// The run is kept, and its target is the asker's.
+    Got(Fence),
+    /// Somebody acts on the target; nothing was kept.
+    Held { holder: String, until_ms: i64 },
+    /// A run that somebody began has not ended, whoever carries it out; nothing was kept.
+    Occupied { run: RunId, status: Status },
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
     #[error("there is no run called `{0}`")]
@@ -63,10 +74,23 @@ pub struct Filter {
     pub limit: usize,
 }
 
+/// A run that is to be kept.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRun<'a> {
+    pub run: &'a RunId,
+    pub plan: &'a Plan,
+    /// By whom and why.
+    pub command: &'a Command,
+}
+
 /// The store of runs. Every call is durable before it returns; a call that was cut off was done or not done, never half.
 #[async_trait]
 pub trait History: Send + Sync {
-    /// Keeps a new run with its plan; its first entry is `Created`.
+    /// Keeps a new run with its plan and takes its target for `holder`, both or neither: its first entries are `Created` and `Taken`. Of
+    /// two who begin at one moment one gets it, and the other leaves nothing behind.
+    async fn begin(&self, new: NewRun<'_>, at_ms: i64, holder: &str, ttl_ms: u64) -> Result<Begun, HistoryError>;
+
+    /// Keeps a new run with its plan for somebody to take later; its first entry is `Created`.
     async fn create(&self, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError>;
 
     /// The plan of a run, refused when it is not what its id says.

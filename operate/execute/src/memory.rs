@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use operate_plan::Plan;
 use parking_lot::Mutex;
 
-use crate::{Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, RunId, RunRow, State, Status};
+use crate::{
+    Begun, Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, NewRun, RunId, RunRow, State, Status,
+};
 
 #[derive(Default)]
 struct Kept {
@@ -40,18 +42,58 @@ impl Kept {
     }
 }
 
+impl Kept {
+    fn create(&mut self, new: NewRun<'_>, at_ms: i64) -> Result<(), HistoryError> {
+        if self.runs.iter().any(|run| run.id == *new.run) {
+            return Err(HistoryError::Exists(new.run.clone()));
+        }
+        let (actor, reason) = (new.command.actor.clone(), new.command.reason.clone());
+        let created = Event::Created { plan: new.plan.id().clone(), actor, reason };
+        let entries = vec![Entry::after(None, new.run, at_ms, created)];
+        self.runs.push(Run { id: new.run.clone(), plan: new.plan.clone(), entries, orders: Vec::new() });
+        Ok(())
+    }
+
+    fn lease(&mut self, target: &str, holder: &str, now_ms: i64, ttl_ms: u64) -> Lease {
+        let until_ms = now_ms.saturating_add_unsigned(ttl_ms);
+        let mut fence = Fence(1);
+        if let Some(held) = self.leases.get(target) {
+            if held.until_ms > now_ms {
+                return Lease::Held { holder: held.holder.clone(), until_ms: held.until_ms };
+            }
+            fence = Fence(held.fence.0 + 1);
+        }
+        self.leases.insert(target.to_owned(), Held { holder: holder.to_owned(), fence, until_ms });
+        Lease::Got(fence)
+    }
+}
+
 #[async_trait]
 impl History for MemoryHistory {
-    async fn create(&self, id: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError> {
+    async fn begin(&self, new: NewRun<'_>, at_ms: i64, holder: &str, ttl_ms: u64) -> Result<Begun, HistoryError> {
         let mut kept = self.kept.lock();
-        if kept.runs.iter().any(|run| run.id == *id) {
-            return Err(HistoryError::Exists(id.clone()));
+        let target = &new.plan.target;
+        if let Some(held) = kept.leases.get(target).filter(|held| held.until_ms > at_ms) {
+            return Ok(Begun::Held { holder: held.holder.clone(), until_ms: held.until_ms });
         }
-        let (actor, reason) = (command.actor.clone(), command.reason.clone());
-        let created = Event::Created { plan: plan.id().clone(), actor, reason };
-        let entries = vec![Entry::after(None, id, at_ms, created)];
-        kept.runs.push(Run { id: id.clone(), plan: plan.clone(), entries, orders: Vec::new() });
-        Ok(())
+        let begun = kept.runs.iter().map(|run| (run, row(run).status));
+        let mut begun = begun.filter(|(run, status)| run.plan.target == *target && status.is_begun());
+        if let Some((run, status)) = begun.next() {
+            return Ok(Begun::Occupied { run: run.id.clone(), status });
+        }
+        drop(begun);
+        kept.create(new, at_ms)?;
+        let Lease::Got(fence) = kept.lease(target, holder, at_ms, ttl_ms) else {
+            return Err(HistoryError::LeaseLost { target: target.clone() });
+        };
+        let entries = &mut kept.run(new.run)?.entries;
+        let taken = Event::Taken { holder: holder.to_owned(), token: fence.0 };
+        entries.push(Entry::after(entries.last(), new.run, at_ms, taken));
+        Ok(Begun::Got(fence))
+    }
+
+    async fn create(&self, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError> {
+        self.kept.lock().create(NewRun { run, plan, command }, at_ms)
     }
 
     async fn plan(&self, id: &RunId) -> Result<Plan, HistoryError> {
@@ -77,17 +119,7 @@ impl History for MemoryHistory {
     }
 
     async fn lease(&self, target: &str, holder: &str, now_ms: i64, ttl_ms: u64) -> Result<Lease, HistoryError> {
-        let mut kept = self.kept.lock();
-        let until_ms = now_ms.saturating_add_unsigned(ttl_ms);
-        let mut fence = Fence(1);
-        if let Some(held) = kept.leases.get(target) {
-            if held.until_ms > now_ms {
-                return Ok(Lease::Held { holder: held.holder.clone(), until_ms: held.until_ms });
-            }
-            fence = Fence(held.fence.0 + 1);
-        }
-        kept.leases.insert(target.to_owned(), Held { holder: holder.to_owned(), fence, until_ms });
-        Ok(Lease::Got(fence))
+        Ok(self.kept.lock().lease(target, holder, now_ms, ttl_ms))
     }
 
     async fn renew(&self, target: &str, fence: Fence, now_ms: i64, ttl_ms: u64) -> Result<(), HistoryError> {

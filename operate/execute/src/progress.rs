@@ -125,8 +125,9 @@ impl View<'_> {
             return forward;
         }
         let recorded = steps.iter().filter(|step| self.state.recorded.contains(&step.id));
-        let (all, undone) = recorded
-            .fold((0, 0), |(all, undone), step| (all + 1, undone + u64::from(self.state.step(&step.id).undone)));
+        let (all, undone) = recorded.fold((0, 0), |(all, undone), step| {
+            (all + 1, undone + u64::from(self.state.step(&step.id).undone_ms.is_some()))
+        });
         let back = (undone * 1000u64).checked_div(all).unwrap_or(1000);
         forward + (1000 - forward.min(1000)) * back / 1000
     }
@@ -238,7 +239,7 @@ impl View<'_> {
 
 /// Whether its time is ours, and not that of a person.
 fn is_work(step: &Step) -> bool {
-    !matches!(step.work, Work::Approve { .. } | Work::Halt { .. })
+    !matches!(step.work, Work::Approve { .. } | Work::Window(_) | Work::Halt { .. })
 }
 
 fn percent(share: u64) -> u8 {

@@ -25,6 +25,8 @@ pub struct StepState {
     pub acted: bool,
     pub ruling: Option<Ruling>,
     pub asked: bool,
+    /// What was asked last.
+    pub question: Option<String>,
     /// By whom and why, `true` for yes.
     pub answer: Option<(bool, Command)>,
     pub halted: bool,
@@ -84,6 +86,7 @@ pub struct State {
     /// Time that was spent waiting for people, ended waits only.
     pub waited_ms: u64,
     waiting_since_ms: Option<i64>,
+    spent_ms: u64,
 }
 
 impl State {
@@ -125,7 +128,10 @@ impl State {
             Event::AttemptFailed { step, .. } => self.at(step).failed_attempts += 1,
             Event::Acted { step, .. } => self.at(step).acted = true,
             Event::Judged { step, ruling } => self.at(step).ruling = Some(ruling.clone()),
-            Event::Asked { step, .. } => self.at(step).asked = true,
+            Event::Asked { step, question } => {
+                let state = self.at(step);
+                (state.asked, state.question) = (true, Some(question.clone()));
+            }
             Event::Told { step, .. } => self.at(step).told = true,
             Event::StepDone { step } => {
                 let state = self.at(step);
@@ -152,6 +158,7 @@ impl State {
             Event::UndoFailed { step, failure } => self.at(step).undo_failure = Some(failure.clone()),
             Event::Ended { status, sentence } => self.ended = Some((*status, sentence.clone())),
         }
+        self.count_spent(entry);
         self.count_waiting(entry.at_ms);
         self.last = Some(entry.clone());
     }
@@ -169,7 +176,7 @@ impl State {
                     // What failed is tried anew, from its check on unless it had changed something already.
                     if state.failure.take().is_some() {
                         (state.failed_attempts, state.begun_ms, state.ruling) = (0, None, None);
-                        (state.asked, state.answer, state.halted) = (false, None, false);
+                        (state.asked, state.question, state.answer, state.halted) = (false, None, None, false);
                     }
                     // A halt that a person has seen is over.
                     if std::mem::take(&mut state.halted) {
@@ -178,6 +185,7 @@ impl State {
                 }
             }
             Order::Cancel => self.cancelled = Some(command.clone()),
+            Order::UndoAgain => self.undo_again(),
             Order::Skip(step) => {
                 let state = self.at(step);
                 if !state.done {
@@ -189,16 +197,47 @@ impl State {
         }
     }
 
+    /// Back to where the undo stopped. A step that could not be undone is before others in time, and those were undone without it: they are
+    /// undone once more after it, for what it restores is what was there between them.
+    fn undo_again(&mut self) {
+        if !matches!(self.ended, Some((Status::Failed, _))) {
+            return;
+        }
+        self.ended = None;
+        let stuck = |id: &StepId| self.steps.get(id).is_some_and(|state| state.undo_failure.is_some());
+        let last = self.recorded.iter().rposition(stuck).map_or(0, |position| position + 1);
+        for id in self.recorded.iter().take(last) {
+            if let Some(state) = self.steps.get_mut(id) {
+                (state.undone, state.undo_failure) = (false, None);
+            }
+        }
+    }
+
+    /// Until somebody took the run, and until somebody took it again, nobody was at work.
+    fn count_spent(&mut self, entry: &Entry) {
+        let Some(last) = self.last.as_ref().filter(|_| self.started_ms.is_some()) else { return };
+        if self.waiting_since_ms.is_none() && !matches!(entry.event, Event::Taken { .. }) {
+            let passed_ms = u64::try_from(entry.at_ms.saturating_sub(last.at_ms)).unwrap_or(0);
+            self.spent_ms = self.spent_ms.saturating_add(passed_ms);
+        }
+    }
+
     fn count_waiting(&mut self, at_ms: i64) {
         let waits = matches!(self.status(), Status::Paused | Status::Waiting | Status::Halted);
         match (waits, self.waiting_since_ms) {
             (true, None) => self.waiting_since_ms = Some(at_ms),
             (false, Some(since_ms)) => {
-                self.waited_ms += u64::try_from(at_ms.saturating_sub(since_ms)).unwrap_or(0);
+                self.waited_ms =
+                    self.waited_ms.saturating_add(u64::try_from(at_ms.saturating_sub(since_ms)).unwrap_or(0));
                 self.waiting_since_ms = None;
             }
             _ => {}
         }
+    }
+
+    /// What the run took until its journal's last line, waits for people left out, by the writers' clocks.
+    pub fn spent_ms(&self) -> u64 {
+        self.spent_ms
     }
 
     /// Where the run stands.

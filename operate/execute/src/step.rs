@@ -40,9 +40,9 @@ const LOOK_MS: (u64, u64) = (100, 1_000);
 pub(crate) fn drive<'a>(running: &'a Running<'a>, step: Step) -> Drive<'a> {
     Box::pin(async move {
         let limit = Duration::from_millis(step.time_limit_ms);
-        // A halt waits as long as it takes; the judge's limit is the judge's, not that of a person who is asked because it cannot decide.
+        // A halt and a closed window wait as long as it takes; the judge's limit is the judge's, not that of a person who is asked because it cannot decide.
         let ended = match &step.work {
-            Work::Halt { .. } | Work::Judge(_) => through(running, &step).await,
+            Work::Halt { .. } | Work::Window(_) | Work::Judge(_) => through(running, &step).await,
             _ => tokio::time::timeout(limit, through(running, &step)).await.unwrap_or_else(|_| Err(too_long(&step))),
         };
         let kept = match ended {
@@ -105,6 +105,7 @@ async fn through(running: &Running<'_>, step: &Step) -> Result<(), Stop> {
             }
         }
         Work::Approve { question } => approved(running, step, question).await?,
+        Work::Window(calendar) => crate::window::open(running, step, calendar).await??,
         Work::Halt { why } => halted(running, step, why).await?,
         Work::Alert { severity, message } => {
             // Told first and written after: told twice is better than not at all.
@@ -307,7 +308,7 @@ async fn told(running: &Running<'_>, step: &Step, severity: Severity, message: &
 }
 
 /// Waits until a person has answered a step.
-async fn answer(running: &Running<'_>, step: &StepId) -> (bool, crate::Command) {
+pub(crate) async fn answer(running: &Running<'_>, step: &StepId) -> (bool, crate::Command) {
     let mut changed = running.log.changed.subscribe();
     loop {
         if let Some(answer) = running.state().step(step).answer {

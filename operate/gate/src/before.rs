@@ -78,18 +78,7 @@ impl Default for Slo {
     }
 }
 
-/// No releases from … to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Freeze {
-    /// Unix milliseconds.
-    pub from_ms: i64,
-    pub to_ms: i64,
-    pub reason: String,
-    /// Empty: all.
-    #[serde(default)]
-    pub environments: Vec<String>,
-}
+pub use operate_plan::Freeze;
 
 /// Why a release should not begin.
 #[derive(Clone, Debug, PartialEq, Serialize)]

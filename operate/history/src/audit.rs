@@ -6,7 +6,7 @@ use operate_plan::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::SqlHistory;
-use crate::db::{Row, values};
+use crate::db::{Row, Tx, values};
 use crate::history::Inner;
 use crate::trouble::store;
 
@@ -24,10 +24,12 @@ pub enum Action {
     Skip,
     /// Went on with a run whose executor was gone.
     Takeover,
+    /// Removed an old run.
+    Prune,
 }
 
 impl Action {
-    pub const ALL: [Action; 9] = [
+    pub const ALL: [Action; 10] = [
         Action::Create,
         Action::Approve,
         Action::Reject,
@@ -37,6 +39,7 @@ impl Action {
         Action::Rollback,
         Action::Skip,
         Action::Takeover,
+        Action::Prune,
     ];
 
     pub fn word(self) -> &'static str {
@@ -50,6 +53,7 @@ impl Action {
             Action::Rollback => "rollback",
             Action::Skip => "skip",
             Action::Takeover => "takeover",
+            Action::Prune => "prune",
         }
     }
 }
@@ -132,6 +136,13 @@ impl SqlHistory {
 impl Inner {
     async fn record(&self, at_ms: i64, deed: Deed) -> Result<AuditLine, HistoryError> {
         let mut tx = self.db.begin().await?;
+        let line = self.add(&mut tx, at_ms, deed).await?;
+        tx.commit().await?;
+        Ok(line)
+    }
+
+    /// The next line, kept when the transaction is.
+    pub(crate) async fn add(&self, tx: &mut Tx, at_ms: i64, deed: Deed) -> Result<AuditLine, HistoryError> {
         let head = tx.held("SELECT seq, hash FROM audit_head", values![]).await?;
         let head = head.ok_or_else(|| store("written", "the head of the audit log was removed outside of apm"))?;
         // As it will be read again, or the chain would not hold.
@@ -160,7 +171,6 @@ impl Inner {
         )
         .await?;
         tx.run("UPDATE audit_head SET seq = $1, hash = $2", values![seq, hash.as_str()]).await?;
-        tx.commit().await?;
         Ok(AuditLine { seq, at_ms, deed, hash })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base_world::Disk;
 use operate_execute::{
-    Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, RunId, RunRow, State, Status,
+    Begun, Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, NewRun, RunId, RunRow, State, Status,
 };
 use operate_plan::Plan;
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::db::{Db, Row, Tx, values};
 use crate::open::Settings;
 use crate::trouble::store;
-use crate::{open, runs, schema};
+use crate::{Deed, open, runs, schema};
 
 /// Runs whose state is remembered between two lines of their journal; more are read anew.
 const STATES_MAX: usize = 256;
@@ -63,6 +63,23 @@ impl SqlHistory {
         let named = head.count(0)?;
         let there = entries.iter().any(|entry| entry.seq == named && Ok(entry.hash.as_str()) == head.text(1));
         Ok((!there).then_some(named.min(entries.len() as u64 + 1)))
+    }
+
+    /// [`History::begin`] with a line in the audit log: both, or neither.
+    pub async fn begin_as(
+        &self,
+        new: NewRun<'_>,
+        at_ms: i64,
+        holder: &str,
+        ttl_ms: u64,
+        deed: Option<Deed>,
+    ) -> Result<Begun, HistoryError> {
+        let (run, plan, command) = (new.run.clone(), new.plan.clone(), new.command.clone());
+        let holder = holder.to_owned();
+        self.whole(
+            move |inner| async move { inner.begin((&run, &plan, &command), at_ms, (&holder, ttl_ms), deed).await },
+        )
+        .await
     }
 
     /// Runs to its end even if whoever waits for it goes away: what a driver does with a call that is cut off in the middle of a commit is
@@ -117,36 +134,81 @@ async fn keep(tx: &mut Tx, entry: &Entry) -> Result<(), HistoryError> {
     Ok(())
 }
 
-impl Inner {
-    async fn create(&self, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError> {
-        let created =
-            Event::Created { plan: plan.id().clone(), actor: command.actor.clone(), reason: command.reason.clone() };
-        let first = Entry::after(None, run, at_ms, created);
-        let mut tx = self.db.begin().await?;
-        let row = tx
-            .row(
-                "INSERT INTO runs (id, title, target, labels, created_ms, status, sentence, last_seq, last_hash) \
+/// A run with its plan and its first line, which is returned.
+async fn insert(tx: &mut Tx, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<Entry, HistoryError> {
+    let created =
+        Event::Created { plan: plan.id().clone(), actor: command.actor.clone(), reason: command.reason.clone() };
+    let first = Entry::after(None, run, at_ms, created);
+    let row = tx
+        .row(
+            "INSERT INTO runs (id, title, target, labels, created_ms, status, sentence, last_seq, last_hash) \
                  VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8) ON CONFLICT (id) DO NOTHING RETURNING number",
-                values![
-                    run.0.as_str(),
-                    plan.title.as_str(),
-                    plan.target.as_str(),
-                    json(&plan.labels)?.as_str(),
-                    at_ms,
-                    Status::Planned.word(),
-                    first.seq,
-                    first.hash.as_str(),
-                ],
-            )
-            .await?;
-        let number = row.ok_or_else(|| HistoryError::Exists(run.clone()))?.int(0)?;
-        for (name, value) in &plan.labels {
-            let values = values![name.as_str(), value.as_str(), number];
-            tx.run("INSERT INTO run_labels (name, value, number) VALUES ($1, $2, $3)", values).await?;
+            values![
+                run.0.as_str(),
+                plan.title.as_str(),
+                plan.target.as_str(),
+                json(&plan.labels)?.as_str(),
+                at_ms,
+                Status::Planned.word(),
+                first.seq,
+                first.hash.as_str(),
+            ],
+        )
+        .await?;
+    let number = row.ok_or_else(|| HistoryError::Exists(run.clone()))?.int(0)?;
+    for (name, value) in &plan.labels {
+        let values = values![name.as_str(), value.as_str(), number];
+        tx.run("INSERT INTO run_labels (name, value, number) VALUES ($1, $2, $3)", values).await?;
+    }
+    let values = values![run.0.as_str(), plan.id().0.as_str(), json(plan)?.as_str()];
+    tx.run("INSERT INTO plans (run, plan_id, plan) VALUES ($1, $2, $3)", values).await?;
+    keep(tx, &first).await?;
+    Ok(first)
+}
+
+impl Inner {
+    /// A run, the lease on its target and the line of the audit log, or nothing of it.
+    async fn begin(
+        &self,
+        (run, plan, command): (&RunId, &Plan, &Command),
+        at_ms: i64,
+        lease: (&str, u64),
+        deed: Option<Deed>,
+    ) -> Result<Begun, HistoryError> {
+        let mut tx = self.db.begin().await?;
+        // First of all the lease's row: whoever else begins waits for it, and finds what was done here.
+        let fence = match self.take(&mut tx, &plan.target, lease.0, at_ms, lease.1).await? {
+            Lease::Got(fence) => fence,
+            Lease::Held { holder, until_ms } => return Ok(Begun::Held { holder, until_ms }),
+        };
+        let sql = "SELECT id, status FROM runs WHERE target = $1 \
+                   AND status IN ('running', 'paused', 'waiting', 'halted', 'rolling-back') ORDER BY number LIMIT 1";
+        if let Some(row) = tx.row(sql, values![plan.target.as_str()]).await? {
+            let status = Status::ALL.into_iter().find(|status| row.text(1).is_ok_and(|word| word == status.word()));
+            return Ok(Begun::Occupied {
+                run: RunId(row.text(0)?.to_owned()),
+                status: status.unwrap_or(Status::Running),
+            });
         }
-        let values = values![run.0.as_str(), plan.id().0.as_str(), json(plan)?.as_str()];
-        tx.run("INSERT INTO plans (run, plan_id, plan) VALUES ($1, $2, $3)", values).await?;
-        keep(&mut tx, &first).await?;
+        let first = insert(&mut tx, run, plan, at_ms, command).await?;
+        let taken = Event::Taken { holder: lease.0.to_owned(), token: fence.0 };
+        let second = Entry::after(Some(&first), run, at_ms, taken);
+        keep(&mut tx, &second).await?;
+        tx.run(
+            "UPDATE runs SET last_seq = $2, last_hash = $3, status = $4 WHERE id = $1",
+            values![run.0.as_str(), second.seq, second.hash.as_str(), Status::Running.word()],
+        )
+        .await?;
+        if let Some(deed) = deed {
+            self.add(&mut tx, at_ms, deed).await?;
+        }
+        tx.commit().await?;
+        Ok(Begun::Got(fence))
+    }
+
+    async fn create(&self, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError> {
+        let mut tx = self.db.begin().await?;
+        insert(&mut tx, run, plan, at_ms, command).await?;
         tx.commit().await
     }
 
@@ -186,6 +248,11 @@ impl Inner {
         Ok(entry)
     }
 
+    /// A run that is no longer there.
+    pub(crate) fn forget(&self, run: &RunId) {
+        self.states.lock().remove(run);
+    }
+
     /// What the journal says up to the line with this hash: remembered, or read and checked.
     async fn state(&self, tx: &mut Tx, run: &RunId, last_hash: &str) -> Result<State, HistoryError> {
         let remembered = self.states.lock().remove(run);
@@ -209,6 +276,21 @@ impl Inner {
 
     async fn lease(&self, target: &str, holder: &str, now_ms: i64, ttl_ms: u64) -> Result<Lease, HistoryError> {
         let mut tx = self.db.begin().await?;
+        let lease = self.take(&mut tx, target, holder, now_ms, ttl_ms).await?;
+        if matches!(lease, Lease::Got(_)) {
+            tx.commit().await?;
+        }
+        Ok(lease)
+    }
+
+    async fn take(
+        &self,
+        tx: &mut Tx,
+        target: &str,
+        holder: &str,
+        now_ms: i64,
+        ttl_ms: u64,
+    ) -> Result<Lease, HistoryError> {
         // A row to hold, so that two who come first are told apart too.
         tx.run(
             "INSERT INTO leases (target, holder, fence, until_ms) VALUES ($1, '', 0, $2) ON CONFLICT (target) DO NOTHING",
@@ -228,7 +310,6 @@ impl Inner {
             values![target, holder, fence.0, now_ms.saturating_add_unsigned(ttl_ms)],
         )
         .await?;
-        tx.commit().await?;
         Ok(Lease::Got(fence))
     }
 
@@ -259,6 +340,10 @@ impl Inner {
 
 #[async_trait]
 impl History for SqlHistory {
+    async fn begin(&self, new: NewRun<'_>, at_ms: i64, holder: &str, ttl_ms: u64) -> Result<Begun, HistoryError> {
+        self.begin_as(new, at_ms, holder, ttl_ms, None).await
+    }
+
     async fn create(&self, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError> {
         let (run, plan, command) = (run.clone(), plan.clone(), command.clone());
         self.whole(move |inner| async move { inner.create(&run, &plan, at_ms, &command).await }).await

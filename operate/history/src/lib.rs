@@ -12,8 +12,10 @@ mod key;
 mod learnt;
 mod open;
 mod private;
+mod prune;
 mod runs;
 mod schema;
+mod told;
 mod trouble;
 
 pub use artefacts::{ARTEFACT_BYTES_MAX, Artefact, ArtefactError, ArtefactFilter, NewArtefact};
@@ -21,4 +23,5 @@ pub use audit::{Action, AuditLine, Deed};
 pub use history::SqlHistory;
 pub use key::{KeyError, seal_key};
 pub use open::Settings;
+pub use prune::{Pruned, Retention};
 pub use schema::SCHEMA_VERSION;

@@ -24,10 +24,15 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/2.sql"),
         postgres: include_str!("migrations/postgres/2.sql"),
     },
+    Migration {
+        version: 3,
+        sqlite: include_str!("migrations/sqlite/3.sql"),
+        postgres: include_str!("migrations/postgres/3.sql"),
+    },
 ];
 
 /// The newest version this program knows.
-pub const SCHEMA_VERSION: u64 = 2;
+pub const SCHEMA_VERSION: u64 = 3;
 
 const VERSIONS: &str = "CREATE TABLE schema_versions (version BIGINT NOT NULL PRIMARY KEY, apm TEXT NOT NULL)";
 

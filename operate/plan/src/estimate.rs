@@ -13,7 +13,7 @@ const RUNS_MAX: usize = 20;
 /// Puts what was learnt in the place of the planner's guesses; a step that never ran keeps its guess, and so does
 /// one that waits for a person: how long that took the last time says nothing.
 pub fn estimate(draft: &mut Draft, learnt: &Learnt) {
-    let machine = |step: &&mut Step| !matches!(step.work, Work::Approve { .. } | Work::Halt { .. });
+    let machine = |step: &&mut Step| !matches!(step.work, Work::Approve { .. } | Work::Window(_) | Work::Halt { .. });
     for step in draft.steps.iter_mut().filter(machine) {
         let Some(durations) = learnt.get(&step.id.0).filter(|durations| !durations.is_empty()) else { continue };
         let mut sorted: Vec<u64> = durations.iter().copied().take(RUNS_MAX).collect();

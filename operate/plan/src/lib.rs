@@ -5,6 +5,7 @@
 //! in the moment and the inventory, and the same input gives the same plan with the same id. It does not know what a container or a
 //! cluster is either: verbs and objects belong to the targets that carry steps out.
 
+mod calendar;
 mod canonical;
 mod diff;
 mod estimate;
@@ -16,6 +17,7 @@ mod plan;
 mod report;
 mod step;
 
+pub use calendar::{Allowed, Calendar, Freeze, WINDOW, Window, hold};
 pub use canonical::{Digest, digest};
 pub use diff::{Change, diff};
 pub use estimate::{Learnt, estimate};

@@ -60,6 +60,7 @@ fn one(out: &mut String, number: usize, step: &Step) {
     match &step.work {
         Work::Act(_) | Work::Judge(_) => {}
         Work::Approve { question } => line("asks", question),
+        Work::Window(calendar) => calendar.lines().iter().for_each(|rule| line("waits", rule)),
         Work::Halt { why } => line("halts", why),
         Work::Alert { severity, message } => line("tells", &format!("{severity}: {message}")),
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ObjectId, Severity};
+use crate::{Calendar, ObjectId, Severity};
 
 /// A step's name within its plan: lower case, digits and dashes; people type it in `apm deploy skip`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,6 +61,8 @@ pub enum Work {
     Approve {
         question: String,
     },
+    /// Wait until changes may be made; a person of the deployer role may override that with a reason.
+    Window(Calendar),
     /// Stop until a person resumes.
     Halt {
         why: String,

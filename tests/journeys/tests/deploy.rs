@@ -9,6 +9,7 @@ mod customers;
 mod kills;
 mod orders;
 mod outage;
+mod pinned;
 mod promotion;
 mod secrets;
 mod shop;
@@ -20,7 +21,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 11] = [
+const JOURNEYS: [(&str, Journey); 13] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -30,8 +31,10 @@ const JOURNEYS: [(&str, Journey); 11] = [
     ("orders", orders::orders_come_from_anywhere),
     ("asked", orders::a_person_is_asked),
     ("secrets", secrets::a_secret_is_nowhere_but_in_the_container),
-    ("promoted", promotion::one_image_reaches_prod),
     ("hand", by_hand::the_commands_shown_do_the_same),
+    ("promoted", promotion::one_image_reaches_prod),
+    ("pinned", pinned::a_release_is_the_image_that_was_planned),
+    ("local", pinned::an_image_that_was_made_here_is_its_id),
 ];
 /// Only by name: an engine of Docker that was killed and started again is not yet undone to the end each time.
 const BY_NAME: [(&str, Journey); 1] = [("outage", outage::the_engine_of_docker_goes_away)];

@@ -94,7 +94,7 @@ pub(crate) fn run(plan: &Plan, entries: &[Entry], now_ms: i64) -> Value {
 fn step(step: &Step, now: &StepState, entries: &[Entry]) -> Value {
     let question = match &step.work {
         Work::Approve { question } => Some(question.as_str()),
-        _ => None,
+        _ => now.question.as_deref(),
     };
     let note = entries.iter().rev().find_map(|entry| match &entry.event {
         Event::Acted { step: acted, note } if *acted == step.id => Some(note.as_str()),

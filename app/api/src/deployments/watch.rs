@@ -118,7 +118,8 @@ impl Reader {
             let mut is_over = false;
             for entry in page {
                 self.after = entry.seq;
-                is_over |= matches!(entry.event, Event::Ended { .. });
+                // An end after which there is more was not the last: the undo was tried again.
+                is_over = matches!(entry.event, Event::Ended { .. });
                 // Nobody listening is no trouble.
                 let _ = self.feed.send(entry);
             }
@@ -182,7 +183,7 @@ impl Watcher {
             }
             if let Some(entry) = self.ready.pop_front() {
                 self.after = entry.seq;
-                self.ended = matches!(entry.event, Event::Ended { .. });
+                self.ended = self.ready.is_empty() && matches!(entry.event, Event::Ended { .. });
                 return Some(entry);
             }
             let Some(feed) = &mut self.feed else {

@@ -8,6 +8,7 @@ pub(crate) mod logs;
 mod office;
 mod progress;
 pub(crate) mod promote;
+pub(crate) mod prune;
 mod screen;
 mod start;
 mod wizard;
@@ -42,11 +43,12 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
     let ended = runtime.block_on(async {
         match &args.what {
             None if wizard::is_wanted(&args.start) => wizard::wizard(global, &args.start).await,
-            None => start::start(global, &args.start, None).await,
-            Some(DeployCommand::Start(start)) => start::start(global, start, None).await,
+            None => start::start(global, &args.start).await,
+            Some(DeployCommand::Start(start)) => start::start(global, start).await,
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
             Some(DeployCommand::List { limit, places, server }) => list(global, *limit, places, server).await,
             Some(DeployCommand::Status(name)) => status(global, name).await,
+            Some(DeployCommand::Prune(args)) => prune::prune(global, args).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
             Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
@@ -71,8 +73,9 @@ impl From<DeskError> for Failure {
             DeskError::Refused(_)
             | DeskError::Lint(_)
             | DeskError::Ended { .. }
-            | DeskError::Run(RunError::Busy { .. }) => Failure::Refused(error.report()),
-            DeskError::NoStep { .. } => Failure::Usage(error.report()),
+            | DeskError::Occupied { .. }
+            | DeskError::Run(RunError::Busy { .. } | RunError::Overtaken { .. }) => Failure::Refused(error.report()),
+            DeskError::NoStep { .. } | DeskError::NoReason { .. } => Failure::Usage(error.report()),
             _ => Failure::Broken(error.report()),
         }
     }
@@ -178,6 +181,7 @@ async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Des
         token,
         holder: format!("apm {} of {}", std::process::id(), actor()),
         tell: Arc::new(OnStderr),
+        notify: project.notify.clone(),
         world,
     };
     Ok(Desk::open(options).await?)

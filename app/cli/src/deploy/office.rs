@@ -9,6 +9,7 @@ use base_world::World;
 use operate_execute::{Command, Filter, RunId, RunRow, State};
 use operate_plan::Plan;
 
+use super::start::Back;
 use super::{desk, follow, project, promote};
 use crate::args::{Global, Places, ServerArgs};
 use crate::output::Failure;
@@ -89,21 +90,32 @@ impl Office {
     }
 
     /// A plan of what is asked for; changes nothing.
-    pub(super) async fn plan(&self, global: &Global, asked: &Asked) -> Result<Planned, Failure> {
+    pub(super) async fn plan(&self, global: &Global, asked: &Asked, back: Option<&Back>) -> Result<Planned, Failure> {
         match self {
             Office::Here(desk, project) => {
                 let release = project.release(asked, &desk.seal, desk.disk()).map_err(Failure::Usage)?;
+                let release = if back.is_some() { desk.as_before(release).await? } else { release };
                 Ok(desk.plan(&release).await?)
             }
-            Office::There(remote) => Ok(remote.prepare(asked, global.env.as_deref()).await?),
+            Office::There(remote) => match back.and_then(|back| back.run.as_ref()) {
+                Some(run) => Ok(remote.prepare_back(run, asked).await?),
+                None => Ok(remote.prepare(asked, global.env.as_deref()).await?),
+            },
         }
     }
 
     /// A run of what was asked for. An engine plans anew when it begins: what it saw may have moved since.
-    pub(super) async fn begin(&self, global: &Global, asked: &Asked, planned: &Planned) -> Result<RunId, Failure> {
-        Ok(match self {
-            Office::Here(desk, _) => desk.create(planned, &asked.actor, &asked.reason).await?,
-            Office::There(remote) => remote.create(asked, global.env.as_deref()).await?,
+    pub(super) async fn begin(
+        &self,
+        global: &Global,
+        asked: &Asked,
+        back: Option<&Back>,
+        planned: &Planned,
+    ) -> Result<RunId, Failure> {
+        Ok(match (self, back.and_then(|back| back.run.as_ref())) {
+            (Office::Here(desk, _), _) => desk.create(planned, &asked.actor, &asked.reason).await?,
+            (Office::There(remote), Some(run)) => remote.back(run, asked).await?,
+            (Office::There(remote), None) => remote.create(asked, global.env.as_deref()).await?,
         })
     }
 

@@ -46,6 +46,7 @@ fn text(paint: &Paint<'_>, plan: &Plan, state: &State, entry: &Entry) -> Option<
             let what = match &command.order {
                 Order::Pause => "paused it".to_owned(),
                 Order::Resume => "lets it go on".to_owned(),
+                Order::UndoAgain => "has the undo tried again".to_owned(),
                 Order::Cancel => "cancelled it".to_owned(),
                 Order::Skip(step) => format!("skips `{}`", name(step)),
                 Order::Approve(step) => format!("says yes to `{}`", name(step)),

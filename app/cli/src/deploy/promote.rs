@@ -155,7 +155,7 @@ async fn begin(
     let planned = desk.plan_stage(&project, standing, stage, &asked).await?;
     if !is_yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
-        if !start::agreed()? {
+        if !start::agreed("carry it out?")? {
             let hint = format!("`apm deploy approve {}` begins it", standing.promotion.id);
             return Err(Failure::Refused(Report::new("nobody agreed; nothing was begun").hint(hint)));
         }

@@ -15,7 +15,19 @@ use crate::output::{Failure, paint, say};
 /// Runs in which the version before is looked for.
 const RUNS_MAX: usize = 50;
 
-pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<String>) -> Result<u8, Failure> {
+/// To which version, and from which run.
+#[derive(Debug)]
+pub(super) struct Back {
+    version: String,
+    pub(super) run: Option<RunId>,
+}
+
+pub(crate) async fn start(global: &Global, args: &StartArgs) -> Result<u8, Failure> {
+    release(global, args, None).await
+}
+
+/// `back`: the version is one that ran before, and becomes the very image that it was.
+async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Result<u8, Failure> {
     let office = Office::open(global, &args.places, &args.server).await?;
     let asked = Asked {
         strategy: args.strategy.as_deref().map(strategy),
@@ -24,18 +36,19 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
         reason: args.reason.clone(),
         ..super::asked(global, &args.release)
     };
+    let version = back.as_ref().map(|back| back.version.clone());
     let asked = Asked { version: version.or(asked.version), ..asked };
-    let planned = office.plan(global, &asked).await?;
+    let planned = office.plan(global, &asked, back.as_ref()).await?;
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
     }
     if args.dry_run {
         return Ok(0);
     }
-    if !args.yes && !agreed()? {
+    if !args.yes && !agreed("carry it out?")? {
         return Err(Failure::Refused(Report::new("nobody agreed; nothing was changed")));
     }
-    let run = office.begin(global, &asked, &planned).await?;
+    let run = office.begin(global, &asked, back.as_ref(), &planned).await?;
     begun(global, &planned, &run);
     office.carry_out(global, &run).await
 }
@@ -58,13 +71,12 @@ pub(crate) fn strategy(word: &str) -> Strategy {
 }
 
 /// Asks on the terminal; without one somebody must have said `--yes`.
-pub(super) fn agreed() -> Result<bool, Failure> {
+pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
-        let report =
-            Report::new("nobody is there to agree to the plan").hint("`--yes` agrees, `--dry-run` only shows it");
+        let report = Report::new("nobody is there to agree").hint("`--yes` agrees, `--dry-run` only shows it");
         return Err(Failure::Usage(report));
     }
-    let _ = write!(std::io::stdout(), "\ncarry it out? [y/N] ");
+    let _ = write!(std::io::stdout(), "\n{question} [y/N] ");
     let _ = std::io::stdout().flush();
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::Broken(Report::of(&error)))?;
@@ -72,26 +84,20 @@ pub(super) fn agreed() -> Result<bool, Failure> {
 }
 
 pub(crate) async fn rollback(global: &Global, args: &RollbackArgs) -> Result<u8, Failure> {
-    let version = match &args.to {
-        Some(version) => version.clone(),
-        None => before(global, &args.start).await?,
-    };
-    start(global, &args.start, Some(version)).await
-}
-
-/// The version that the newest complete run replaced.
-async fn before(global: &Global, args: &StartArgs) -> Result<String, Failure> {
-    let office = Office::open(global, &args.places, &args.server).await?;
+    let start = &args.start;
+    let office = Office::open(global, &start.places, &start.server).await?;
     let mut labels = Vec::new();
     labels.extend(office.environment(global).map(|environment| ("environment".to_owned(), environment)));
-    labels.extend(args.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
+    labels.extend(start.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
     let rows = office.runs(&Filter { status: Some(Status::Complete), labels, limit: RUNS_MAX, before: None }).await?;
     // A version that was made anew replaced itself.
     let label = |row: &RunRow, name: &str| row.labels.get(name).cloned();
     let moved = |row: &&RunRow| label(row, "version_before") != label(row, "version");
     let before = rows.iter().find(moved).and_then(|row| label(row, "version_before"));
-    before.filter(|version| version != "unknown").ok_or_else(|| {
+    let version = args.to.clone().or(before.filter(|version| version != "unknown")).ok_or_else(|| {
         let report = Report::new("no complete run says which version was there before it");
         Failure::Refused(report.hint("`--to` names the version"))
-    })
+    })?;
+    let run = rows.into_iter().next().map(|row| row.run);
+    release(global, start, Some(Back { version, run })).await
 }

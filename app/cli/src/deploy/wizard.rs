@@ -71,7 +71,7 @@ pub(super) async fn wizard(global: &Global, args: &StartArgs) -> Result<u8, Fail
     let strategy = Some(strategy.word().to_owned());
     let places = crate::args::Places { history: args.places.history.clone() };
     say(global, "");
-    start::start(global, &StartArgs { release, strategy, places, ..StartArgs::default() }, None).await
+    start::start(global, &StartArgs { release, strategy, places, ..StartArgs::default() }).await
 }
 
 /// What is said to be chosen: `None` stands for the settings as they are.

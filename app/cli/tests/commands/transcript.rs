@@ -62,6 +62,11 @@ fn help_and_slips_of_the_keyboard() {
 }
 
 #[test]
+fn registries_are_named_rightly_or_not_asked() {
+    check("registry.txt");
+}
+
+#[test]
 fn releases_are_explained_and_slips_are_named() {
     check("deploy.txt");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use app_config::Tree;
 use base_world::World;
-use operate_execute::{Command, HistoryError, Seal, Tell};
+use operate_execute::{Command, HistoryError, RunError, Seal, Tell};
 use operate_history::SqlHistory;
 use operate_plan::Severity;
 use operate_target_fake::{Crash, FakeWorld, Faults};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::DeskParts;
-use crate::paper::{Nobody, Paper};
+use crate::paper::{Nobody, Paper, Shelf};
 
 const IMAGE: &str = "shop/cart@sha256:5f2c";
 
@@ -45,7 +45,9 @@ impl Rig {
         let seal = Arc::new(Seal::new(&[7; 32], Arc::clone(&world.random)).expect("a seal"));
         let target = self.paper.clone();
         let (judge, tell, holder) = (Arc::new(Nobody), Arc::new(Quiet), holder.to_owned());
-        Desk::new(DeskParts { world, history, seal, target, judge, tell, holder })
+        let (registries, receivers) = (Arc::new(Shelf), Vec::new());
+        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers };
+        Desk::new(parts, tokio::sync::broadcast::channel(64).0)
     }
 
     fn versions(&self) -> Vec<String> {
@@ -116,8 +118,10 @@ async fn one_image_goes_all_the_way_with_a_yes_between_and_nothing_is_remembered
     let planned = third.plan_stage(&project("staging"), &seen, 1, &asked("bob", "")).await.expect("a plan");
     third.begin_stage(&seen, 1, &planned, "bob", "looked at it").await.expect("the first");
     let twice = third.begin_stage(&seen, 1, &planned, "cid", "me too").await;
-    assert!(matches!(twice, Err(DeskError::History(HistoryError::Exists(_)))), "{twice:?}");
+    assert!(matches!(twice, Err(DeskError::Run(RunError::Busy { .. }))), "{twice:?}");
     third.execute(&RunId(format!("{id}-staging"))).await.expect("it ends");
+    let late = third.begin_stage(&seen, 1, &planned, "cid", "me too").await;
+    assert!(matches!(late, Err(DeskError::History(HistoryError::Exists(_)))), "{late:?}");
     let prod = approve(&third, &id, "eve", "go").await.expect("prod");
     third.execute(&prod).await.expect("it ends");
 

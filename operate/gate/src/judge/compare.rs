@@ -8,7 +8,7 @@
 use super::measure::{Measure, Statistic, Stretch};
 use super::past::Past;
 use super::windows::Window;
-use crate::stats::{mann_whitney, student_above};
+use crate::stats::{MannWhitney, mann_whitney, student_above};
 
 /// A difference, new minus old, on the scale of comparison.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub(crate) struct Difference {
     /// Mann-Whitney over windows: chance of values so much higher, and so much lower.
     pub(crate) p_higher: Option<f64>,
     pub(crate) p_lower: Option<f64>,
+    /// Every window lies on one side of all before it: as much as ranks can say, however few there are.
+    pub(crate) apart: bool,
     /// Of the new version.
     pub(crate) requests: f64,
 }
@@ -43,6 +45,10 @@ struct Wander {
     lowest: f64,
 }
 
+/// With fewer degrees of freedom than these the past is too short to tell alone how much the service moves.
+const KNOWN_FROM: f64 = 6.0;
+/// What services usually move by counts as much as so many degrees of freedom of its own past.
+const USUAL_FREEDOM: f64 = 6.0;
 /// So many windows on each side can be told apart by rank.
 const RANKED_WINDOWS_MIN: usize = 8;
 /// So many windows are the last minutes before a release.
@@ -65,7 +71,7 @@ pub(crate) fn beside(
     let (variance, freedom) = if moved > counted { (moved, freedom) } else { (counted, f64::INFINITY) };
     let wander = wander([&past.before], new.len());
     // The first few windows could not be told apart by rank from as few: the past stands beside them until there are more.
-    let (p_higher, p_lower) = match ours.len() < RANKED_WINDOWS_MIN {
+    let ranks = match ours.len() < RANKED_WINDOWS_MIN {
         true => ranked(statistic, &ours, &[&theirs, &past.before]),
         false => ranked(statistic, &ours, &[&theirs]),
     };
@@ -77,8 +83,9 @@ pub(crate) fn beside(
         freedom,
         highest_before: wander.highest,
         lowest_before: wander.lowest,
-        p_higher,
-        p_lower,
+        p_higher: ranks.map(|test| test.p_greater),
+        p_lower: ranks.map(|test| test.p_less),
+        apart: ranks.is_some_and(|test| test.share == 0.0 || test.share == 1.0),
         requests: a.requests,
     })
 }
@@ -119,6 +126,9 @@ pub(crate) fn against_past(
     let (a, b) = (ours.all()?, past.before.all()?);
     let days = past.days.iter().flat_map(|(before, after)| [before, after]);
     let mut wander = self::wander([&past.before].into_iter().chain(days), new.len());
+    if wander.freedom < KNOWN_FROM {
+        wander = wander.with(statistic.unrest(b.value).powi(2));
+    }
     if past.was_cut {
         // Other days were calm, and today is too short to tell how much it moves.
         wander.extra = wander.extra.max(statistic.unrest(b.value).powi(2));
@@ -126,7 +136,7 @@ pub(crate) fn against_past(
     let blocks = (past.before.len() as f64 / new.len().max(1) as f64).max(1.0);
     let (season, season_variance) = season(past, wander.extra);
     let variance = a.variance + wander.extra + b.variance + wander.extra / blocks + season_variance;
-    let (p_higher, p_lower) = ranked(statistic, &ours, &[&past.before]);
+    let ranks = ranked(statistic, &ours, &[&past.before]);
     let last = past.before.run(past.before.len().saturating_sub(LAST), past.before.len());
     Some(Difference {
         new: a.value,
@@ -136,8 +146,9 @@ pub(crate) fn against_past(
         freedom: if wander.extra > 0.0 { wander.freedom } else { f64::INFINITY },
         highest_before: wander.highest,
         lowest_before: wander.lowest,
-        p_higher,
-        p_lower,
+        p_higher: ranks.map(|test| test.p_greater),
+        p_lower: ranks.map(|test| test.p_less),
+        apart: ranks.is_some_and(|test| test.share == 0.0 || test.share == 1.0),
         requests: a.requests,
     })
 }
@@ -160,12 +171,20 @@ fn season(past: &Past<'_>, extra: f64) -> (f64, f64) {
     (kept * mean, kept * variance)
 }
 
+impl Wander {
+    /// Moderated as Smyth does it (limma, 2004): what was seen and what is usual, each by its degrees of freedom.
+    fn with(self, usual: f64) -> Wander {
+        let freedom = self.freedom + USUAL_FREEDOM;
+        Wander { extra: (self.extra * self.freedom + usual * USUAL_FREEDOM) / freedom, freedom, ..self }
+    }
+}
+
 fn wander<'a>(stretches: impl IntoIterator<Item = &'a Stretch<'a>>, length: usize) -> Wander {
     let (mut squares, mut freedom, mut counted, mut blocks) = (0.0, 0.0, 0.0, 0.0);
     let (mut highest, mut lowest) = (0.0_f64, 0.0_f64);
     for stretch in stretches {
         // Shorter stretches wander more, not less: where the past is short this errs towards doubt.
-        let length = length.min(stretch.len() / 3).max(1);
+        let length = length.min(stretch.len() / 6).max(1);
         let measures: Vec<Measure> = stretch.blocks(length);
         if measures.len() < 2 {
             continue;
@@ -188,16 +207,13 @@ fn wander<'a>(stretches: impl IntoIterator<Item = &'a Stretch<'a>>, length: usiz
     Wander { extra: (squares / freedom - counted / blocks).max(0.0), freedom, highest, lowest }
 }
 
-fn ranked(statistic: Statistic, new: &Stretch<'_>, others: &[&Stretch<'_>]) -> (Option<f64>, Option<f64>) {
+fn ranked(statistic: Statistic, new: &Stretch<'_>, others: &[&Stretch<'_>]) -> Option<MannWhitney> {
     let each = new.requests() / new.len().max(1) as f64;
     let length =
         if statistic == Statistic::Requests { 1.0 } else { (RANKED_MIN / each.max(1e-9)).ceil().clamp(1.0, 1e4) };
     let values = |stretch: &Stretch<'_>| stretch.blocks(length as usize).into_iter().map(|m| m.value);
     let others: Vec<f64> = others.iter().flat_map(|other| values(other)).collect();
-    match mann_whitney(&values(new).collect::<Vec<f64>>(), &others) {
-        Some(test) => (Some(test.p_greater), Some(test.p_less)),
-        None => (None, None),
-    }
+    mann_whitney(&values(new).collect::<Vec<f64>>(), &others)
 }
 
 impl Difference {

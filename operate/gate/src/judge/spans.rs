@@ -150,7 +150,7 @@ impl Trial<'_> {
                 && by > BEYOND_EARLY * unrest * worst_before
                 && p(&raw) < settings.early_alpha
                 && lasts
-                && !self.statistic.is_thin(raw.requests)
+                && (!self.statistic.is_thin(raw.requests) || self.median_is_slower_early(windows))
                 && self.ranks_agree(&raw)
                 && self.holds_without_worst(windows, sign);
             return early.then_some(raw);
@@ -190,6 +190,15 @@ impl Trial<'_> {
         is_slower.then_some(tail)
     }
 
+    /// The same during the bake, as sure as a look during the bake has to be.
+    fn median_is_slower_early(&self, windows: &[&Window]) -> bool {
+        let statistic = Statistic::Quantile(0.5);
+        if self.statistic == statistic || self.rule.direction == Direction::Decrease {
+            return false;
+        }
+        Trial { statistic, past: self.bench.past(statistic, false), ..*self }.worse(windows, false).is_some()
+    }
+
     /// Chance of being wrong at the last look.
     fn alpha(&self) -> f64 {
         let settings = self.bench.settings;
@@ -204,7 +213,8 @@ impl Trial<'_> {
     /// Mann-Whitney sees it too. Errors are too rare to be ranked by window; their proportion speaks for itself.
     fn ranks_agree(&self, found: &Difference) -> bool {
         let ranks = if self.sign(found) > 0.0 { found.p_higher } else { found.p_lower };
-        self.statistic == Statistic::ErrorShare || ranks.is_none_or(|p| p < self.bench.settings.significance)
+        let agree = |p: f64| p < self.bench.settings.significance || found.apart;
+        self.statistic == Statistic::ErrorShare || ranks.is_none_or(agree)
     }
 
     /// One bad window alone is no reason to abort, unless there are hardly others yet.
@@ -250,6 +260,8 @@ impl Trial<'_> {
         judged.effect_high = Some(a.max(b));
         judged.p_value = match self.statistic {
             Statistic::ErrorShare => Some(found.p_above(0.0)),
+            // So few windows cannot be ranked; what decided is told.
+            _ if found.apart => Some(self.p_beyond(found, self.rule.allowed_increase)),
             _ if sign > 0.0 => found.p_higher,
             _ => found.p_lower,
         };

@@ -2,7 +2,8 @@
 
 use base_world::Rng;
 use operate_execute::{
-    Entry, Event, Fence, Filter, History, HistoryError, Lease, MemoryHistory, Order, RunId, State, Status,
+    Begun, Entry, Event, Fence, Filter, History, HistoryError, Lease, MemoryHistory, NewRun, Order, RunId, State,
+    Status,
 };
 
 use crate::support::{Two, begin, begun, command, done, ended, event, leased, plan, run_id};
@@ -28,6 +29,8 @@ macro_rules! conformance {
             tokens_rise_for_ever,
             a_lease_holds_for_its_time,
             one_of_many_gets_the_lease,
+            a_run_is_begun_with_its_target_or_not_at_all,
+            of_many_who_begin_one_does_and_the_others_leave_nothing,
             many_write_at_once_and_every_line_has_its_place,
             orders_are_numbered_and_nobody_elses,
             lists_are_paged_and_filtered,
@@ -145,6 +148,66 @@ pub(crate) async fn one_of_many_gets_the_lease(two: &Two) {
         let (winner, fence) = winners.remove(0);
         assert!(told.iter().all(|holder| *holder == winner), "{told:?} were told, {winner} has it");
         assert_eq!(fence, Fence(round as u64 + 1));
+    }
+}
+
+/// Begins a run on a target.
+async fn begins(history: &dyn History, run: &str, target: &str, now_ms: i64) -> Begun {
+    let (run, plan, command) = (run_id(run), plan(target, &[("service", "cart")]), command(Order::Resume));
+    let new = NewRun { run: &run, plan: &plan, command: &command };
+    history.begin(new, now_ms, "apm 1 on host", 15_000).await.expect("an answer")
+}
+
+pub(crate) async fn a_run_is_begun_with_its_target_or_not_at_all(two: &Two) {
+    let run = run_id("r1");
+    let Begun::Got(fence) = begins(&*two.a, "r1", "t", 1_000).await else { panic!("nobody is there") };
+    let kinds =
+        async |run: &RunId| two.b.entries(run, 0, 9).await.map(|entries| (entries.len(), Entry::broken(&entries)));
+    assert_eq!(kinds(&run).await, Ok((2, None)));
+    let last = two.b.entries(&run, 1, 9).await.expect("a line").remove(0).event;
+    assert_eq!(last, Event::Taken { holder: "apm 1 on host".into(), token: fence.0 });
+    let held = Begun::Held { holder: "apm 1 on host".into(), until_ms: 16_000 };
+    assert_eq!(begins(&*two.b, "r2", "t", 15_999).await, held);
+    assert!(matches!(two.b.lease("t", "b", 15_999, 1).await, Ok(Lease::Held { .. })), "the target is not taken");
+    // Its executor is gone, but what it began is not over.
+    let occupied = |status| Begun::Occupied { run: run_id("r1"), status };
+    assert_eq!(begins(&*two.b, "r2", "t", 16_000).await, occupied(Status::Running));
+    // Nor was the lease taken in passing.
+    two.a
+        .append(&run, fence, 16_001, Event::Ordered { number: 1, command: command(Order::Pause) })
+        .await
+        .expect("ours");
+    assert_eq!(begins(&*two.b, "r2", "t", 17_000).await, occupied(Status::Paused));
+    assert_eq!(kinds(&run_id("r2")).await, Err(HistoryError::NoRun(run_id("r2"))));
+    two.a.append(&run, fence, 17_001, ended(Status::Complete)).await.expect("ours");
+    let Begun::Got(next) = begins(&*two.b, "r2", "t", 17_002).await else { panic!("it has ended") };
+    assert!(next > fence);
+    // A run that exists is not begun, and its target not taken.
+    let new = NewRun { run: &run, plan: &plan("t9", &[]), command: &command(Order::Resume) };
+    assert_eq!(two.a.begin(new, 0, "b", 10).await, Err(HistoryError::Exists(run.clone())));
+    assert_eq!(two.a.lease("t9", "b", 0, 10).await, Ok(Lease::Got(Fence(1))));
+    // One that was only planned is in nobody's way.
+    two.a.create(&run_id("p"), &plan("t8", &[]), 0, &command(Order::Resume)).await.expect("planned");
+    assert!(matches!(begins(&*two.b, "r8", "t8", 0).await, Begun::Got(_)));
+}
+
+pub(crate) async fn of_many_who_begin_one_does_and_the_others_leave_nothing(two: &Two) {
+    for round in 0..10 {
+        let target = format!("t{round}");
+        let tries = (0..6).map(|number| {
+            let history = if number % 2 == 0 { two.a.clone() } else { two.b.clone() };
+            let target = target.clone();
+            tokio::spawn(async move { begins(&*history, &format!("run-{round}-{number}"), &target, 1_000).await })
+        });
+        let tries: Vec<_> = tries.collect();
+        let mut got = 0;
+        for one in tries {
+            got += u32::from(matches!(one.await.expect("no panic"), Begun::Got(_)));
+        }
+        let rows = two.a.runs(&Filter { limit: 100, ..Filter::default() }).await.expect("a list");
+        let kept = rows.iter().filter(|row| row.target == target);
+        let statuses: Vec<Status> = kept.map(|row| row.status).collect();
+        assert_eq!((got, statuses), (1, vec![Status::Running]), "round {round}");
     }
 }
 
@@ -275,12 +338,19 @@ pub(crate) async fn it_answers_as_the_memory_does(two: &Two) {
         let target = format!("t{}", rng.below(3));
         let fence = Fence(rng.below(4) + 1);
         let number = rng.next_u64();
-        let (expect, found) = match rng.below(9) {
+        let (expect, found) = match rng.below(10) {
             0 => {
                 let plan = plan(&target, &[("service", if number.is_multiple_of(2) { "cart" } else { "pay" })]);
                 let command = command(Order::Resume);
                 let expect = memory.create(&run, &plan, now_ms, &command).await;
                 (format!("{expect:?}"), format!("{:?}", history.create(&run, &plan, now_ms, &command).await))
+            }
+            8 => {
+                let plan = plan(&target, &[("service", "cart")]);
+                let (run, command) = (RunId(format!("begun-{}", rng.below(4))), command(Order::Resume));
+                let new = NewRun { run: &run, plan: &plan, command: &command };
+                let expect = memory.begin(new, now_ms, "apm", 600).await;
+                (format!("{expect:?}"), format!("{:?}", history.begin(new, now_ms, "apm", 600).await))
             }
             1 => {
                 let expect = memory.lease(&target, "apm", now_ms, 600).await;

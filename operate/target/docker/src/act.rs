@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{failure, foreign, not_ours};
 use crate::image::inspect;
-use crate::{DockerTarget, STOP_GRACE};
+use crate::{DockerTarget, STOP_GRACE, auth};
 
 /// The name under which a variable of a plan is sealed.
 pub fn secret_name(variable: &str) -> String {
@@ -53,7 +53,9 @@ pub(crate) async fn act(target: &DockerTarget, act: &Act) -> Result<Done, Failur
 }
 
 async fn pull(target: &DockerTarget, reference: &str) -> Result<String, Failure> {
-    let mut messages = target.engine.pull(reference, None, "").await.map_err(|error| failure(&error))?;
+    let auth = auth::of(&*target.logins, reference).await?;
+    let pulling = target.engine.pull(reference, auth.as_ref(), "").await;
+    let mut messages = pulling.map_err(|error| failure(&error))?;
     let (mut digest, mut layers) = (None, BTreeMap::new());
     while let Some(message) = messages.next().await {
         let message = message.map_err(|error| failure(&error))?;

@@ -74,6 +74,11 @@ pub(crate) fn is_same(before: &Image, now: &Image) -> bool {
 
 /// What a planner sees: no variables, for they may be secret.
 pub(crate) async fn summary(engine: &Engine, object: &ObjectId) -> Result<Option<Value>, Failure> {
+    if object.kind == "image" {
+        // Also what registries call it, by which a planner tells one that was pulled from one that was made here.
+        let record = absent(engine.inspect_image(&object.name).await)?;
+        return Ok(record.map(|record| json!({"id": record["Id"], "digests": record["RepoDigests"]})));
+    }
     if object.kind != "container" {
         return Ok(match of(engine, object).await? {
             Image::Present(value) => Some(value),

@@ -8,6 +8,7 @@
 //! It plans nothing and judges nothing. Docker compares no tokens, so the lease alone keeps two executors apart.
 
 mod act;
+mod auth;
 mod check;
 mod failure;
 mod image;
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use base_http::{Client, HttpConfig, HttpError};
 use base_world::Clock;
 use connect_docker::Engine;
+use connect_registry::{Login, Nobody};
 use operate_execute::{Context, Done, Image, Met, Seal, Target};
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 
@@ -31,14 +33,21 @@ pub struct DockerTarget {
     seal: Arc<Seal>,
     clock: Arc<dyn Clock>,
     http: Client,
+    /// Who we are to registries that the engine pulls from.
+    logins: Arc<dyn Login>,
 }
 
 impl DockerTarget {
-    /// Connects to nothing yet. `seal` opens the variables that a plan carries sealed.
+    /// Connects to nothing yet, and pulls as nobody. `seal` opens the variables that a plan carries sealed.
     pub fn new(engine: Engine, seal: Arc<Seal>, clock: Arc<dyn Clock>) -> Result<DockerTarget, HttpError> {
         // A redirect is an answer; following it would ask somebody else.
         let config = HttpConfig { follow_redirects: false, ..HttpConfig::default() };
-        Ok(DockerTarget { engine, seal, clock, http: Client::new(config)? })
+        Ok(DockerTarget { engine, seal, clock, http: Client::new(config)?, logins: Arc::new(Nobody) })
+    }
+
+    /// The same, but pulling as whoever these say that we are.
+    pub fn with_logins(self, logins: Arc<dyn Login>) -> DockerTarget {
+        DockerTarget { logins, ..self }
     }
 }
 

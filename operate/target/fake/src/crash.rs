@@ -2,7 +2,7 @@
 //! moments; at the chosen one nothing comes back any more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use base_world::Clock;
 use tokio::sync::Notify;
@@ -48,6 +48,8 @@ impl Crash {
 pub struct SimClock {
     begun: parking_lot::Mutex<Instant>,
     before_ns: AtomicU64,
+    /// By how much the system's clock was set.
+    set_ms: AtomicI64,
 }
 
 /// 2023-11-14 22:13:20 UTC.
@@ -56,12 +58,26 @@ const EPOCH_NS: i64 = 1_700_000_000_000_000_000;
 impl SimClock {
     /// Must be made within a runtime.
     pub fn new() -> Arc<SimClock> {
-        Arc::new(SimClock { begun: parking_lot::Mutex::new(Instant::now()), before_ns: AtomicU64::new(0) })
+        Arc::new(SimClock {
+            begun: parking_lot::Mutex::new(Instant::now()),
+            before_ns: AtomicU64::new(0),
+            set_ms: AtomicI64::new(0),
+        })
     }
 
     /// What passed until now is kept, at the end of a runtime.
     pub fn carry_over(&self) {
         self.before_ns.store(self.monotonic_ns(), Ordering::Relaxed);
+    }
+
+    /// Somebody sets the system's clock, forwards or back; what measures durations does not notice.
+    pub fn set(&self, by_ms: i64) {
+        self.set_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
+
+    /// By how much it was set in all.
+    pub fn set_by_ms(&self) -> i64 {
+        self.set_ms.load(Ordering::Relaxed)
     }
 
     /// A new runtime begins.
@@ -72,7 +88,8 @@ impl SimClock {
 
 impl Clock for SimClock {
     fn now_ns(&self) -> i64 {
-        EPOCH_NS.saturating_add_unsigned(self.monotonic_ns())
+        let set_ns = self.set_ms.load(Ordering::Relaxed).saturating_mul(1_000_000);
+        EPOCH_NS.saturating_add_unsigned(self.monotonic_ns()).saturating_add(set_ns)
     }
 
     fn monotonic_ns(&self) -> u64 {

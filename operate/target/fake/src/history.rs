@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use operate_execute::{Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, RunId, RunRow};
+use operate_execute::{
+    Begun, Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, NewRun, RunId, RunRow,
+};
 use operate_plan::Plan;
 
 use crate::Crash;
@@ -16,6 +18,13 @@ pub struct CrashingHistory {
 
 #[async_trait]
 impl History for CrashingHistory {
+    async fn begin(&self, new: NewRun<'_>, at_ms: i64, holder: &str, ttl_ms: u64) -> Result<Begun, HistoryError> {
+        self.crash.moment().await;
+        let begun = self.inner.begin(new, at_ms, holder, ttl_ms).await;
+        self.crash.moment().await;
+        begun
+    }
+
     async fn create(&self, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError> {
         self.inner.create(run, plan, at_ms, command).await
     }

@@ -6,6 +6,7 @@
 mod crash;
 mod faults;
 mod history;
+mod things;
 mod world;
 
 pub use crash::{Crash, SimClock};

@@ -15,10 +15,15 @@ use operate_plan::{Act, Class, Condition, Failure, Inventory, ObjectId, Seen};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
+use crate::things::Things;
 use crate::{Crash, Fault, Faults};
 
 struct Inner {
     objects: BTreeMap<ObjectId, Value>,
+    things: Things,
+    lost: u64,
+    /// A restore that was claimed and not done: what follows from it is nobody's fault.
+    lied: bool,
     faults: Faults,
     fence: Fence,
     refused_tokens: u64,
@@ -41,7 +46,10 @@ impl FakeWorld {
         crash: Arc<Crash>,
         clock: Arc<dyn Clock>,
     ) -> FakeWorld {
-        let inner = Inner { objects, faults, fence: Fence(0), refused_tokens: 0, writes: 0 };
+        let mut things = Things::default();
+        objects.keys().for_each(|object| things.make(object));
+        let inner =
+            Inner { objects, things, lost: 0, lied: false, faults, fence: Fence(0), refused_tokens: 0, writes: 0 };
         FakeWorld { inner: Mutex::new(inner), crash, clock, call_ms: 20 }
     }
 
@@ -58,6 +66,12 @@ impl FakeWorld {
     /// Calls that came with a token lower than one seen before, and were refused.
     pub fn refused_tokens(&self) -> u64 {
         self.inner.lock().refused_tokens
+    }
+
+    /// Things that were moved and then deleted where they had gone, by an undo that should have moved them back: made anew they look the
+    /// same, and are not.
+    pub fn lost(&self) -> u64 {
+        self.inner.lock().lost
     }
 
     /// Small changes made in all.
@@ -112,7 +126,7 @@ impl FakeWorld {
                 ));
             }
             inner.writes += 1;
-            part.apply(&mut inner.objects);
+            part.apply(&mut inner);
         }
         self.crash.moment().await;
         match fault {
@@ -146,19 +160,45 @@ impl FakeWorld {
 enum Part {
     Remove(ObjectId),
     Whole(ObjectId, Value),
+    /// The same thing by another name, until the first is removed.
+    Link {
+        from: ObjectId,
+        to: ObjectId,
+    },
+    /// A thing is again where it was moved from.
+    Back {
+        from: ObjectId,
+        to: ObjectId,
+    },
     Field(ObjectId, String, Option<Value>),
 }
 
 impl Part {
-    fn apply(self, objects: &mut BTreeMap<ObjectId, Value>) {
+    fn apply(self, inner: &mut Inner) {
+        let Inner { objects, things, .. } = inner;
         match self {
             Part::Remove(object) => {
                 objects.remove(&object);
+                things.leave(&object);
             }
             Part::Whole(object, value) => {
+                things.make(&object);
                 objects.insert(object, value);
             }
+            Part::Link { from, to } => {
+                if let Some(value) = objects.get(&from).cloned() {
+                    things.link(&from, &to);
+                    objects.insert(to, value);
+                }
+            }
+            Part::Back { from, to } => {
+                if let Some(value) = objects.remove(&from) {
+                    things.back(&from, &to);
+                    objects.insert(to, value);
+                }
+            }
             Part::Field(object, key, value) => {
+                things.make(&object);
                 let entry = objects.entry(object).or_insert_with(|| Value::Object(Map::new()));
                 if !entry.is_object() {
                     *entry = Value::Object(Map::new());
@@ -217,7 +257,10 @@ impl Target for FakeWorld {
                 let to = ObjectId::new(act.object.kind.clone(), to);
                 let from = self.inner.lock().objects.get(&act.object).cloned();
                 // Nothing to move: it was moved by an attempt that was cut off.
-                from.map_or_else(Vec::new, |value| vec![Part::Whole(to, value), Part::Remove(act.object.clone())])
+                from.map_or_else(Vec::new, |_| {
+                    let (from, gone) = (act.object.clone(), act.object.clone());
+                    vec![Part::Link { from, to }, Part::Remove(gone)]
+                })
             }
             other => return Err(no_verb(other)),
         };
@@ -228,8 +271,23 @@ impl Target for FakeWorld {
     async fn restore(&self, context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
         let fault = self.enter(context).await?;
         let parts = match before {
-            Image::Absent => self.parts_to(object, None),
-            Image::Present(value) => self.parts_to(object, Some(value)),
+            Image::Absent => {
+                let mut inner = self.inner.lock();
+                inner.lost += u64::from(!inner.lied && fault != Some(Fault::Lie) && inner.things.is_elsewheres(object));
+                drop(inner);
+                self.parts_to(object, None)
+            }
+            Image::Present(value) => {
+                self.inner.lock().lied |= fault == Some(Fault::Lie);
+                let gone_to = self.inner.lock().things.gone_to(object);
+                let back = gone_to.map(|from| Part::Back { from, to: object.clone() });
+                // Moved back it may not be yet what it was.
+                let then = match &back {
+                    None => self.parts_to(object, Some(value)),
+                    Some(_) => vec![Part::Whole(object.clone(), value.clone())],
+                };
+                back.into_iter().chain(then).collect()
+            }
         };
         self.change(context, fault, parts).await
     }

@@ -34,7 +34,8 @@ pub(crate) fn killed_after_the_old_container_was_stopped(stage: &Stage) {
     resumed(stage, "stopped", |shop| {
         let old = [shop.container(), format!("{}-previous", shop.container())];
         let stopped = |name: &String| {
-            let words = ["container", "inspect", "-f", "{{.Config.Image}} {{.State.Running}}", name];
+            let words =
+                ["container", "inspect", "-f", "{{index .Config.Labels \"apm.image\"}} {{.State.Running}}", name];
             stage.docker.try_docker(&words).is_ok_and(|text| text == "journey/store:1 false")
         };
         old.iter().any(stopped)
@@ -57,7 +58,7 @@ fn resumed(stage: &Stage, name: &'static str, holds: impl Fn(&Shop) -> bool) {
     }
     said.expect(0, &["complete", "goes on with it"]);
     assert_ne!(shop.id(), old);
-    assert_eq!(shop.inspect("{{.Config.Image}} {{.State.Running}}"), "journey/store:2 true");
+    assert_eq!(shop.inspect("{{index .Config.Labels \"apm.image\"}} {{.State.Running}}"), "journey/store:2 true");
     assert_eq!(shop.containers(), [shop.container()]);
     assert_eq!(stage.id(&old), None, "the old container is still there");
 }

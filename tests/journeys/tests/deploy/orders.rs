@@ -46,6 +46,6 @@ pub(crate) fn a_person_is_asked(stage: &Stage) {
     shop.says("waiting");
     shop.deploy(&["approve", "--reason", "read it"]).expect(0, &[]);
     end(&mut running).expect(0, &["ann says yes to", "read it", "complete"]);
-    assert_eq!(shop.inspect("{{.Config.Image}} {{.State.Running}}"), "journey/store:2 true");
+    assert_eq!(shop.inspect("{{index .Config.Labels \"apm.image\"}} {{.State.Running}}"), "journey/store:2 true");
     assert_ne!(shop.id(), old);
 }

@@ -142,6 +142,7 @@ impl Rig {
         let sealed = self.seal.seal(&secret_name("DB_PASSWORD"), b"correct-horse").expect("sealed");
         let secret = Secret { sealed, mark: self.seal.mark(b"correct-horse") };
         Release {
+            calendar: operate_plan::Calendar::default(),
             project: "target".into(),
             service: self.service.clone(),
             environment: "dev".into(),

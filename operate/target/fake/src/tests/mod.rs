@@ -2,6 +2,7 @@
 //! can. Whatever happens, the run ends in the plan's world or in the world before.
 
 mod away;
+mod clock;
 mod kills;
 mod orders;
 mod rig;

@@ -113,6 +113,8 @@ pub(super) struct Rig {
     pub(super) told: Arc<Told>,
     pub(super) run: RunId,
     pub(super) plan: Plan,
+    /// By how much the clock is set after each death.
+    pub(super) clocks: Mutex<Vec<i64>>,
 }
 
 pub(super) fn runtime() -> Runtime {
@@ -146,7 +148,17 @@ impl Rig {
         runtime.block_on(memory.create(&run, &plan, clock.now_ms(), &command)).expect("a new run");
         clock.carry_over();
         let judge = Arc::new(Rulings(Mutex::default()));
-        Rig { world: Arc::new(world), memory, crash, clock, judge, told: Arc::default(), run, plan }
+        Rig {
+            world: Arc::new(world),
+            memory,
+            crash,
+            clock,
+            judge,
+            told: Arc::default(),
+            run,
+            plan,
+            clocks: Mutex::default(),
+        }
     }
 
     pub(super) fn executor(&self, holder: &str) -> Executor {
@@ -182,12 +194,23 @@ impl Rig {
                 ended
             });
             match ended {
-                None => {}
+                None => {
+                    let by_ms = self.clocks.lock().pop();
+                    self.clock.set(by_ms.unwrap_or(0));
+                }
                 Some(Ok(status)) => return status,
                 Some(Err(error)) => panic!("life {life}: {error}"),
             }
         }
         panic!("it never ended");
+    }
+
+    /// A person wants the undo that failed to be tried again, and it is carried to its end, killed at these moments.
+    pub(super) fn play_again(&self, kills: &[u64]) -> Status {
+        let again = Command { order: Order::UndoAgain, actor: "ann".into(), reason: "mended".into() };
+        let order = self.memory.order(&self.run, self.clock.now_ms(), &again);
+        runtime().block_on(order).expect("an order");
+        self.play(kills)
     }
 
     pub(super) fn entries(&self) -> Vec<Entry> {
@@ -208,11 +231,16 @@ impl Rig {
             other => panic!("{other} is no end"),
         }
         assert_eq!(Entry::broken(&entries), None);
+        assert_eq!(self.world.lost(), 0, "an undo deleted what it should have moved back");
         assert!(matches!(entries.last().map(|entry| &entry.event), Some(Event::Ended { .. })));
         let text = serde_json::to_string(&entries).expect("JSON");
         assert!(!text.contains("hunter2"), "the journal holds a secret in clear");
         self.order_of(&entries);
         self.percent_of(&entries, status);
+    }
+
+    fn is_clock_steady(&self) -> bool {
+        self.clock.set_by_ms() == 0
     }
 
     /// What people are shown never goes backwards, at each line and just before the next.
@@ -221,6 +249,8 @@ impl Rig {
         for (position, entry) in entries.iter().enumerate() {
             state.add(entry);
             let next_ms = entries.get(position + 1).map_or(entry.at_ms, |next| next.at_ms);
+            // Where the clock was set in between, just before the next is nowhere.
+            let next_ms = if self.is_clock_steady() { next_ms } else { entry.at_ms };
             for now_ms in [entry.at_ms, next_ms] {
                 let percent = progress(&self.plan, &state, now_ms).percent;
                 assert!(percent >= shown, "line {}: {percent} % after {shown} %", entry.seq);

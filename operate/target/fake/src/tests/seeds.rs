@@ -70,9 +70,19 @@ fn play(seed: u64) -> Status {
     let percent = if kinds.is_empty() { 0 } else { 5 + rng.below(15) };
     rig.world.set_faults(Faults::new(seed, percent, kinds));
     let kills: Vec<u64> = (0..rng.below(4)).map(|_| 1 + rng.below(60)).collect();
+    // The dead leave their leases behind, and clocks are set while they are away.
+    rig.clocks.lock().extend((0..kills.len()).map(|_| rng.below(7_200_000) as i64 - 3_600_000));
     let status = rig.play(&kills);
     rig.audit(status, &after);
     assert!(seed % 4 > 1 || status == Status::Complete, "seed {seed} had nothing that retries cannot mend: {status}");
+    if status == Status::Failed {
+        // What was in the way is gone, and a person says: again. It is killed on this way too.
+        rig.world.set_faults(Faults::new(seed, 5, &[Fault::Refused, Fault::LostAnswer]));
+        let kills: Vec<u64> = (0..rng.below(3)).map(|_| 1 + rng.below(30)).collect();
+        let again = rig.play_again(&kills);
+        rig.audit(again, &after);
+        assert_eq!(again, Status::RolledBack, "seed {seed}: the second undo");
+    }
     status
 }
 
