@@ -19,7 +19,7 @@ use operate_execute::{
     RunError, RunId, RunRow, Seal, Settings, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Plan, Severity, StepId, digest, estimate, guard, hold, lint};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, StepId, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -144,6 +144,13 @@ fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed
     Deed { actor, role, action, run: Some(run.clone()), why }
 }
 
+/// Where the judge asks: base URLs of a Prometheus and a Loki, with a bearer for both.
+pub fn telemetry(prometheus: &str, loki: &str, token: Option<&str>) -> Result<Telemetry, DeskError> {
+    let authorization = token.map(base_http::Authorization::bearer);
+    let client = Client::new(HttpConfig { authorization, ..HttpConfig::default() });
+    Ok(Telemetry::new(client.map_err(|error| DeskError::Told(Report::of(&error)))?, prometheus, loki))
+}
+
 /// A release as it would be carried out.
 pub struct Planned {
     pub plan: Plan,
@@ -189,14 +196,7 @@ impl Desk {
         let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
         let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
-        let config = match &options.token {
-            None => HttpConfig::default(),
-            Some(token) => {
-                HttpConfig { authorization: Some(base_http::Authorization::bearer(token)), ..HttpConfig::default() }
-            }
-        };
-        let client = Client::new(config).map_err(|error| told(&error))?;
-        let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
+        let telemetry = telemetry(&options.prometheus, &options.loki, options.token.as_deref())?;
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
@@ -219,11 +219,39 @@ impl Desk {
         project.release(asked, &self.seal, &*self.world.disk, &self.fronts)
     }
 
+    /// Looks at these objects.
+    pub(crate) async fn survey(&self, objects: &[ObjectId]) -> Inventory {
+        self.target.survey(objects).await
+    }
+
+    /// The release with the image that its tag is now, and what is to be said about it.
+    pub(crate) async fn pinned(&self, release: &Release) -> Result<(Release, Option<Finding>), DeskError> {
+        pinned(release, &*self.target, &*self.registries).await
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.world.clock.now_ms()
+    }
+
+    /// Who this is, for people.
+    pub(crate) fn holder(&self) -> &str {
+        &self.holder
+    }
+
     /// Looks at the world and plans; changes nothing.
     pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
-        let (release, pinning) = pinned(release, &*self.target, &*self.registries).await?;
+        self.plan_labelled(release, BTreeMap::new()).await
+    }
+
+    /// The same with more labels.
+    pub(crate) async fn plan_labelled(
+        &self,
+        release: &Release,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Planned, DeskError> {
+        let (release, pinning) = self.pinned(release).await?;
         let release = &release;
-        let seen = self.target.survey(&operate_deploy::objects(release)).await;
+        let seen = self.survey(&operate_deploy::objects(release)).await;
         let now_ms = self.world.clock.now_ms();
         let plan = match operate_deploy::plan(release, &seen, now_ms) {
             Ok(plan) => plan,
@@ -238,6 +266,7 @@ impl Desk {
         let learnt = self.history.learnt(&plan.labels).await?;
         let mut draft = (*plan).clone();
         estimate(&mut draft, &learnt);
+        draft.labels.extend(labels);
         // What is over by now forbids nothing any more.
         hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
         let plan = Plan::new(draft, &seen);
@@ -273,19 +302,33 @@ impl Desk {
         action: Action,
         reason: &str,
     ) -> Result<RunId, DeskError> {
-        let critical: Vec<_> =
-            planned.findings.iter().filter(|finding| finding.severity == Severity::Critical).cloned().collect();
-        if !critical.is_empty() {
-            return Err(DeskError::Lint(critical));
-        }
-        let now_ms = self.world.clock.now_ms();
         let service = planned.plan.labels.get("service").map_or("run", String::as_str);
-        let mark = digest(&(planned.plan.id(), now_ms, &self.holder));
+        let mark = digest(&(planned.plan.id(), self.now_ms(), &self.holder));
         let run = RunId(format!(
             "{service}-{}-{}",
             planned.plan.labels.get("version").map_or("", String::as_str),
             &mark.short()[..6]
         ));
+        self.create_named(run.clone(), planned, actor, role, action, reason).await?;
+        Ok(run)
+    }
+
+    /// The same under a name that must not be taken yet.
+    pub(crate) async fn create_named(
+        &self,
+        run: RunId,
+        planned: &Planned,
+        actor: &str,
+        role: &str,
+        action: Action,
+        reason: &str,
+    ) -> Result<(), DeskError> {
+        let critical: Vec<_> =
+            planned.findings.iter().filter(|finding| finding.severity == Severity::Critical).cloned().collect();
+        if !critical.is_empty() {
+            return Err(DeskError::Lint(critical));
+        }
+        let now_ms = self.now_ms();
         let command = Command { order: Order::Resume, actor: actor.to_owned(), reason: reason.to_owned() };
         let (new, target) = (NewRun { run: &run, plan: &planned.plan, command: &command }, planned.plan.target.clone());
         let deed = deed(actor, role, action, &run, reason);
@@ -295,7 +338,7 @@ impl Desk {
             Begun::Held { holder, until_ms } => return Err(RunError::Busy { target, holder, until_ms }.into()),
             Begun::Occupied { run, status } => return Err(DeskError::Occupied { target, run, status }),
         };
-        Ok(run)
+        Ok(())
     }
 
     /// Carries the run out in this process, from wherever it stands, and waits a moment for those who are told of its end: a process may

@@ -4,20 +4,34 @@
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
 mod desk;
+mod diff;
 mod front;
+mod judging;
 mod keeper;
+mod known;
+mod learn;
+mod logs;
 mod notify;
 mod pin;
+mod probe;
+mod promotion;
 mod registries;
 mod release;
+mod remote;
 mod settings;
 
-pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
+pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
+pub use judging::{Again, Chart, Judging, Looked, Replay};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
+pub use learn::{Learnt, learnt, lines as learnt_lines};
+pub use logs::{ContainerLogs, Lines, LogsOf, Writer, Written};
 pub use pin::Registries;
+pub use probe::{ImageAt, Probe};
+pub use promotion::{LABEL as PROMOTION, Promote, StageNow, Standing};
 pub use registries::{Inspected, Registry};
 pub use release::Asked;
-pub use settings::{CanarySettings, FrontSettings, NotifySettings, Project, ServiceSettings};
+pub use remote::{Following, Remote, RemoteError};
+pub use settings::{CanarySettings, DeploySettings, FrontSettings, NotifySettings, Project, ServiceSettings};
 
 /// What the audit log says of a deed.
 pub use operate_history::Action;
@@ -30,5 +44,7 @@ pub use operate_history::{Pruned, Retention};
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;
 
+#[cfg(test)]
+mod paper;
 #[cfg(test)]
 mod tests;

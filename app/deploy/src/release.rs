@@ -36,11 +36,11 @@ pub struct Asked {
 
 impl Project {
     /// The service that is meant.
-    fn chosen(&self, asked: &Asked) -> Result<(String, &ServiceSettings), Report> {
+    pub fn chosen(&self, service: Option<&str>) -> Result<(String, &ServiceSettings), Report> {
         let names: Vec<&str> = self.services.keys().map(String::as_str).collect();
-        match &asked.service {
+        match service {
             Some(name) => match self.services.get(name) {
-                Some(settings) => Ok((name.clone(), settings)),
+                Some(settings) => Ok((name.to_owned(), settings)),
                 None => {
                     let hint = match base_explain::nearest(name, names.iter().copied()) {
                         Some(near) => format!("did you mean `{near}`?"),
@@ -61,6 +61,13 @@ impl Project {
         }
     }
 
+    /// Service, image and version that are meant.
+    pub fn image(&self, asked: &Asked) -> Result<(String, String, String), Report> {
+        let (service, settings) = self.chosen(asked.service.as_deref())?;
+        let (image, version) = image(&service, settings, asked)?;
+        Ok((service, image, version))
+    }
+
     /// The release that is wanted. Secrets are sealed here and are never in clear after it.
     /// `fronts` is the folder of control sockets.
     pub(crate) fn release(
@@ -70,7 +77,7 @@ impl Project {
         disk: &dyn Disk,
         fronts: &Path,
     ) -> Result<Release, Report> {
-        let (service, settings) = self.chosen(asked)?;
+        let (service, settings) = self.chosen(asked.service.as_deref())?;
         let (image, version) = image(&service, settings, asked)?;
         let container = container(settings, asked, seal, disk)?;
         let deploy = &settings.deploy;
@@ -82,8 +89,7 @@ impl Project {
             Some(front) => Some(front::front(self, &service, settings, front, &container.ports, fronts)?),
             None => None,
         };
-        let usual = if front.is_some() { Strategy::BlueGreen } else { Strategy::Recreate };
-        let subject = self.subject(&service, &version);
+        let subject = self.subject(&service, Some(&version));
         let judge_settings = self.judge.settings.clone();
         judge_settings.check().map_err(|error| Report::of(&error))?;
         let request = |request: Request| serde_json::to_value(request).ok();
@@ -102,7 +108,7 @@ impl Project {
             project: self.name.clone(),
             environment: self.environment.clone(),
             target: format!("docker:{}", self.name),
-            strategy: asked.strategy.or(deploy.strategy).unwrap_or(usual),
+            strategy: asked.strategy.unwrap_or_else(|| deploy.usual_strategy()),
             front,
             canary: Some(canary),
             replicas: deploy.replicas,
@@ -125,11 +131,11 @@ impl Project {
         })
     }
 
-    fn subject(&self, service: &str, version: &str) -> Subject {
+    pub(crate) fn subject(&self, service: &str, version: Option<&str>) -> Subject {
         Subject {
             service: service.to_owned(),
             environment: self.environment.clone(),
-            new: Side { version: Some(version.to_owned()), ..Side::default() },
+            new: Side { version: version.map(str::to_owned), ..Side::default() },
             checks: self.judge.checks.clone(),
             ..Subject::default()
         }

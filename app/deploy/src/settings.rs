@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use app_adapt::Webhook;
-use app_config::{ByteSize, ConfigError, Span, Tree};
+use app_config::{ByteSize, ConfigError, Span, Tree, Value};
 use base_explain::Report;
 use base_http::Secret;
 use base_world::Disk;
@@ -29,6 +29,10 @@ pub struct Project {
     pub windows: Vec<Window>,
     /// Who is told of runs.
     pub notify: Vec<NotifySettings>,
+    /// Those that the file names, in its order.
+    pub environments: Vec<String>,
+    /// The way of a version through the environments, as a promotion goes it.
+    pub promotion: Vec<String>,
 }
 
 /// A receiver of notices.
@@ -125,6 +129,14 @@ pub struct DeploySettings {
     pub judged: bool,
 }
 
+impl DeploySettings {
+    /// How it is released when nobody says.
+    pub fn usual_strategy(&self) -> Strategy {
+        let usual = if self.front.is_some() { Strategy::BlueGreen } else { Strategy::Recreate };
+        self.strategy.unwrap_or(usual)
+    }
+}
+
 impl Default for DeploySettings {
     fn default() -> DeploySettings {
         DeploySettings {
@@ -210,6 +222,10 @@ impl Project {
     /// Reads them, with what the environment says laid over.
     pub fn read(mut tree: Tree, environment: Option<&str>, folder_name: &str) -> Result<Project, ConfigError> {
         let environment = environment.unwrap_or("default");
+        let environments = match tree.node("environments").map(|node| &node.value) {
+            Some(Value::Map(members)) => members.iter().map(|(key, _)| key.name.clone()).collect(),
+            _ => Vec::new(),
+        };
         tree.choose_environment(environment);
         let name: Option<String> = tree.section("project")?;
         Ok(Project {
@@ -220,6 +236,8 @@ impl Project {
             freezes: tree.section::<Option<Vec<Freeze>>>("freezes")?.unwrap_or_default(),
             windows: tree.section::<Option<Vec<Window>>>("windows")?.unwrap_or_default(),
             notify: tree.section::<Option<Vec<NotifySettings>>>("notify")?.unwrap_or_default(),
+            promotion: tree.section::<Option<Vec<String>>>("promotion")?.unwrap_or_default(),
+            environments,
         })
     }
 }

@@ -7,8 +7,10 @@
 mod by_hand;
 mod color;
 mod container;
+mod diff;
 mod front_steps;
 mod line;
+mod promotion;
 mod recreate;
 mod refusal;
 mod release;
@@ -17,6 +19,8 @@ mod steps;
 mod switch;
 
 pub use container::{body, names};
+pub use diff::{Difference, differences};
+pub use promotion::{Next, Promotion, Stage, next};
 pub use refusal::Refusal;
 pub use release::{Beside, Canary, Check, Container, Front, Health, Port, Publish, Release, Secret, Strategy, Volume};
 

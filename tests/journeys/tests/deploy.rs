@@ -12,6 +12,7 @@ mod load;
 mod orders;
 mod outage;
 mod pinned;
+mod promotion;
 mod secrets;
 mod shop;
 mod verdicts;
@@ -22,7 +23,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 15] = [
+const JOURNEYS: [(&str, Journey); 16] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -33,6 +34,7 @@ const JOURNEYS: [(&str, Journey); 15] = [
     ("asked", orders::a_person_is_asked),
     ("secrets", secrets::a_secret_is_nowhere_but_in_the_container),
     ("hand", by_hand::the_commands_shown_do_the_same),
+    ("promoted", promotion::one_image_reaches_prod),
     ("pinned", pinned::a_release_is_the_image_that_was_planned),
     ("local", pinned::an_image_that_was_made_here_is_its_id),
     ("taken", fronts::a_bad_version_is_taken_back),

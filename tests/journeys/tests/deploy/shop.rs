@@ -211,6 +211,17 @@ impl<'a> Shop<'a> {
         end(&mut self.begin(words))
     }
 
+    /// A release that nobody has to agree to, to its end, on a pseudo-terminal of its own.
+    pub(crate) fn on_a_terminal(&self, words: &[&str]) -> Ended {
+        let mut command = engine::command(self.home.path(), std::path::Path::new("script"));
+        let typed =
+            format!("{} deploy --yes {} --url {}", engine::apm().display(), words.join(" "), self.stage.engine.url);
+        command.env("DOCKER_HOST", &self.docker.host).env("USER", "ann").env("TERM", "xterm-256color");
+        command.args(["-q", "-e", "-c", &typed, "/dev/null"]);
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        end(&mut Peer::start(&mut command, self.artefacts.join(format!("{number:02}.log"))))
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = engine::command(self.home.path(), &engine::apm());
         command.env("DOCKER_HOST", &self.docker.host).env("USER", "ann").arg("deploy").args(words);

@@ -49,6 +49,12 @@ pub(crate) fn a_good_release_stays(stage: &Stage) {
             status.lines().any(|line| line.trim_start().starts_with("done") && line.contains(&format!(" {step} ")));
         assert!(done && plan.contains(&format!("({step}, at most")), "{step}:\n{status}\n{plan}");
     }
+    // The judge's word can be had again, and is the same.
+    shop.deploy(&["judge", run]).expect(0, &["steady 2 in default passes", "health: service", "charts:"]);
+    let replay = shop.deploy(&["judge", "--replay", "--output", "json"]).expect(0, &[]).text;
+    let replay: serde_json::Value = serde_json::from_str(&replay).expect("JSON");
+    assert_eq!((&replay["tally"]["good"], &replay["tally"]["false_aborts"]), (&1.into(), &0.into()), "{replay}");
+    shop.deploy(&["diff", "--version", "2"]).expect(0, &["nothing would change"]);
     // Going back is a release too; a second one of the same is none.
     shop.deploy(&["--version", "2"]).expect(4, &["steady 2 runs already"]);
     shop.settings("judged: false", "");
@@ -82,6 +88,11 @@ fn undone(stage: &Stage, name: &'static str, version: &str) {
     stage.note(&format!("{version}: undone {took_s:.1} s after it began; {hurt_s:.1} s from the first bad answer to the old version, {all_s:.1} s with the gap"));
     assert!(took_s < 90.0, "{took_s:.1} s");
     let list = shop.deploy(&["list"]).expect(0, &["rolled-back"]).text;
+    // Nobody brought it back, so it was bad; today's judge finds it as well.
+    let run = list.split_whitespace().next().expect("a name");
+    shop.deploy(&["judge", run]).expect(1, &[" fails after ", "HIGH"]);
+    let replay = ["misses 0/1 (0.0 %)", "never came again", "1 run left out: no judge was asked"];
+    shop.deploy(&["judge", "--replay"]).expect(0, &replay);
     let status = shop.deploy(&["status"]).expect(1, &["rolled-back: undone, because", "undone "]).text;
     assert!(list.contains("undone, because"), "{list}");
     let told = "people were hurt for ";
