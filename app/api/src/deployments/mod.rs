@@ -4,8 +4,10 @@
 //! `openapi.json`, which is served beside it.
 
 mod answer;
+mod everything;
 mod refused;
 mod request;
+mod socket;
 mod watch;
 
 use std::sync::Arc;
@@ -84,10 +86,13 @@ pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/apm/v1/openapi.json", get(openapi))
         .route("/apm/v1/deployments", get(list).post(create))
+        .route("/apm/v1/deployments/watch", get(follow_all))
+        .route("/apm/v1/deployments/ws", get(socket::all))
         .route("/apm/v1/deployments/{run}", get(one))
         .route("/apm/v1/deployments/{run}/plan", get(plan))
         .route("/apm/v1/deployments/{run}/events", get(events))
         .route("/apm/v1/deployments/{run}/watch", get(follow))
+        .route("/apm/v1/deployments/{run}/ws", get(socket::one))
         .route("/apm/v1/deployments/{run}/approve", post(|way: Way| way.step(Order::Approve)))
         .route("/apm/v1/deployments/{run}/reject", post(|way: Way| way.step(Order::Reject)))
         .route("/apm/v1/deployments/{run}/skip", post(|way: Way| way.step(Order::Skip)))
@@ -214,6 +219,20 @@ async fn follow(
         None => query.after.unwrap_or(0),
     };
     api.watchers.open(Arc::clone(&api.deployments), RunId(run), after).await
+}
+
+/// Where a watcher of all runs begins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllQuery {
+    after: Option<String>,
+}
+
+async fn follow_all(State(api): State<Api>, headers: HeaderMap, query: Asked<AllQuery>) -> Result<Response, Refused> {
+    let query = asked(query)?;
+    let id = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+    let place = id.or(query.after.as_deref()).map(socket::place).transpose()?;
+    api.watchers.open_all(Arc::clone(&api.deployments), place).await
 }
 
 /// An order's request: to which run, by whom, and what it says.

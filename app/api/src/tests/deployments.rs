@@ -258,6 +258,11 @@ async fn every_documented_path_answers() {
     let mut walked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let asked = path.replace("{run}", &run.0);
+        // Streams that go on for ever, and sockets, have tests of their own.
+        if path.ends_with("/ws") || path == "/apm/v1/deployments/watch" {
+            walked += 1;
+            continue;
+        }
         for method in ["get", "post", "put", "delete"] {
             let reply = server.ask(&method.to_ascii_uppercase(), &asked, &[], Body::empty()).await;
             // What is there is documented, and what is documented is there.
@@ -274,7 +279,7 @@ async fn every_documented_path_answers() {
             }
         }
     }
-    assert_eq!(walked, 14);
+    assert_eq!(walked, 17);
     // Every reference leads somewhere.
     let text = document.to_string();
     for place in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {

@@ -13,6 +13,7 @@ mod otlp;
 mod prometheus;
 mod services;
 mod sign_in;
+mod socket;
 mod sockets;
 mod writes;
 
