@@ -146,12 +146,14 @@ pub struct Planned {
 
 /// See the module.
 pub struct Desk {
-    world: World,
+    pub(crate) world: World,
     pub history: Arc<SqlHistory>,
     pub seal: Arc<Seal>,
-    target: Arc<dyn Target>,
+    pub(crate) target: Arc<dyn Target>,
     judge: Arc<dyn Judge>,
     registries: Arc<dyn Registries>,
+    /// For looks at what the judge looked at; none where nobody said where telemetry is.
+    pub(crate) telemetry: Option<Telemetry>,
     tell: Arc<dyn Tell>,
     holder: String,
     watch: broadcast::Sender<Entry>,
@@ -188,13 +190,16 @@ impl Desk {
             }
         };
         let client = Client::new(config).map_err(|error| told(&error))?;
-        let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
+        let telemetry = Telemetry::new(client.clone(), &options.prometheus, &options.loki);
+        let looks = Telemetry::new(client, &options.prometheus, &options.loki);
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
         let target = Arc::new(target);
         let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers };
-        Ok(Desk::new(parts, watch))
+        let mut desk = Desk::new(parts, watch);
+        desk.telemetry = Some(looks);
+        Ok(desk)
     }
 
     /// Must be made within a runtime: receivers are told by tasks of their own.
@@ -203,7 +208,7 @@ impl Desk {
         let history = Arc::new(history);
         let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
         let held = Mutex::default();
-        Desk { world, history, seal, target, judge, registries, tell, holder, watch, held, notifier }
+        Desk { world, history, seal, target, judge, registries, telemetry: None, tell, holder, watch, held, notifier }
     }
 
     /// Where secrets are read and written.

@@ -5,6 +5,8 @@
 
 mod desk;
 mod keeper;
+mod ledger;
+mod looks;
 mod notify;
 mod pin;
 mod registries;
@@ -13,6 +15,8 @@ mod settings;
 
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
+pub use ledger::{Ledger, Told, keys};
+pub use looks::{Past, Said, Seen};
 pub use pin::Registries;
 pub use registries::{Inspected, Registry};
 pub use release::Asked;

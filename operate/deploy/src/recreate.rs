@@ -66,6 +66,11 @@ fn labels(release: &Release, seen: &Inventory) -> std::collections::BTreeMap<Str
     if let Some(before) = before {
         labels.insert("version_before".to_owned(), before);
     }
+    // How old it is when it reaches people; an image that is still to be pulled has not said yet.
+    let built = seen.present(&ObjectId::new("image", &release.image)).and_then(|image| image["built"].as_str());
+    if let Some(built) = built {
+        labels.insert("built".to_owned(), built.to_owned());
+    }
     labels
 }
 

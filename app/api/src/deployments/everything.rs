@@ -59,7 +59,8 @@ impl Place {
                 self.last.remove(&before);
             }
         }
-        let ends = matches!(entry.event, Event::Ended { .. });
+        // One that failed may be undone again.
+        let ends = matches!(entry.event, Event::Ended { status: Status::Complete | Status::RolledBack, .. });
         if ends && self.newest.as_ref() != Some(&entry.run) {
             self.last.remove(&entry.run);
         } else {

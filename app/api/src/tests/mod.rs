@@ -7,6 +7,7 @@ mod desk;
 mod follow;
 mod jaeger;
 mod loki;
+mod looks;
 mod lookups;
 mod operators;
 mod otlp;
