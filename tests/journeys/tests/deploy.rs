@@ -9,6 +9,7 @@ mod customers;
 mod kills;
 mod orders;
 mod outage;
+mod page;
 mod pinned;
 mod secrets;
 mod shop;
@@ -20,7 +21,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 12] = [
+const JOURNEYS: [(&str, Journey); 13] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -30,6 +31,7 @@ const JOURNEYS: [(&str, Journey); 12] = [
     ("orders", orders::orders_come_from_anywhere),
     ("asked", orders::a_person_is_asked),
     ("secrets", secrets::a_secret_is_nowhere_but_in_the_container),
+    ("page", page::releases_are_followed_and_approved_on_the_page),
     ("hand", by_hand::the_commands_shown_do_the_same),
     ("pinned", pinned::a_release_is_the_image_that_was_planned),
     ("local", pinned::an_image_that_was_made_here_is_its_id),

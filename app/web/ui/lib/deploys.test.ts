@@ -8,7 +8,7 @@ describe('stages', () => {
   const check = (states: [string, StepState][], expected: [string, string][]) => expect(stages(states.map(([stage, state], i) => step(String(i), stage, state))).map((s) => [s.name, s.tone])).toEqual(expected);
   it('are as far as their steps, and as bad as the worst', () => {
     check([], []);
-    check([['preparing', 'done'], ['deploying', 'running'], ['deploying', 'done'], ['verifying', 'waits']], [['preparing', 'ok'], ['deploying', 'busy'], ['verifying', 'unknown']]);
+    check([['preparing', 'done'], ['deploying', 'running'], ['deploying', 'done'], ['verifying', 'waits']], [['preparing', 'ok'], ['deploying', 'going'], ['verifying', 'unknown']]);
     check([['preparing', 'asks'], ['deploying', 'waits']], [['preparing', 'warning'], ['deploying', 'unknown']]);
     check([['deploying', 'undone'], ['deploying', 'undone'], ['verifying', 'failed']], [['deploying', 'unknown'], ['verifying', 'critical']]);
     check([['preparing', 'skipped'], ['preparing', 'done']], [['preparing', 'ok']]);

@@ -2,12 +2,12 @@
 import type { Judged, Run, RunRow, Status, Step, StepState } from './api/deployments';
 import { duration, percent, perSecond, short } from './format';
 
-export type Tone = 'ok' | 'warning' | 'critical' | 'unknown' | 'busy';
+export type Tone = 'ok' | 'warning' | 'critical' | 'unknown' | 'going';
 const TONES: Record<Status, Tone> = {
-  planned: 'unknown', running: 'busy', paused: 'warning', waiting: 'warning', halted: 'warning', 'rolling-back': 'warning', complete: 'ok', 'rolled-back': 'critical', failed: 'critical',
+  planned: 'unknown', running: 'going', paused: 'warning', waiting: 'warning', halted: 'warning', 'rolling-back': 'warning', complete: 'ok', 'rolled-back': 'critical', failed: 'critical',
 };
 const STEP_TONES: Record<StepState, Tone> = {
-  waits: 'unknown', running: 'busy', asks: 'warning', halted: 'warning', failed: 'critical', 'given-up': 'warning', skipped: 'unknown', done: 'ok', undone: 'unknown', 'not-undone': 'critical',
+  waits: 'unknown', running: 'going', asks: 'warning', halted: 'warning', failed: 'critical', 'given-up': 'warning', skipped: 'unknown', done: 'ok', undone: 'unknown', 'not-undone': 'critical',
 };
 export const tone = (status: Status): Tone => TONES[status] ?? 'unknown';
 export const stepTone = (state: StepState): Tone => STEP_TONES[state] ?? 'unknown';
@@ -35,7 +35,7 @@ export function stages(steps: Step[]): Stage[] {
   }
   for (const stage of out) {
     const tones = stage.steps.map((s) => stepTone(s.state));
-    const worst = (['critical', 'warning', 'busy'] as const).find((t) => tones.includes(t));
+    const worst = (['critical', 'warning', 'going'] as const).find((t) => tones.includes(t));
     stage.tone = worst ?? (stage.steps.every((s) => s.state === 'done' || s.state === 'skipped') ? 'ok' : 'unknown');
   }
   return out;
