@@ -40,15 +40,26 @@ async function main() {
   await page.locator('[data-step] summary').first().click();
   await note('waiting', { status: await status(), states: await states() });
 
-  await page.locator('[data-order=approve]').click();
-  await page.locator('dialog input[name=reason]').fill('looked at the plan');
-  await note('dialog');
-  await page.getByTestId('give-order').click();
-  // Nobody reloads: what happens is told.
-  await page.locator('[data-testid=deploy-status]:not([data-value=waiting])').waitFor();
-  await page.locator('[data-testid=deploy-judge]').waitFor({ timeout: 60_000 });
+  // The one who is asked says yes; again where the judge could not decide, as on a machine that does too much else.
+  const approve = async (reason, shot) => {
+    const step = await page.getByTestId('deploy-question').getAttribute('data-step');
+    await page.locator('[data-order=approve]').click();
+    await page.locator('dialog input[name=reason]').fill(reason);
+    if (shot) await note(shot);
+    await page.getByTestId('give-order').click();
+    // Nobody reloads: what happens is told.
+    await page.locator(`[data-step="${step}"]:not([data-state=asks])`).waitFor();
+  };
+  await approve('looked at the plan', 'dialog');
+  await page.locator('[data-testid=deploy-judge] tr[data-metric]').first().waitFor({ timeout: 90_000 });
   await note('watched', { status: await status(), states: await states() });
-  await page.locator(`[data-testid=deploy-status][data-value=${wanted.until}]`).waitFor({ timeout: 180_000 });
+  const end = page.locator(`[data-testid=deploy-status]:is([data-value=${wanted.until}], [data-value=waiting])`);
+  await end.waitFor({ timeout: 180_000 });
+  if ((await status()) === 'waiting') {
+    await note('asked-again');
+    await approve('it is good enough');
+    await page.locator(`[data-testid=deploy-status][data-value=${wanted.until}]`).waitFor({ timeout: 60_000 });
+  }
   await page.locator('[data-testid=deploy-errors] [data-testid=release-mark]').first().waitFor();
   await note('ended', { status: await status(), states: await states(), lines: await page.getByTestId('deploy-logs').getAttribute('data-value') });
 
