@@ -187,7 +187,7 @@ impl Feed {
 }
 
 enum Now {
-    Next(Option<(String, Entry)>),
+    Next(Option<Box<(String, Entry)>>),
     Heard(Option<Result<Message, axum::Error>>),
     Beat,
 }
@@ -200,12 +200,13 @@ async fn tell(socket: WebSocket, mut feed: Feed, api: &Api) {
     let mut silent = 0;
     let (code, why) = loop {
         let now = tokio::select! {
-            next = feed.next() => Now::Next(next),
+            next = feed.next() => Now::Next(next.map(Box::new)),
             message = heard.next() => Now::Heard(message),
             _ = beat.tick() => Now::Beat,
         };
         let message = match now {
-            Now::Next(Some((id, entry))) => {
+            Now::Next(Some(next)) => {
+                let (id, entry) = *next;
                 let text = json!({"id": id, "entry": answer::entry(&entry)}).to_string();
                 Message::Text(text.into())
             }
