@@ -36,6 +36,10 @@ pub(crate) fn figures(told: &[Told], since_ms: i64, until_ms: i64) -> Value {
 
 /// The engine's own metrics about all releases that are known.
 pub(crate) fn render(told: &[Told], out: &mut TextWriter) {
+    if told.is_empty() {
+        // A project without deployments has no such metrics at all.
+        return;
+    }
     let seconds = |ms: u64| ms as f64 / 1000.0;
     let mut totals: BTreeMap<[&str; 4], u64> = BTreeMap::new();
     let mut took: BTreeMap<[&str; 2], Vec<f64>> = BTreeMap::new();
