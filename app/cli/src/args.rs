@@ -90,6 +90,17 @@ pub(crate) enum DeployCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// DORA's four keys from the history: how often, how fast, how many fail, how long until it is good again
+    Dora {
+        /// How far back: 7d, 30d, 12w
+        #[arg(long, default_value = "30d", value_name = "TIME")]
+        since: String,
+        /// `text` or `json`
+        #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+        output: String,
+        #[command(flatten)]
+        places: Places,
+    },
     /// Follow a run until it ends; goes on with it when whoever carried it out is gone
     Watch(RunName),
     /// Show the plan of a run as it was carried out

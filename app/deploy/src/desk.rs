@@ -159,12 +159,14 @@ pub struct Planned {
 
 /// See the module.
 pub struct Desk {
-    world: World,
+    pub(crate) world: World,
     pub history: Arc<SqlHistory>,
     pub seal: Arc<Seal>,
-    target: Arc<dyn Target>,
+    pub(crate) target: Arc<dyn Target>,
     judge: Arc<dyn Judge>,
     registries: Arc<dyn Registries>,
+    /// For looks at what the judge looked at; none where nobody said where telemetry is.
+    pub(crate) telemetry: Option<Telemetry>,
     tell: Arc<dyn Tell>,
     holder: String,
     fronts: PathBuf,
@@ -196,13 +198,16 @@ impl Desk {
         let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
         let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
-        let telemetry = telemetry(&options.prometheus, &options.loki, options.token.as_deref())?;
+        let asked = || telemetry(&options.prometheus, &options.loki, options.token.as_deref());
+        let (telemetry, looks) = (asked()?, asked()?);
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
         let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));
         let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
-        Ok(Desk::new(parts, watch))
+        let mut desk = Desk::new(parts, watch);
+        desk.telemetry = Some(looks);
+        Ok(desk)
     }
 
     /// Must be made within a runtime: receivers are told by tasks of their own.
@@ -211,7 +216,21 @@ impl Desk {
         let history = Arc::new(history);
         let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
         let held = Mutex::default();
-        Desk { world, history, seal, target, judge, registries, tell, holder, fronts, watch, held, notifier }
+        Desk {
+            world,
+            history,
+            seal,
+            target,
+            judge,
+            registries,
+            telemetry: None,
+            tell,
+            holder,
+            fronts,
+            watch,
+            held,
+            notifier,
+        }
     }
 
     /// What is asked for as a release; secrets are sealed here and are never in clear after it.

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OnceCell, broadcast, watch};
 
 use crate::desk::LAG;
-use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Planned, Project};
+use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Ledger, Planned, Project, Told};
 
 /// How often runs are looked for whose executor is gone; a lease holds as long.
 const LOOK: Duration = Duration::from_secs(15);
@@ -57,6 +57,9 @@ struct Inner {
     live: broadcast::Sender<Entry>,
     /// Runs that this process carries out, with their targets.
     carried: Mutex<BTreeMap<RunId, String>>,
+    /// What became of the releases; see [`Keeper::told`].
+    ledger: tokio::sync::Mutex<Ledger>,
+    told: Mutex<Arc<Vec<Told>>>,
     /// One release is planned and begun at a time: the plan holds what was seen just before.
     beginning: tokio::sync::Mutex<()>,
     stop: watch::Receiver<bool>,
@@ -133,6 +136,8 @@ impl Keeper {
             desk: OnceCell::new(),
             live: broadcast::channel(LAG).0,
             carried: Mutex::default(),
+            ledger: tokio::sync::Mutex::default(),
+            told: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
             stop,
         }))
@@ -167,6 +172,41 @@ impl Keeper {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
+    }
+
+    /// Keeps [`Keeper::told`] up, until the engine stops.
+    pub async fn count(self) {
+        let mut stop = self.0.stop.clone();
+        let mut live = self.live();
+        loop {
+            if let Err(error) = self.catch_up().await {
+                tracing::debug!(error = error.report().one_line(), "what became of the releases could not be read");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = an_end(&mut live) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Reads what is new of the releases.
+    pub async fn catch_up(&self) -> Result<(), DeskError> {
+        let Some(desk) = self.desk_if_any().await? else { return Ok(()) };
+        let mut ledger = self.0.ledger.lock().await;
+        ledger.catch_up(desk).await?;
+        *self.0.told.lock() = Arc::new(ledger.told());
+        Ok(())
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.0.world.clock.now_ms()
+    }
+
+    /// The releases that are over, in the order of their ends; those of other processes within a quarter of a minute.
+    pub fn told(&self) -> Arc<Vec<Told>> {
+        self.0.told.lock().clone()
     }
 
     /// One look. A run that nobody ever took is left alone: whoever made it was told whether it would be carried out.
@@ -271,6 +311,17 @@ impl Keeper {
     /// Entries of runs that this process carries out, as they are kept.
     pub fn live(&self) -> broadcast::Receiver<Entry> {
         self.0.live.subscribe()
+    }
+}
+
+/// Returns when a run of this process is over; never, once there are no more.
+async fn an_end(live: &mut broadcast::Receiver<Entry>) {
+    loop {
+        match live.recv().await {
+            Ok(Entry { event: Event::Ended { .. }, .. }) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

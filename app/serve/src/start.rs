@@ -165,6 +165,9 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     if let Some(listener) = http {
         tasks.spawn(app_api::serve(listener, api.otlp_http_router(), server.connections(), stopped.clone()));
     }
+    // Set once: this is the only place.
+    let _ = own.keeper.set(keeper.clone());
+    tasks.spawn(keeper.clone().count());
     tasks.spawn(keeper.keep());
     let scraper = Scraper { world: world.clone(), sink, counters };
     let stopped_too = stopped.clone();

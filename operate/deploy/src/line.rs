@@ -87,7 +87,7 @@ impl<'a> Line<'a> {
             title: format!("deploy {} {} to {}", release.service, release.version, release.environment),
             reason: release.reason.clone(),
             target: release.target.clone(),
-            labels: labels(release, before),
+            labels: labels(release, before, seen),
             made_ms: now_ms,
             time_limit_ms,
             on_failure: OnFailure::Undo,
@@ -105,7 +105,7 @@ pub(crate) fn judged(id: &str, name: String, reason: &str, request: &Value, limi
     step
 }
 
-fn labels(release: &Release, before: Option<String>) -> BTreeMap<String, String> {
+fn labels(release: &Release, before: Option<String>, seen: &Inventory) -> BTreeMap<String, String> {
     let mut labels: BTreeMap<String, String> = [
         ("project", release.project.as_str()),
         ("service", &release.service),
@@ -122,6 +122,11 @@ fn labels(release: &Release, before: Option<String>) -> BTreeMap<String, String>
     }
     if let Some(before) = before {
         labels.insert("version_before".to_owned(), before);
+    }
+    // How old it is when it reaches people; an image that is still to be pulled has not said yet.
+    let built = seen.present(&ObjectId::new("image", &release.image)).and_then(|image| image["built"].as_str());
+    if let Some(built) = built {
+        labels.insert("built".to_owned(), built.to_owned());
     }
     labels
 }

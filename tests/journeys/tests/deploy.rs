@@ -11,6 +11,7 @@ mod kills;
 mod load;
 mod orders;
 mod outage;
+mod page;
 mod pinned;
 mod promotion;
 mod secrets;
@@ -23,7 +24,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 16] = [
+const JOURNEYS: [(&str, Journey); 17] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -33,6 +34,7 @@ const JOURNEYS: [(&str, Journey); 16] = [
     ("orders", orders::orders_come_from_anywhere),
     ("asked", orders::a_person_is_asked),
     ("secrets", secrets::a_secret_is_nowhere_but_in_the_container),
+    ("page", page::releases_are_followed_and_approved_on_the_page),
     ("hand", by_hand::the_commands_shown_do_the_same),
     ("promoted", promotion::one_image_reaches_prod),
     ("pinned", pinned::a_release_is_the_image_that_was_planned),

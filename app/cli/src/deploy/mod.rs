@@ -1,6 +1,7 @@
 //! `apm deploy`: hands the words to the desk and shows what comes of it. What a release is and how it is carried out is decided there.
 
 pub(crate) mod diff;
+mod dora;
 mod follow;
 mod frame;
 pub(crate) mod judge;
@@ -47,6 +48,7 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             Some(DeployCommand::Start(start)) => start::start(global, start).await,
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
             Some(DeployCommand::List { limit, places, server }) => list(global, *limit, places, server).await,
+            Some(DeployCommand::Dora { since, output, places }) => dora::dora(global, since, output, places).await,
             Some(DeployCommand::Status(name)) => status(global, name).await,
             Some(DeployCommand::Prune(args)) => prune::prune(global, args).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,

@@ -95,9 +95,16 @@ fn said(value: Value) -> Value {
 /// What a planner sees: no variables, for they may be secret.
 pub(crate) async fn summary(engine: &Engine, object: &ObjectId) -> Result<Option<Value>, Failure> {
     if object.kind == "image" {
-        // Also what registries call it, by which a planner tells one that was pulled from one that was made here.
         let record = absent(engine.inspect_image(&object.name).await)?;
-        return Ok(record.map(|record| json!({"id": record["Id"], "digests": record["RepoDigests"]})));
+        return Ok(record.map(|record| {
+            // Also what registries call it, by which a planner tells one that was pulled from one that was made here; and when it was built, if
+            // it says so (OCI image spec, annotations).
+            let mut seen = json!({"id": record["Id"], "digests": record["RepoDigests"]});
+            if let Value::String(built) = &record["Config"]["Labels"]["org.opencontainers.image.created"] {
+                seen["built"] = json!(built);
+            }
+            seen
+        }));
     }
     if object.kind != "container" {
         return Ok(match of(engine, object).await? {

@@ -83,7 +83,7 @@ pub(crate) fn images(docker: &Dockerd) {
     }
 }
 
-fn otlp(engine: &Engine) -> [(&'static str, String); 5] {
+pub(crate) fn otlp(engine: &Engine) -> [(&'static str, String); 5] {
     [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", engine.otlp_http.clone()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".into()),
