@@ -6,7 +6,7 @@ use std::path::Path;
 use app_adapt::Request;
 use base_explain::Report;
 use base_world::Disk;
-use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume};
+use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume, names};
 use operate_execute::Seal;
 use operate_gate::{Side, Subject};
 use operate_plan::Calendar;
@@ -83,33 +83,22 @@ impl Project {
             None => None,
         };
         let usual = if front.is_some() { Strategy::BlueGreen } else { Strategy::Recreate };
-        let subject = self.subject(&service, &version);
         let judge_settings = self.judge.settings.clone();
         judge_settings.check().map_err(|error| Report::of(&error))?;
-        let request = |request: Request| serde_json::to_value(request).ok();
-        let gate = Request::Before {
-            subject: Box::new(subject.clone()),
-            settings: Box::new(judge_settings.clone()),
-            slo: settings.slo.clone(),
-            freezes: self.freezes.clone(),
-        };
         // A minute beside the bake, for questions that are slow to answer.
         let judge_ms = ms(judge_settings.bake) + 60_000;
-        let beside = front::beside(&subject, &judge_settings, &deploy.canary);
-        let canary = front::canary(&deploy.canary, beside.filter(|_| deploy.judged), judge_ms)?;
-        let after = Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) };
-        Ok(Release {
+        let mut release = Release {
             project: self.name.clone(),
             environment: self.environment.clone(),
             target: format!("docker:{}", self.name),
             strategy: asked.strategy.or(deploy.strategy).unwrap_or(usual),
             front,
-            canary: Some(canary),
+            canary: None,
             replicas: deploy.replicas,
             checks: deploy.checks.iter().map(|check| check_of(check, settings)).collect::<Result<_, _>>()?,
             ready_ms: ms(deploy.ready.0),
-            gate: if deploy.judged { request(gate) } else { None },
-            judge: if deploy.judged { request(after) } else { None },
+            gate: None,
+            judge: None,
             judge_ms,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
@@ -122,14 +111,32 @@ impl Project {
             image,
             pinned: None,
             container,
-        })
+        };
+        let subject = self.subject(&release);
+        let beside = front::beside(&subject, &judge_settings, &deploy.canary);
+        release.canary = Some(front::canary(&deploy.canary, beside.filter(|_| deploy.judged), judge_ms)?);
+        if deploy.judged {
+            let request = |request: Request| serde_json::to_value(request).ok();
+            release.gate = request(Request::Before {
+                subject: Box::new(subject.clone()),
+                settings: Box::new(judge_settings.clone()),
+                slo: settings.slo.clone(),
+                freezes: self.freezes.clone(),
+            });
+            release.judge = request(Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) });
+        }
+        Ok(release)
     }
 
-    fn subject(&self, service: &str, version: &str) -> Subject {
+    fn subject(&self, release: &Release) -> Subject {
+        // The old containers bore these names until the new ones took their place, so both are found by them, each in its time. Behind a front
+        // two colors run side by side, and only the plan knows which is new.
+        let containers = if release.front.is_some() { Vec::new() } else { names(release) };
         Subject {
-            service: service.to_owned(),
+            service: release.service.clone(),
             environment: self.environment.clone(),
-            new: Side { version: Some(version.to_owned()), ..Side::default() },
+            new: Side { version: Some(release.version.clone()), containers: containers.clone(), ..Side::default() },
+            old: Side { containers, ..Side::default() },
             checks: self.judge.checks.clone(),
             ..Subject::default()
         }

@@ -51,7 +51,9 @@ fn our_numbers_are_the_engines_and_the_kernels() {
     let rate = format!("rate(container_cpu_usage_seconds_total{one}[30s])");
     until(&format!("count_over_time(container_cpu_usage_seconds_total{one}[30s])"), &|samples| samples >= 5.0);
     let rate = until(&rate, &|_| true);
-    assert!((rate - 0.5).abs() < 0.06, "{rate}");
+    // A busy machine gives it less than it may have.
+    let kernels_rate = (seconds() - before) / (wait::now_s() - read_at);
+    assert!((rate - kernels_rate).abs() < 0.15 && rate < 0.56, "ours {rate}, the kernel's {kernels_rate}");
     until(&format!("rate(container_cpu_cfs_throttled_periods_total{one}[30s])"), &|throttled| throttled > 1.0);
 
     // A crash loop is seen by its count and by its starts.
