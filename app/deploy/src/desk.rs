@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{FrontProcess, GateJudge, Telemetry};
+use app_adapt::{Checks, FrontProcess, GateJudge, Places, Telemetry};
 use base_explain::Report;
-use base_http::{Client, HttpConfig};
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use connect_registry::{DockerLogins, Login};
@@ -38,11 +37,8 @@ pub struct DeskOptions {
     /// This program, which is started once more as a front.
     pub program: PathBuf,
     pub docker: Surroundings,
-    /// Base URLs that the judge asks.
-    pub prometheus: String,
-    pub loki: String,
-    /// For both, as a bearer.
-    pub token: Option<String>,
+    /// Whom the judge asks.
+    pub places: Places,
     /// `apm 4711 on host`.
     pub holder: String,
     pub tell: Arc<dyn Tell>,
@@ -189,15 +185,9 @@ impl Desk {
         let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
         let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
-        let config = match &options.token {
-            None => HttpConfig::default(),
-            Some(token) => {
-                HttpConfig { authorization: Some(base_http::Authorization::bearer(token)), ..HttpConfig::default() }
-            }
-        };
-        let client = Client::new(config).map_err(|error| told(&error))?;
-        let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
-        let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
+        let telemetry = Telemetry::new(&options.places).map_err(|error| told(&error))?;
+        let checks = Checks::new().map_err(|error| told(&error))?;
+        let judge = Arc::new(GateJudge { telemetry, checks, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
         let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));

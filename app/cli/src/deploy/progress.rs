@@ -99,7 +99,7 @@ impl Teller<'_> {
                 let took = took(&self.state.step(step)).map(|took| format!("  {took}")).unwrap_or_default();
                 format!("{:<12} {} {}{took}  {percent} %", stage(step), paint("32", "done"), name(step))
             }
-            Event::Judged { step, ruling } => match ruling {
+            Event::Judged { step, ruling, .. } => match ruling {
                 Ruling::Wait { sentence, .. } => format!("{:<12} {}", stage(step), paint("2", sentence)),
                 Ruling::Pass { sentence } | Ruling::Fail { sentence, .. } | Ruling::Inconclusive { sentence } => {
                     format!("{:<12} {sentence}", stage(step))

@@ -7,7 +7,7 @@ use app_config::Tree;
 use async_trait::async_trait;
 use base_world::Clock;
 use connect_registry::{Digest, Reference, RegistryError};
-use operate_execute::{Command, Context, Done, Filter, Image, Judge, Met, Order, Ruling, Seal, Target};
+use operate_execute::{Command, Context, Done, Filter, Image, Judge, Judgement, Met, Order, Seal, Target};
 use operate_history::SqlHistory;
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId};
 use operate_target_fake::{Crash, FakeWorld, Faults};
@@ -87,7 +87,7 @@ struct Nobody;
 
 #[async_trait]
 impl Judge for Nobody {
-    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Ruling, Failure> {
+    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
         panic!("asked for {request}")
     }
 }

@@ -16,7 +16,9 @@ const CRASH: &str = "/bin/apm __demo store --listen 127.0.0.1:$PORT --feed-url $
 /// It holds more and more memory until next to nothing is left below its limit, of cgroup v1 or v2.
 const LEAK: &str = "cd /sys/fs/cgroup; [ -d memory ] && cd memory; \
     used() { u=$(cat memory.usage_in_bytes memory.current 2>/dev/null); f=$(awk '$1 ~ /^(total_)?inactive_file$/ {v=$2} END {print v}' memory.stat); echo $((u - f)); }; \
-    (i=0; while [ $(used) -lt 98000000 ]; do i=$((i+1)); dd if=/dev/zero of=/dev/shm/$i bs=256k count=1 2>/dev/null; sleep 0.02; done) & ";
+    (i=0; while [ $(used) -lt 98000000 ]; do i=$((i+1)); dd if=/dev/zero of=/dev/shm/$i bs=1M count=1 2>/dev/null; sleep 0.2; done) & ";
+/// Long enough for everything that the journeys get wrong.
+pub(crate) const BAKE: &str = "settings: { bake: 60s }";
 /// Tags and what is wrong with them.
 const VERSIONS: [(&str, &str); 5] =
     [("1", "{}"), ("2", "{}"), ("3", "{}"), ("errors", "{\"error_ratio\": 0.3}"), ("slow", "{\"slow_store_ms\": 400}")];
@@ -142,7 +144,7 @@ pub(crate) struct Shop<'a> {
     pub(crate) port: u16,
     pub(crate) home: TempDir,
     pub(crate) artefacts: PathBuf,
-    /// More keys of `judge` in its settings, each with a comma behind it.
+    /// The keys of `judge` in its settings.
     pub(crate) judge: String,
     runs: AtomicUsize,
 }
@@ -156,7 +158,7 @@ impl<'a> Shop<'a> {
     pub(crate) fn on(stage: &'a Stage, docker: &'a Dockerd, name: &'static str) -> Shop<'a> {
         let home = tempfile::Builder::new().prefix("apm-shop-").tempdir().expect("a temporary folder");
         let artefacts = artefacts::folder(&format!("deploy_{name}"));
-        let (port, judge, runs) = (peer::free_port(), String::new(), AtomicUsize::new(0));
+        let (port, judge, runs) = (peer::free_port(), BAKE.to_owned(), AtomicUsize::new(0));
         let shop = Shop { stage, docker, name, port, home, artefacts, judge, runs };
         shop.settings("judged: false", "");
         shop
@@ -208,7 +210,7 @@ impl<'a> Shop<'a> {
         let (service, deploy) = (indented(service, "    "), indented(deploy, "      "));
         let service = format!("  {}:\n    image: {image}\n{service}    deploy:\n{deploy}", self.name);
         let judge = &self.judge;
-        let yaml = format!("project: shop\nservices:\n{service}judge: {{ {judge} settings: {{ bake: 60s }} }}\n");
+        let yaml = format!("project: shop\nservices:\n{service}judge: {{ {judge} }}\n");
         std::fs::write(self.home.path().join("apm.yaml"), yaml).expect("the settings can be written");
     }
 
