@@ -16,7 +16,7 @@ const CRASH: &str = "/bin/apm __demo store --listen 127.0.0.1:$PORT --feed-url $
 /// It holds more and more memory until next to nothing is left below its limit, of cgroup v1 or v2.
 const LEAK: &str = "cd /sys/fs/cgroup; [ -d memory ] && cd memory; \
     used() { u=$(cat memory.usage_in_bytes memory.current 2>/dev/null); f=$(awk '$1 ~ /^(total_)?inactive_file$/ {v=$2} END {print v}' memory.stat); echo $((u - f)); }; \
-    (i=0; while [ $(used) -lt 98000000 ]; do i=$((i+1)); dd if=/dev/zero of=/dev/shm/$i bs=1M count=1 2>/dev/null; sleep 0.2; done) & ";
+    (i=0; while [ $(used) -lt 73400000 ]; do i=$((i+1)); dd if=/dev/zero of=/dev/shm/$i bs=1M count=1 2>/dev/null; sleep 0.2; done) & ";
 /// Long enough for everything that the journeys get wrong.
 pub(crate) const BAKE: &str = "settings: { bake: 60s }";
 /// Tags and what is wrong with them.

@@ -96,7 +96,7 @@ pub(crate) fn a_release_that_crashes_again_and_again_is_undone(stage: &Stage) {
 pub(crate) fn a_release_that_leaks_is_undone(stage: &Stage) {
     // Short of memory it is slow as well, as it would be anywhere.
     let lenient = "settings: { bake: 60s, metrics: { latency_p95: { allowed_increase: 50, critical_increase: 60 } } }";
-    told(stage, "leaky", "leak", "memory: 96 MiB", lenient, "memory ");
+    told(stage, "leaky", "leak", "memory: 72 MiB", lenient, "memory ");
 }
 
 fn told(stage: &Stage, name: &'static str, version: &str, deploy: &str, judge: &str, reason: &str) {
