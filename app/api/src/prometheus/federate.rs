@@ -33,7 +33,10 @@ pub(super) async fn federate(
     Ok(([(header::CONTENT_TYPE, kind)], written(&found)).into_response())
 }
 
-/// By labels: time and value of the last sample, where the series has not ended.
+/// By labels: Unix milliseconds and value of the last sample.
+type Newest = BTreeMap<Labels, (i64, f64)>;
+
+/// Of series that have not ended.
 fn newest(
     api: &Api,
     tenant: &TenantId,
@@ -41,7 +44,7 @@ fn newest(
     now_ms: i64,
     budget: &Budget,
     cancel: &Cancel,
-) -> Result<BTreeMap<Labels, (i64, f64)>, SourceError> {
+) -> Result<Newest, SourceError> {
     let mut found = BTreeMap::new();
     for matchers in sets {
         let range = RangeMs::new(now_ms.saturating_sub(LOOKBACK_MS), now_ms);
@@ -65,11 +68,11 @@ fn newest(
     Ok(found)
 }
 
-fn written(found: &BTreeMap<Labels, (i64, f64)>) -> String {
-    let mut families: BTreeMap<String, Vec<(&Labels, &(i64, f64))>> = BTreeMap::new();
+fn written(found: &Newest) -> String {
+    let mut families: BTreeMap<String, Newest> = BTreeMap::new();
     for (labels, sample) in found {
         let name = labels.get("__name__").unwrap_or_default();
-        families.entry(classic(name)).or_default().push((labels, sample));
+        families.entry(classic(name)).or_default().insert(labels.clone(), *sample);
     }
     let mut out = TextWriter::new(Format::Prometheus);
     for (name, samples) in &families {
