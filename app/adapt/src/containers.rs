@@ -6,8 +6,8 @@ use connect_docker::{ContainerListed, ContainerStats, ContainerView, DockerError
 use futures_util::StreamExt as _;
 use observe_ingest::containers::{self, Container, Health, Limits, Network, ReadContainers, Traffic, Unread, Usage};
 
-/// Containers asked at once: an engine answers one after the other anyway, and has other work.
-const AT_ONCE: usize = 4;
+/// Containers asked at once: an engine mostly waits for its helpers, a process for each container; more would only be in their way.
+const AT_ONCE: usize = 8;
 /// More than one machine carries; the rest is left out, and the reader is told.
 const CONTAINERS_MAX: usize = 2000;
 

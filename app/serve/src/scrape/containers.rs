@@ -14,8 +14,8 @@ use super::{Scraper, only};
 
 /// How often an engine is looked for where there is none.
 const LOOK_MS: i64 = 15_000;
-/// Of the time, reading may take one part in so many: with many containers it is done more seldom.
-const SHARE: i64 = 4;
+/// Reading may take one part in so many of the time: with many containers it is done more seldom. It is waiting for the most part.
+const SHARE: i64 = 2;
 /// A reading that takes longer is given up.
 const READ_MAX: Duration = Duration::from_secs(60);
 const TEXT: &str = "text/plain; version=0.0.4";
