@@ -114,7 +114,8 @@ impl Project {
         };
         let mut subject = self.subject(&release);
         if deploy.judged {
-            subject.checks = self.judge.checks.iter().map(|check| judged_by(check, settings)).collect::<Result<_, _>>()?;
+            subject.checks =
+                self.judge.checks.iter().map(|check| judged_by(check, settings)).collect::<Result<_, _>>()?;
         }
         let beside = front::beside(&subject, &judge_settings, &deploy.canary);
         release.canary = Some(front::canary(&deploy.canary, beside.filter(|_| deploy.judged), judge_ms)?);
