@@ -22,7 +22,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 15] = [
+const JOURNEYS: [(&str, Journey); 18] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
