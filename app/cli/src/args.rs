@@ -256,6 +256,9 @@ pub(crate) struct UpArgs {
     /// How much data is kept; the oldest goes first [default: no limit]
     #[arg(long, value_name = "SIZE")]
     pub(crate) retention_size: Option<String>,
+    /// Measure the containers of this Docker engine, or `off` [default: the one that `docker` would talk to, if there is one]
+    #[arg(long, value_name = "auto|off|HOST")]
+    pub(crate) docker: Option<String>,
     /// A file of `role token` lines (viewer, ingest, deployer, admin); needed to listen beyond loopback
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,

@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{FrontProcess, GateJudge, Telemetry};
+use app_adapt::{Checks, FrontProcess, GateJudge, Places, Telemetry};
 use base_explain::Report;
-use base_http::{Client, HttpConfig};
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use connect_registry::{DockerLogins, Login};
@@ -38,11 +37,8 @@ pub struct DeskOptions {
     /// This program, which is started once more as a front.
     pub program: PathBuf,
     pub docker: Surroundings,
-    /// Base URLs that the judge asks.
-    pub prometheus: String,
-    pub loki: String,
-    /// For both, as a bearer.
-    pub token: Option<String>,
+    /// Whom the judge asks.
+    pub places: Places,
     /// `apm 4711 on host`.
     pub holder: String,
     pub tell: Arc<dyn Tell>,
@@ -145,10 +141,8 @@ fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed
 }
 
 /// Where the judge asks: base URLs of a Prometheus and a Loki, with a bearer for both.
-pub fn telemetry(prometheus: &str, loki: &str, token: Option<&str>) -> Result<Telemetry, DeskError> {
-    let authorization = token.map(base_http::Authorization::bearer);
-    let client = Client::new(HttpConfig { authorization, ..HttpConfig::default() });
-    Ok(Telemetry::new(client.map_err(|error| DeskError::Told(Report::of(&error)))?, prometheus, loki))
+pub fn telemetry(places: &Places) -> Result<Telemetry, DeskError> {
+    Telemetry::new(places).map_err(|error| DeskError::Told(Report::of(&error)))
 }
 
 /// A release as it would be carried out.
@@ -198,9 +192,10 @@ impl Desk {
         let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
         let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
-        let asked = || telemetry(&options.prometheus, &options.loki, options.token.as_deref());
-        let (telemetry, looks) = (asked()?, asked()?);
-        let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
+        let telemetry = telemetry(&options.places)?;
+        let looks = telemetry.clone();
+        let checks = Checks::new().map_err(|error| told(&error))?;
+        let judge = Arc::new(GateJudge { telemetry, checks, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
         let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));

@@ -37,6 +37,9 @@ pub use release::Asked;
 pub use remote::{Following, Remote, RemoteError};
 pub use settings::{CanarySettings, DeploySettings, FrontSettings, NotifySettings, Project, ServiceSettings};
 
+/// Where telemetry is asked.
+pub use app_adapt::Places as AskedAt;
+
 /// What the audit log says of a deed.
 pub use operate_history::Action;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use connect_registry::{Digest, Reference, RegistryError};
-use operate_execute::{Context, Done, Image, Judge, Met, Ruling, Target};
+use operate_execute::{Context, Done, Image, Judge, Judgement, Met, Target};
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId};
 use operate_target_fake::FakeWorld;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ pub(crate) struct Nobody;
 
 #[async_trait]
 impl Judge for Nobody {
-    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Ruling, Failure> {
+    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
         panic!("asked for {request}")
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use app_adapt::Webhook;
+use app_adapt::{Places, Webhook};
 use app_config::{ByteSize, ConfigError, Span, Tree, Value};
 use base_explain::Report;
 use base_http::Secret;
@@ -213,9 +213,19 @@ pub struct JudgeSettings {
     pub prometheus: Option<String>,
     /// Base URL of a Loki; the engine when left out.
     pub loki: Option<String>,
+    /// Base URL of an Alertmanager, whose firing alerts hold a release back beside those of the Prometheus; none when left out.
+    pub alertmanager: Option<String>,
     pub checks: Vec<UserCheck>,
     /// The judge's own, in Kayenta's words: `bake`, `past`, `min_traffic`, …
     pub settings: operate_gate::Settings,
+}
+
+impl JudgeSettings {
+    /// Whom the judge asks, with an engine for all that is not named.
+    pub fn places(&self, engine: String, token: Option<String>) -> Places {
+        let (prometheus, loki, alertmanager) = (self.prometheus.clone(), self.loki.clone(), self.alertmanager.clone());
+        Places { engine, token, prometheus, loki, alertmanager }
+    }
 }
 
 impl Project {

@@ -4,5 +4,15 @@
 use crate::sh;
 
 pub(crate) fn run(size: &str) -> sh::Outcome {
-    sh::run(sh::cargo().args(["run", "--release", "--quiet", "-p", "app-serve", "--example", "deployments", "--", size]))
+    sh::run(sh::cargo().args([
+        "run",
+        "--release",
+        "--quiet",
+        "-p",
+        "app-serve",
+        "--example",
+        "deployments",
+        "--",
+        size,
+    ]))
 }

@@ -61,11 +61,12 @@ pub(super) async fn health(State(api): State<Api>, Path(run): Path<String>) -> R
     let said: Vec<Value> = entries
         .iter()
         .filter_map(|entry| match &entry.event {
-            Event::Judged { step, ruling } => {
+            Event::Judged { step, ruling, health } => {
                 let ruling = answer::plain(ruling);
                 let (word, detail) = ruling.as_object().and_then(|members| members.iter().next())?;
                 let sentence = &detail["sentence"];
-                Some(json!({"step": step, "at_ms": entry.at_ms, "outcome": word, "sentence": sentence}))
+                let at_ms = entry.at_ms;
+                Some(json!({"step": step, "at_ms": at_ms, "outcome": word, "sentence": sentence, "layers": health}))
             }
             _ => None,
         })

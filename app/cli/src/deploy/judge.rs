@@ -53,10 +53,7 @@ pub(crate) async fn judge(global: &Global, args: &JudgeArgs) -> Result<u8, Failu
     let world = World::real();
     let project = project(&world, global)?;
     let asked = asked_of(global, &project);
-    let judging = Judging {
-        telemetry: telemetry(&asked.prometheus, &asked.loki, asked.token.as_deref())?,
-        clock: world.clock.clone(),
-    };
+    let judging = Judging { telemetry: telemetry(&asked)?, clock: world.clock.clone() };
     let desk = desk(global, &project, &args.places).await?;
     let looked = match &args.run {
         Some(name) => {

@@ -17,7 +17,9 @@ mod wizard;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use app_deploy::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project, RemoteError};
+use app_deploy::{
+    Asked, AskedAt, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project, RemoteError,
+};
 use base_explain::Report;
 use base_world::World;
 use operate_execute::{Command, Filter, Order, RunError, RunId, RunRow, State, Status, Tell};
@@ -157,37 +159,21 @@ fn program() -> std::path::PathBuf {
 }
 
 /// Whom the judge asks.
-struct AskedOf {
-    /// The engine, whose page shows the charts.
-    engine: String,
-    prometheus: String,
-    loki: String,
-    token: Option<String>,
-}
-
-fn asked_of(global: &Global, project: &Project) -> AskedOf {
+fn asked_of(global: &Global, project: &Project) -> AskedAt {
     let engine = global.url.clone().or_else(|| Some(find(global)?.url));
     let engine = engine.unwrap_or_else(|| "http://127.0.0.1:4300".to_owned());
-    AskedOf {
-        prometheus: project.judge.prometheus.clone().unwrap_or_else(|| engine.clone()),
-        loki: project.judge.loki.clone().unwrap_or_else(|| engine.clone()),
-        token: std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty()),
-        engine,
-    }
+    project.judge.places(engine, std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty()))
 }
 
 /// Everything that is needed, found as the other commands find it.
 async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Desk, Failure> {
     let world = World::real();
-    let AskedOf { prometheus, loki, token, .. } = asked_of(global, project);
     let options = DeskOptions {
         history: history(&project.name, places.history.clone()),
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
         program: program(),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
-        prometheus,
-        loki,
-        token,
+        places: asked_of(global, project),
         holder: format!("apm {} of {}", std::process::id(), actor()),
         tell: Arc::new(OnStderr),
         notify: project.notify.clone(),

@@ -21,7 +21,7 @@ fn text(paint: &Paint<'_>, plan: &Plan, state: &State, entry: &Entry) -> Option<
             let took = took(&state.step(step)).map(|took| format!("  {took}")).unwrap_or_default();
             format!("{:<12} {} {}{took}  {percent} %", stage(step), paint("32", "done"), name(step))
         }
-        Event::Judged { step, ruling } => match ruling {
+        Event::Judged { step, ruling, .. } => match ruling {
             Ruling::Wait { sentence, .. } => format!("{:<12} {}", stage(step), paint("2", sentence)),
             Ruling::Pass { sentence } | Ruling::Fail { sentence, .. } | Ruling::Inconclusive { sentence } => {
                 format!("{:<12} {sentence}", stage(step))

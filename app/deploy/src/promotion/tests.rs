@@ -214,7 +214,7 @@ fn check_doubt(events: &[Event], expect: Option<&str>) {
 
 #[test]
 fn only_the_judges_own_pass_leaves_no_doubt() {
-    let judged = |ruling| Event::Judged { step: "judge".into(), ruling };
+    let judged = |ruling| Event::Judged { step: "judge".into(), ruling, health: Default::default() };
     let ordered = |order| {
         let command = Command { order, actor: "ann".into(), reason: String::new() };
         Event::Ordered { number: 1, command }

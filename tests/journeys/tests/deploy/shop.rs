@@ -11,6 +11,14 @@ use tests_journeys::{Dockerd, Engine, Peer, artefacts, engine, http, peer, wait}
 
 /// The store of the demo in a container: address, feed and faults come from its surroundings.
 const STORE: &str = "exec /bin/apm __demo store --listen ${LISTEN:-127.0.0.1}:$PORT --feed-url $FEED --data-dir /data --start-faults \\\"$FAULTS\\\"";
+/// It ends by itself after some seconds, again and again.
+const CRASH: &str = "/bin/apm __demo store --listen 127.0.0.1:$PORT --feed-url $FEED --data-dir /data & p=$!; sleep 6; kill -9 $p; exit 3";
+/// It holds more and more memory until next to nothing is left below its limit, of cgroup v1 or v2.
+const LEAK: &str = "cd /sys/fs/cgroup; [ -d memory ] && cd memory; \
+    used() { u=$(cat memory.usage_in_bytes memory.current 2>/dev/null); f=$(awk '$1 ~ /^(total_)?inactive_file$/ {v=$2} END {print v}' memory.stat); echo $((u - f)); }; \
+    (i=0; while [ $(used) -lt 73400000 ]; do i=$((i+1)); dd if=/dev/zero of=/dev/shm/$i bs=1M count=1 2>/dev/null; sleep 0.2; done) & ";
+/// Long enough for everything that the journeys get wrong.
+pub(crate) const BAKE: &str = "settings: { bake: 60s }";
 /// Tags and what is wrong with them.
 const VERSIONS: [(&str, &str); 5] =
     [("1", "{}"), ("2", "{}"), ("3", "{}"), ("errors", "{\"error_ratio\": 0.3}"), ("slow", "{\"slow_store_ms\": 400}")];
@@ -27,7 +35,7 @@ impl Stage {
     pub(crate) fn new() -> Stage {
         let docker = Dockerd::shared();
         images(docker);
-        let engine = Engine::start("deploy");
+        let engine = Engine::start_with("deploy", &["--docker", &docker.host], &[]);
         let port = peer::free_port();
         let mut feed = engine::command(engine.home(), &engine::apm());
         feed.args(["__demo", "feed", "--listen", &format!("127.0.0.1:{port}")]).envs(otlp(&engine));
@@ -74,13 +82,16 @@ pub(crate) fn images(docker: &Dockerd) {
     let certificates = PathBuf::from("/etc/ssl/certs/ca-certificates.crt");
     let with_certificates = format!("FROM {base}\nCOPY certificates /etc/ssl/certs/ca-certificates.crt\n");
     docker.build("journey/store-base:1", &with_certificates, &[("certificates", &certificates)]);
-    for (tag, faults) in VERSIONS {
+    let build = |tag: &str, faults: &str, script: &str| {
         let faults = faults.replace('"', "\\\"");
         let dockerfile = format!(
-            "FROM journey/store-base:1\nENV FAULTS=\"{faults}\"\nENTRYPOINT [\"/bin/sh\", \"-c\", \"{STORE}\"]\n"
+            "FROM journey/store-base:1\nENV FAULTS=\"{faults}\"\nENTRYPOINT [\"/bin/sh\", \"-c\", \"{script}\"]\n"
         );
         docker.build(&format!("journey/store:{tag}"), &dockerfile, &[]);
-    }
+    };
+    VERSIONS.iter().for_each(|(tag, faults)| build(tag, faults, STORE));
+    build("crash", "{}", CRASH);
+    build("leak", "{}", &format!("{LEAK}{STORE}"));
 }
 
 pub(crate) fn otlp(engine: &Engine) -> [(&'static str, String); 5] {
@@ -133,6 +144,8 @@ pub(crate) struct Shop<'a> {
     pub(crate) port: u16,
     pub(crate) home: TempDir,
     pub(crate) artefacts: PathBuf,
+    /// The keys of `judge` in its settings.
+    pub(crate) judge: String,
     runs: AtomicUsize,
 }
 
@@ -145,7 +158,8 @@ impl<'a> Shop<'a> {
     pub(crate) fn on(stage: &'a Stage, docker: &'a Dockerd, name: &'static str) -> Shop<'a> {
         let home = tempfile::Builder::new().prefix("apm-shop-").tempdir().expect("a temporary folder");
         let artefacts = artefacts::folder(&format!("deploy_{name}"));
-        let shop = Shop { stage, docker, name, port: peer::free_port(), home, artefacts, runs: AtomicUsize::new(0) };
+        let (port, judge, runs) = (peer::free_port(), BAKE.to_owned(), AtomicUsize::new(0));
+        let shop = Shop { stage, docker, name, port, home, artefacts, judge, runs };
         shop.settings("judged: false", "");
         shop
     }
@@ -195,7 +209,8 @@ impl<'a> Shop<'a> {
         };
         let (service, deploy) = (indented(service, "    "), indented(deploy, "      "));
         let service = format!("  {}:\n    image: {image}\n{service}    deploy:\n{deploy}", self.name);
-        let yaml = format!("project: shop\nservices:\n{service}judge: {{ settings: {{ bake: 60s }} }}\n");
+        let judge = &self.judge;
+        let yaml = format!("project: shop\nservices:\n{service}judge: {{ {judge} }}\n");
         std::fs::write(self.home.path().join("apm.yaml"), yaml).expect("the settings can be written");
     }
 

@@ -11,8 +11,8 @@ use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy};
 use operate_execute::{
-    Command as Order, Context, Done, Executor, History, Image, Judge, MemoryHistory, Met, Ruling, RunError, RunId,
-    Seal, Settings, Status, Target, Tell,
+    Command as Order, Context, Done, Executor, History, Image, Judge, Judgement, MemoryHistory, Met, Ruling, RunError,
+    RunId, Seal, Settings, Status, Target, Tell,
 };
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Severity};
 use operate_target_docker::{DockerTarget, StartFront, secret_name};
@@ -166,13 +166,11 @@ struct Obedient;
 
 #[async_trait]
 impl Judge for Obedient {
-    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Ruling, Failure> {
+    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
         let sentence = "the test says so".to_owned();
-        Ok(if request["fail"] == Value::Bool(true) {
-            Ruling::Fail { sentence, hurt_since_ms: None }
-        } else {
-            Ruling::Pass { sentence }
-        })
+        let fails = request["fail"] == Value::Bool(true);
+        let ruling = if fails { Ruling::Fail { sentence, hurt_since_ms: None } } else { Ruling::Pass { sentence } };
+        Ok(ruling.into())
     }
 }
 
