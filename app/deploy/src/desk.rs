@@ -1,11 +1,13 @@
 //! The desk at which releases are asked for, carried out and ordered about. It holds what all of them share: history, seal, engine, judge.
 
+mod runs;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{GateJudge, Telemetry};
+use app_adapt::{FrontProcess, GateJudge, Telemetry};
 use base_explain::Report;
 use base_http::{Client, HttpConfig};
 use base_world::World;
@@ -14,25 +16,27 @@ use connect_registry::{DockerLogins, Login};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
     Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order,
-    RunError, RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
+    RunError, RunId, RunRow, Seal, Settings, Status, Target, Tell,
 };
-use operate_history::{Action, Deed, Pruned, Retention, SqlHistory, seal_key};
-use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
+use operate_history::{Action, Deed, SqlHistory, seal_key};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, StepId, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use crate::NotifySettings;
 use crate::notify::Notifier;
 use crate::pin::{Registries, pinned};
+use crate::{Asked, NotifySettings, Project};
 
 /// Where everything is.
 pub struct DeskOptions {
     pub world: World,
     /// A file of SQLite or a `postgres://` URL.
     pub history: String,
-    /// `$XDG_STATE_HOME/apm`: the key that seals secrets.
+    /// `$XDG_STATE_HOME/apm`: the key that seals secrets, and the control sockets of fronts.
     pub state_folder: PathBuf,
+    /// This program, which is started once more as a front.
+    pub program: PathBuf,
     pub docker: Surroundings,
     /// Base URLs that the judge asks.
     pub prometheus: String,
@@ -57,6 +61,8 @@ pub struct DeskParts {
     pub tell: Arc<dyn Tell>,
     pub holder: String,
     pub receivers: Vec<Arc<dyn Deliver>>,
+    /// Where fronts have their control sockets.
+    pub fronts: PathBuf,
 }
 
 /// Why something at the desk did not work.
@@ -161,6 +167,7 @@ pub struct Desk {
     registries: Arc<dyn Registries>,
     tell: Arc<dyn Tell>,
     holder: String,
+    fronts: PathBuf,
     watch: broadcast::Sender<Entry>,
     /// Targets of runs that were begun here and are not carried out yet.
     held: Mutex<BTreeMap<RunId, Fence>>,
@@ -188,27 +195,28 @@ impl Desk {
         let asking = connect_registry::Options { head_max: REGISTRY_HEAD_MAX, ..Default::default() };
         let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
+        let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
         let telemetry = telemetry(&options.prometheus, &options.loki, options.token.as_deref())?;
         let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
-        let target = Arc::new(target);
-        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers };
+        let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));
+        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
         Ok(Desk::new(parts, watch))
     }
 
     /// Must be made within a runtime: receivers are told by tasks of their own.
     pub fn new(parts: DeskParts, watch: broadcast::Sender<Entry>) -> Desk {
-        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers } = parts;
+        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts } = parts;
         let history = Arc::new(history);
         let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
         let held = Mutex::default();
-        Desk { world, history, seal, target, judge, registries, tell, holder, watch, held, notifier }
+        Desk { world, history, seal, target, judge, registries, tell, holder, fronts, watch, held, notifier }
     }
 
-    /// Where secrets are read and written.
-    pub fn disk(&self) -> &dyn base_world::Disk {
-        &*self.world.disk
+    /// What is asked for as a release; secrets are sealed here and are never in clear after it.
+    pub fn release(&self, project: &Project, asked: &Asked) -> Result<Release, Report> {
+        project.release(asked, &self.seal, &*self.world.disk, &self.fronts)
     }
 
     /// Looks at these objects.
@@ -385,113 +393,5 @@ impl Desk {
             begun.extend(self.runs(&Filter { status: Some(status), limit: BEGUN_MAX, ..Filter::default() }).await?);
         }
         Ok(begun)
-    }
-
-    /// A line in the audit log.
-    pub async fn record(
-        &self,
-        actor: &str,
-        role: &str,
-        action: Action,
-        run: &RunId,
-        why: &str,
-    ) -> Result<(), DeskError> {
-        self.history.record(self.world.clock.now_ms(), &deed(actor, role, action, run, why)).await?;
-        Ok(())
-    }
-
-    /// Leaves an order for whoever carries the run out. Nobody asked for a role.
-    pub async fn order(&self, run: &RunId, command: Command) -> Result<(), DeskError> {
-        self.order_as(run, command, "").await
-    }
-
-    /// The same by somebody with a role. It is in the audit log before it is given. To resume a run whose undo failed is to try the undo again;
-    /// whoever executes it next does.
-    pub async fn order_as(&self, run: &RunId, mut command: Command, role: &str) -> Result<(), DeskError> {
-        let (plan, state) = self.look(run).await?;
-        if state.status() == Status::Failed && command.order == Order::Resume {
-            command.order = Order::UndoAgain;
-        }
-        if let Some(step) = command.order.step().filter(|step| plan.step(step).is_none()) {
-            return Err(DeskError::NoStep { run: run.clone(), step: step.0.clone() });
-        }
-        let status = state.status();
-        if (status.is_end() && command.order != Order::UndoAgain) || status == Status::RollingBack {
-            return Err(DeskError::Ended { run: run.clone(), status });
-        }
-        let overrides = |order: &Order| match order {
-            Order::Approve(step) | Order::Skip(step) => {
-                plan.step(step).filter(|step| matches!(step.work, Work::Window(_))).map(|step| step.id.clone())
-            }
-            _ => None,
-        };
-        if let Some(step) = overrides(&command.order).filter(|_| command.reason.trim().is_empty()) {
-            return Err(DeskError::NoReason { step });
-        }
-        if command.order == Order::UndoAgain {
-            self.executor().not_overtaken(run, &plan).await?;
-        }
-        self.record(&command.actor, role, action(&command.order), run, &command.reason).await?;
-        self.history.order(run, self.world.clock.now_ms(), &command).await?;
-        Ok(())
-    }
-
-    /// The plan and where it stands.
-    pub async fn look(&self, run: &RunId) -> Result<(Plan, State), DeskError> {
-        let plan = self.history.plan(run).await?;
-        Ok((plan, State::of(&self.entries(run, 0).await?)))
-    }
-
-    /// What a run is to do.
-    pub async fn plan_of(&self, run: &RunId) -> Result<Plan, DeskError> {
-        Ok(self.history.plan(run).await?)
-    }
-
-    /// Entries after one, at most `limit`.
-    pub async fn page(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Entry>, DeskError> {
-        Ok(self.history.entries(run, after, limit).await?)
-    }
-
-    /// All entries after one.
-    pub async fn entries(&self, run: &RunId, after: u64) -> Result<Vec<Entry>, DeskError> {
-        let mut all: Vec<Entry> = Vec::new();
-        loop {
-            let after = all.last().map_or(after, |entry| entry.seq);
-            let page = self.history.entries(run, after, 1000).await?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            all.extend(page);
-        }
-    }
-
-    /// Runs that may go by now, the oldest first; removes nothing.
-    pub async fn prunable(&self, retention: Retention) -> Result<Vec<RunRow>, DeskError> {
-        Ok(self.history.prunable(retention, self.world.clock.now_ms()).await?)
-    }
-
-    /// Removes them, with a line in the audit log for each.
-    pub async fn prune(&self, rows: &[RunRow], actor: &str, role: &str, why: &str) -> Result<Pruned, DeskError> {
-        let runs: Vec<RunId> = rows.iter().map(|row| row.run.clone()).collect();
-        let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
-        let deed = Deed { actor, role, action: Action::Prune, run: None, why };
-        Ok(self.history.prune(&runs, self.world.clock.now_ms(), &deed).await?)
-    }
-
-    pub async fn runs(&self, filter: &Filter) -> Result<Vec<RunRow>, DeskError> {
-        Ok(self.history.runs(filter).await?)
-    }
-
-    /// The run that is meant by a name, or by nothing: the newest.
-    pub async fn find(&self, name: Option<&str>) -> Result<RunId, DeskError> {
-        if let Some(name) = name {
-            return Ok(RunId(name.to_owned()));
-        }
-        let newest = self.runs(&Filter { limit: 1, ..Filter::default() }).await?;
-        newest
-            .into_iter()
-            .next()
-            .map(|row| row.run)
-            .ok_or_else(|| DeskError::Told(Report::new("nothing was deployed yet").hint("begin with `apm deploy`")))
     }
 }

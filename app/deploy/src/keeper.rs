@@ -31,6 +31,8 @@ pub struct KeeperOptions {
     pub history: String,
     /// `$XDG_STATE_HOME/apm`: the key that seals secrets.
     pub state_folder: PathBuf,
+    /// This program, which is started once more as a front.
+    pub program: PathBuf,
     pub docker: DockerSurroundings,
     pub project: ReadProject,
     /// Whose it is: `ann`.
@@ -83,13 +85,13 @@ impl Keeper {
         token: Option<String>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let KeeperOptions { history, state_folder, docker, project, owner } = options;
+        let KeeperOptions { history, state_folder, program, docker, project, owner } = options;
         let project: Arc<ReadProject> = Arc::new(project);
         let (opened_world, place, engine_url, read) =
             (world.clone(), history.clone(), engine_url.to_owned(), Arc::clone(&project));
         let open: Open = Box::new(move |live| {
-            let (world, history, state_folder, docker) =
-                (opened_world.clone(), place.clone(), state_folder.clone(), docker.clone());
+            let (world, history, state_folder, program, docker) =
+                (opened_world.clone(), place.clone(), state_folder.clone(), program.clone(), docker.clone());
             let (engine_url, token, owner, read) =
                 (engine_url.clone(), token.clone(), owner.clone(), Arc::clone(&read));
             Box::pin(async move {
@@ -98,6 +100,7 @@ impl Keeper {
                     world,
                     history,
                     state_folder,
+                    program,
                     docker,
                     prometheus: judge.prometheus.unwrap_or_else(|| engine_url.clone()),
                     loki: judge.loki.unwrap_or(engine_url),
@@ -233,7 +236,7 @@ impl Keeper {
         let project = (self.0.project)(environment).map_err(DeskError::Settings)?;
         let mut asked = asked.clone();
         asked.otlp_endpoint = asked.otlp_endpoint.or_else(|| self.0.otlp_endpoint.clone());
-        project.release(&asked, &desk.seal, desk.disk()).map_err(DeskError::Settings)
+        desk.release(&project, &asked).map_err(DeskError::Settings)
     }
 
     /// Plans, keeps the run, and begins to carry it out in a task of its own.

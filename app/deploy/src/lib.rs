@@ -5,6 +5,7 @@
 
 mod desk;
 mod diff;
+mod front;
 mod judging;
 mod keeper;
 mod known;
@@ -30,7 +31,7 @@ pub use promotion::{LABEL as PROMOTION, Promote, StageNow, Standing};
 pub use registries::{Inspected, Registry};
 pub use release::Asked;
 pub use remote::{Following, Remote, RemoteError};
-pub use settings::{NotifySettings, Project, ServiceSettings};
+pub use settings::{CanarySettings, FrontSettings, NotifySettings, Project, ServiceSettings};
 
 /// What the audit log says of a deed.
 pub use operate_history::Action;

@@ -233,7 +233,7 @@ impl Desk {
             image: Some(promotion.image.clone()),
             ..asked.clone()
         };
-        let release = project.release(&asked, &self.seal, self.disk()).map_err(DeskError::Settings)?;
+        let release = self.release(project, &asked).map_err(DeskError::Settings)?;
         let part = format!("{}/{}", stage + 1, promotion.stages.len());
         let labels = [(LABEL, promotion.id.clone()), ("promotion_stage", part)];
         self.plan_labelled(&release, labels.map(|(name, value)| (name.to_owned(), value)).into()).await

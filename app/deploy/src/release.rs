@@ -1,6 +1,7 @@
 //! From settings and flags to one release: names found, ports and volumes read, secrets read and sealed at once. It asks no engine.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use app_adapt::Request;
 use base_explain::Report;
@@ -11,6 +12,7 @@ use operate_gate::{Side, Subject};
 use operate_plan::Calendar;
 use operate_target_docker::secret_name;
 
+use crate::front;
 use crate::settings::{CheckSettings, Project, ServiceSettings};
 
 /// A password is not longer.
@@ -67,7 +69,14 @@ impl Project {
     }
 
     /// The release that is wanted. Secrets are sealed here and are never in clear after it.
-    pub fn release(&self, asked: &Asked, seal: &Seal, disk: &dyn Disk) -> Result<Release, Report> {
+    /// `fronts` is the folder of control sockets.
+    pub(crate) fn release(
+        &self,
+        asked: &Asked,
+        seal: &Seal,
+        disk: &dyn Disk,
+        fronts: &Path,
+    ) -> Result<Release, Report> {
         let (service, settings) = self.chosen(asked.service.as_deref())?;
         let (image, version) = image(&service, settings, asked)?;
         let container = container(settings, asked, seal, disk)?;
@@ -76,6 +85,11 @@ impl Project {
             let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));
             return Err(report.hint("`docker` is, so far"));
         }
+        let front = match &deploy.front {
+            Some(front) => Some(front::front(self, &service, settings, front, &container.ports, fronts)?),
+            None => None,
+        };
+        let usual = if front.is_some() { Strategy::BlueGreen } else { Strategy::Recreate };
         let subject = self.subject(&service, Some(&version));
         let judge_settings = self.judge.settings.clone();
         judge_settings.check().map_err(|error| Report::of(&error))?;
@@ -88,12 +102,16 @@ impl Project {
         };
         // A minute beside the bake, for questions that are slow to answer.
         let judge_ms = ms(judge_settings.bake) + 60_000;
+        let beside = front::beside(&subject, &judge_settings, &deploy.canary);
+        let canary = front::canary(&deploy.canary, beside.filter(|_| deploy.judged), judge_ms)?;
         let after = Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) };
         Ok(Release {
             project: self.name.clone(),
             environment: self.environment.clone(),
             target: format!("docker:{}", self.name),
-            strategy: asked.strategy.unwrap_or(deploy.strategy),
+            strategy: asked.strategy.or(deploy.strategy).unwrap_or(usual),
+            front,
+            canary: Some(canary),
             replicas: deploy.replicas,
             checks: deploy.checks.iter().map(|check| check_of(check, settings)).collect::<Result<_, _>>()?,
             ready_ms: ms(deploy.ready.0),
@@ -133,7 +151,7 @@ impl Project {
     }
 }
 
-fn ms(time: std::time::Duration) -> u64 {
+pub(crate) fn ms(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

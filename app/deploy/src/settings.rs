@@ -99,7 +99,11 @@ pub struct ServiceSettings {
 pub struct DeploySettings {
     /// `docker`, so far.
     pub target: String,
-    pub strategy: Strategy,
+    /// Left out: blue-green where there is a front, else recreate.
+    pub strategy: Option<Strategy>,
+    /// Owns the service's port, so that it never has to move.
+    pub front: Option<FrontSettings>,
+    pub canary: CanarySettings,
     pub replicas: u32,
     pub command: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
@@ -129,7 +133,9 @@ impl Default for DeploySettings {
     fn default() -> DeploySettings {
         DeploySettings {
             target: "docker".into(),
-            strategy: Strategy::default(),
+            strategy: None,
+            front: None,
+            canary: CanarySettings::default(),
             replicas: 1,
             command: None,
             entrypoint: None,
@@ -148,6 +154,34 @@ impl Default for DeploySettings {
             approval: false,
             judged: true,
         }
+    }
+}
+
+/// The front of a service. Everything may be left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct FrontSettings {
+    /// `127.0.0.1:8080`; left out: the first published port of `ports`.
+    pub listen: Option<String>,
+    /// The path of its control socket.
+    pub control: Option<PathBuf>,
+    /// Ports of the machine's loopback, blue's and green's.
+    pub ports: Option<[u16; 2]>,
+}
+
+/// How a canary gets its traffic.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct CanarySettings {
+    /// Percent of the requests, rising.
+    pub steps: Vec<u32>,
+    /// How long each step is watched; the judge's own bake when left out.
+    pub bake: Option<Span>,
+}
+
+impl Default for CanarySettings {
+    fn default() -> CanarySettings {
+        CanarySettings { steps: vec![10, 50, 100], bake: None }
     }
 }
 

@@ -25,6 +25,7 @@ async fn desk_of(folder: &std::path::Path, holder: &str) -> Desk {
         world: World::real(),
         history: folder.join("history.db").display().to_string(),
         state_folder: folder.to_owned(),
+        program: folder.join("nobody"),
         docker: DockerSurroundings {
             docker_host: Some(format!("unix://{}", socket.display())),
             ..DockerSurroundings::default()

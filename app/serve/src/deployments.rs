@@ -68,6 +68,15 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::LeftOver { .. } => "left-over",
         Refusal::NothingToDo { .. } => "nothing-to-do",
         Refusal::Replicas { .. } => "replicas",
+        Refusal::OwnedByFront { .. } => "owned-by-front",
+        Refusal::FrontReplicas { .. } => "front-replicas",
+        Refusal::HostNetwork { .. } => "host-network",
+        Refusal::PublishedTwice { .. } => "published-twice",
+        Refusal::PortTaken { .. } => "port-taken",
+        Refusal::FrontElsewhere { .. } => "front-elsewhere",
+        Refusal::ForeignUpstream { .. } => "front-foreign",
+        Refusal::Divided { .. } => "front-divided",
+        Refusal::FrontGone { .. } => "front-gone",
     }
 }
 

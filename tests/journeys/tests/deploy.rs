@@ -6,7 +6,9 @@
 
 mod by_hand;
 mod customers;
+mod fronts;
 mod kills;
+mod load;
 mod orders;
 mod outage;
 mod pinned;
@@ -21,7 +23,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 13] = [
+const JOURNEYS: [(&str, Journey); 16] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -35,30 +37,40 @@ const JOURNEYS: [(&str, Journey); 13] = [
     ("promoted", promotion::one_image_reaches_prod),
     ("pinned", pinned::a_release_is_the_image_that_was_planned),
     ("local", pinned::an_image_that_was_made_here_is_its_id),
+    ("taken", fronts::a_bad_version_is_taken_back),
+    ("canary", fronts::a_bad_canary_hurts_few),
+    ("outage", outage::the_engine_of_docker_goes_away),
 ];
-/// Only by name: an engine of Docker that was killed and started again is not yet undone to the end each time.
-const BY_NAME: [(&str, Journey); 1] = [("outage", outage::the_engine_of_docker_goes_away)];
+/// One after the other, when all others are done: they measure.
+const ALONE: [(&str, Journey); 2] =
+    [("switch", fronts::a_switch_that_nobody_notices), ("killed", fronts::killed_before_and_after_the_switch)];
 
 #[test]
 fn releases_are_carried_out_judged_and_undone() {
     let chosen = std::env::var("APM_DEPLOY").unwrap_or_default();
     let words: Vec<&str> = chosen.split(',').filter(|word| !word.is_empty()).collect();
-    let wanted: Vec<_> = match words[..] {
-        [] => JOURNEYS.to_vec(),
-        _ => JOURNEYS.into_iter().chain(BY_NAME).filter(|(name, _)| words.contains(name)).collect(),
-    };
-    assert!(!wanted.is_empty(), "APM_DEPLOY={chosen} names no journey");
+    let named = |(name, _): &(&'static str, Journey)| words.is_empty() || words.contains(name);
+    let together: Vec<_> = JOURNEYS.into_iter().filter(named).collect();
+    let alone: Vec<_> = ALONE.into_iter().filter(named).collect();
+    assert!(!together.is_empty() || !alone.is_empty(), "APM_DEPLOY={chosen} names no journey");
     let stage = Stage::new();
-    let failed: Vec<&str> = thread::scope(|scope| {
+    let mut failed = play(&stage, together);
+    for journey in alone {
+        failed.extend(play(&stage, vec![journey]));
+    }
+    println!("{}", std::fs::read_to_string(stage.notes()).unwrap_or_default());
+    assert!(failed.is_empty(), "failed, see above: {failed:?}");
+}
+
+/// Side by side; the names of those that failed.
+fn play(stage: &Stage, journeys: Vec<(&'static str, Journey)>) -> Vec<&'static str> {
+    thread::scope(|scope| {
         let start = |(name, journey): (&'static str, Journey)| {
-            let stage = &stage;
             let thread =
                 thread::Builder::new().name(format!("deploy {name}")).spawn_scoped(scope, move || journey(stage));
             (name, thread.expect("a thread"))
         };
-        let running: Vec<_> = wanted.into_iter().map(start).collect();
+        let running: Vec<_> = journeys.into_iter().map(start).collect();
         running.into_iter().filter_map(|(name, thread)| thread.join().err().map(|_| name)).collect()
-    });
-    println!("{}", std::fs::read_to_string(stage.notes()).unwrap_or_default());
-    assert!(failed.is_empty(), "failed, see above: {failed:?}");
+    })
 }

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use super::{Deployments, Refused, RefusedKind, answer};
 
 /// How often a journal is looked at that another process may write.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(150);
 /// A comment that keeps proxies from closing a quiet connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Entries at a time.

@@ -25,7 +25,7 @@ pub(crate) async fn diff(global: &Global, args: &DiffArgs) -> Result<u8, Failure
     let project = project(&world, global)?;
     let desk = desk(global, &project, &args.places).await?;
     let asked = asked(global, &args.release);
-    let release = project.release(&asked, &desk.seal, &*world.disk).map_err(Failure::Usage)?;
+    let release = desk.release(&project, &asked).map_err(Failure::Usage)?;
     let found = desk.differences(&release).await?;
     if args.output == Form::Json {
         json(&found);

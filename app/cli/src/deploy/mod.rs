@@ -140,6 +140,7 @@ pub(crate) fn serving(global: Global, history_given: Option<String>) -> Result<K
     Ok(KeeperOptions {
         history: history(&name, history_given.or_else(named)),
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
+        program: program(),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
         project: Box::new(move |environment| {
             project_in(&World::real(), &global, environment.or(global.env.as_deref()))
@@ -168,6 +169,11 @@ fn asked_of(global: &Global, project: &Project) -> AskedOf {
     }
 }
 
+/// This very program.
+fn program() -> std::path::PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "apm".into())
+}
+
 /// Everything that is needed, found as the other commands find it.
 async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Desk, Failure> {
     let world = World::real();
@@ -175,6 +181,7 @@ async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Des
     let options = DeskOptions {
         history: history(&project.name, places.history.clone()),
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
+        program: program(),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
         prometheus,
         loki,

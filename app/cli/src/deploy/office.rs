@@ -93,7 +93,7 @@ impl Office {
     pub(super) async fn plan(&self, global: &Global, asked: &Asked, back: Option<&Back>) -> Result<Planned, Failure> {
         match self {
             Office::Here(desk, project) => {
-                let release = project.release(asked, &desk.seal, desk.disk()).map_err(Failure::Usage)?;
+                let release = desk.release(project, asked).map_err(Failure::Usage)?;
                 let release = if back.is_some() { desk.as_before(release).await? } else { release };
                 Ok(desk.plan(&release).await?)
             }

@@ -53,13 +53,16 @@ pub(super) async fn wizard(global: &Global, args: &StartArgs) -> Result<u8, Fail
     let probe = Probe::new(&world, |name| std::env::var(name).ok()).map_err(Failure::Broken)?;
     engine(global, &probe).await?;
     let (image, version) = image(global, &probe, &service, known.image.as_deref()).await?;
-    let strategy = strategy(known.deploy.strategy)?;
+    // With a front that owns the port, side by side is what is usual.
+    let with_front = if known.deploy.front.is_some() { Strategy::BlueGreen } else { Strategy::Recreate };
+    let usual = known.deploy.strategy.unwrap_or(with_front);
+    let strategy = strategy(usual)?;
 
     let what = Learnt {
         project: project.name.clone(),
         service: service.clone(),
         image: image.clone(),
-        strategy: (strategy != known.deploy.strategy).then_some(strategy),
+        strategy: (strategy != usual).then_some(strategy),
     };
     let is_new = known.image.as_deref().is_none_or(|old| bare(old) != image) || what.strategy.is_some();
     // A service that no file knows can only be deployed from one.

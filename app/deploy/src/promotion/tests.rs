@@ -45,8 +45,8 @@ impl Rig {
         let seal = Arc::new(Seal::new(&[7; 32], Arc::clone(&world.random)).expect("a seal"));
         let target = self.paper.clone();
         let (judge, tell, holder) = (Arc::new(Nobody), Arc::new(Quiet), holder.to_owned());
-        let (registries, receivers) = (Arc::new(Shelf), Vec::new());
-        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers };
+        let (registries, receivers, fronts) = (Arc::new(Shelf), Vec::new(), self.folder.path().join("fronts"));
+        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
         Desk::new(parts, tokio::sync::broadcast::channel(64).0)
     }
 
@@ -165,7 +165,7 @@ async fn what_was_taken_back_goes_no_further() {
     // Version 1 is there before.
     let release = |version: &str, image: &str| {
         let asked = Asked { version: Some(version.into()), image: Some(image.into()), ..asked("ann", "") };
-        project("dev").release(&asked, &desk.seal, desk.disk()).expect("a release")
+        desk.release(&project("dev"), &asked).expect("a release")
     };
     for (version, image) in [("1", "shop/cart:1")] {
         let planned = desk.plan(&release(version, image)).await.expect("a plan");

@@ -66,10 +66,30 @@ pub(crate) fn is_same(before: &Image, now: &Image) -> bool {
                 body.remove("Image");
             }
         }
-        image
+        said(image)
     };
     // Only containers have both; of a network or an image everything counts.
     if before.get("body").is_some() { rest(before) == rest(now) } else { before == now }
+}
+
+/// Without what says nothing. An engine that was started again reads its containers from disk, and what was null before (`Dns`, `DnsOptions`)
+/// is an empty list from then on.
+fn said(value: Value) -> Value {
+    let is_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(name, member)| (name, said(member)));
+            Value::Object(members.filter(|(_, member)| !is_nothing(member)).collect())
+        }
+        // Places in a list mean something, so nothing is taken out of one.
+        Value::Array(items) => Value::Array(items.into_iter().map(said).collect()),
+        other => other,
+    }
 }
 
 /// What a planner sees: no variables, for they may be secret.

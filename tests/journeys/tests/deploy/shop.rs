@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tests_journeys::{Dockerd, Engine, Peer, artefacts, engine, http, peer, wait};
 
 /// The store of the demo in a container: address, feed and faults come from its surroundings.
-const STORE: &str = "exec /bin/apm __demo store --listen 127.0.0.1:$PORT --feed-url $FEED --data-dir /data --start-faults \\\"$FAULTS\\\"";
+const STORE: &str = "exec /bin/apm __demo store --listen ${LISTEN:-127.0.0.1}:$PORT --feed-url $FEED --data-dir /data --start-faults \\\"$FAULTS\\\"";
 /// Tags and what is wrong with them.
 const VERSIONS: [(&str, &str); 5] =
     [("1", "{}"), ("2", "{}"), ("3", "{}"), ("errors", "{\"error_ratio\": 0.3}"), ("slow", "{\"slow_store_ms\": 400}")];
@@ -168,6 +168,25 @@ impl<'a> Shop<'a> {
         self.settings_of("journey/store", &deploy, &service);
     }
 
+    /// The same behind a front on the shop's port: the container is in the engine's own network, and reaches the machine's loopback by its gateway.
+    pub(crate) fn settings_behind_a_front(&self, deploy: &str, service: &str) {
+        let inside = |url: &str| {
+            let port = url.rsplit(':').next().and_then(|port| port.trim_end_matches('/').parse().ok());
+            format!("http://{}", self.docker.let_in(port.expect("a URL with a port")))
+        };
+        let mut env = vec![("PORT", "8080".to_owned()), ("LISTEN", "0.0.0.0".into())];
+        env.push(("FEED", inside(&self.stage.feed_url)));
+        env.extend(otlp(&self.stage.engine).into_iter().map(|(name, value)| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => (name, inside(&value)),
+            _ => (name, value),
+        }));
+        let env: String = env.into_iter().map(|(name, value)| format!("\n  {name}: \"{value}\"")).collect();
+        let service = format!("port: 8080\nenv:{env}\n{service}");
+        let front = format!("front: {{ listen: \"127.0.0.1:{}\" }}", self.port);
+        let deploy = format!("{front}\nchecks: [{{ http: /readyz }}]\nready: 60s\nstop_grace: 5s\n{deploy}");
+        self.settings_of("journey/store", &deploy, &service);
+    }
+
     /// The same for any image.
     pub(crate) fn settings_of(&self, image: &str, deploy: &str, service: &str) {
         let indented = |text: &str, spaces: &str| {
@@ -269,7 +288,11 @@ impl<'a> Shop<'a> {
 impl Drop for Shop<'_> {
     fn drop(&mut self) {
         // Without judging what the journey left: whoever looks on has seen it.
-        let names = ["", "-next", "-previous"].map(|rest| format!("{}{rest}", self.container()));
+        let rests = ["", "-next", "-previous", "-blue", "-green"];
+        let names = rests.map(|rest| format!("{}{rest}", self.container()));
+        // It outlives whoever started it, and so it would this test.
+        let _ = self.asked("POST", "/v1/stop");
+        let _ = std::fs::copy(self.control().with_extension("log"), self.artefacts.join("front.log"));
         let logs =
             names.iter().filter_map(|name| Some((name, self.docker.command().args(["logs", name]).output().ok()?)));
         for (name, output) in logs {
