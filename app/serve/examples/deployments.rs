@@ -17,8 +17,8 @@ use app_deploy::{DockerSurroundings, KeeperOptions, Project};
 use base_http::{Client, HttpConfig, Limits};
 use base_world::World;
 use operate_execute::{
-    Begun, Command, Context, Event, Executor, History as _, Judge, NewRun, Order, Ruling, RunId, Seal, Settings,
-    Status, Tell,
+    Begun, Command, Context, Event, Executor, History as _, Judge, Judgement, NewRun, Order, Ruling, RunId, Seal,
+    Settings, Status, Tell,
 };
 use operate_history::SqlHistory;
 use operate_plan::{Act, Condition, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Severity, Step, Work};
@@ -43,8 +43,8 @@ struct Passes;
 
 #[async_trait::async_trait]
 impl Judge for Passes {
-    async fn judge(&self, _: &Context, _: &Value, _: i64) -> Result<Ruling, Failure> {
-        Ok(Ruling::Pass { sentence: "all is well".into() })
+    async fn judge(&self, _: &Context, _: &Value, _: i64) -> Result<Judgement, Failure> {
+        Ok(Ruling::Pass { sentence: "all is well".into() }.into())
     }
 }
 
@@ -236,6 +236,7 @@ async fn engine(folder: &std::path::Path, history: &std::path::Path) -> app_serv
         deploy: KeeperOptions {
             history: history.display().to_string(),
             state_folder: folder.join("key"),
+            program: "apm".into(),
             docker: DockerSurroundings { docker_host: Some(nowhere), ..DockerSurroundings::default() },
             project: Box::new(|_| Ok(Project::default())),
             owner: "ann".into(),

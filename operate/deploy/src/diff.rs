@@ -119,6 +119,11 @@ fn facts(with: &Value) -> BTreeMap<String, String> {
     if let Some(version) = body["Labels"][label::VERSION].as_str() {
         set("version".into(), version.to_owned());
     }
+    if let Some(exact) = body["Image"].as_str() {
+        // What it was asked for by, where the plan took what that was.
+        let asked = body["Labels"][label::IMAGE].as_str();
+        set("image".into(), asked.map_or_else(|| exact.to_owned(), |asked| format!("{asked} ({exact})")));
+    }
     for (port, bindings) in host["PortBindings"].as_object().into_iter().flatten() {
         let binding = &bindings[0];
         let (address, port_of_host) = (text(&binding["HostIp"]), text(&binding["HostPort"]));
@@ -135,7 +140,6 @@ fn facts(with: &Value) -> BTreeMap<String, String> {
         set("restart".into(), restart.to_owned());
     }
     let plain = [
-        (body, "Image", "image"),
         (body, "Cmd", "command"),
         (body, "Entrypoint", "entrypoint"),
         (body, "User", "user"),

@@ -47,7 +47,7 @@ fn a_difference_ends_with_1_and_tells_no_secret() {
     let (home, docker) = (shop(), paper("shop/cart:2"));
     let ended = run(&home, &docker, &["deploy", "diff", "--env", "dev", "--version", "2"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    for words in ["shop-dev-cart", "+ container", "+ image", "shop/cart:2", "+ secret KEY"] {
+    for words in ["shop-dev-cart", "+ container", "+ image", "shop/cart:2 (sha256:5f2c1a)", "+ secret KEY"] {
         assert!(ended.stdout.contains(words), "{words}: {ended:?}");
     }
     assert!(!format!("{ended:?}").contains("hunter2"));

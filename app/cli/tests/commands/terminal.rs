@@ -17,6 +17,7 @@ pub(crate) struct Terminal {
     shown: Arc<Mutex<String>>,
     /// What was read already.
     read: usize,
+    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -36,14 +37,14 @@ impl Terminal {
         let keyboard = screen.try_clone().expect("a copy");
         let shown = Arc::new(Mutex::new(String::new()));
         let seen = Arc::clone(&shown);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // A terminal whose program is gone answers with an error.
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
                 seen.lock().push_str(&String::from_utf8_lossy(&bytes[..count]));
             }
         });
-        Terminal { child, keyboard, shown, read: 0 }
+        Terminal { child, keyboard, shown, read: 0, reader: Some(reader) }
     }
 
     pub(crate) fn shown(&self) -> String {
@@ -68,6 +69,8 @@ impl Terminal {
         let shown = Arc::clone(&self.shown);
         let text = || shown.lock().clone();
         let status = until("the program to end", text, || child.try_wait().expect("a child can be waited for"));
+        // Its last words may still be on their way.
+        self.reader.take().map(std::thread::JoinHandle::join);
         (status.code(), self.shown())
     }
 }
