@@ -68,13 +68,16 @@ async fn expect(socket: &mut Socket, id: &str, run: &str, kind: &str) {
 
 /// Code and reason of the close that comes after whatever is still to be read.
 async fn closed(socket: &mut Socket) -> (u16, String) {
-    loop {
-        match tokio::time::timeout(Duration::from_secs(120), socket.next()).await.expect("an end") {
-            Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
-            Some(Ok(_)) => {}
-            other => panic!("no word of parting: {other:?}"),
+    let end = async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
+                Some(Ok(_)) => {}
+                other => panic!("no word of parting: {other:?}"),
+            }
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(240), end).await.expect("an end within four minutes")
 }
 
 #[tokio::test(start_paused = true)]
