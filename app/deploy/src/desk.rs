@@ -1,5 +1,6 @@
 //! The desk at which releases are asked for, carried out and ordered about. It holds what all of them share: history, seal, engine, judge.
 
+mod error;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -14,11 +15,11 @@ use connect_docker::{Engine, Surroundings, find};
 use connect_registry::{DockerLogins, Login};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
-    Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order,
-    RunError, RunId, RunRow, Seal, Settings, Status, Target, Tell,
+    Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, Judge, Lease, NewRun, Order, RunError, RunId,
+    RunRow, Seal, Settings, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, StepId, digest, estimate, guard, hold, lint};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -26,6 +27,8 @@ use tokio::sync::broadcast;
 use crate::notify::Notifier;
 use crate::pin::{Registries, pinned};
 use crate::{Asked, NotifySettings, Project};
+
+pub use error::DeskError;
 
 /// Where everything is.
 pub struct DeskOptions {
@@ -59,58 +62,6 @@ pub struct DeskParts {
     pub receivers: Vec<Arc<dyn Deliver>>,
     /// Where fronts have their control sockets.
     pub fronts: PathBuf,
-}
-
-/// Why something at the desk did not work.
-#[derive(Debug, thiserror::Error)]
-pub enum DeskError {
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// The plan has findings that nobody may wave through.
-    #[error("the plan has critical findings")]
-    Lint(Vec<Finding>),
-    #[error("run `{run}` has no step `{step}`")]
-    NoStep { run: RunId, step: String },
-    #[error("run `{run}` is {status}, and takes no order")]
-    Ended { run: RunId, status: Status },
-    /// Who goes on although changes are frozen says why.
-    #[error("step `{step}` waits because changes may not be made now; whoever goes on all the same says why")]
-    NoReason { step: StepId },
-    /// Another run has not ended, and changes the same target.
-    #[error("`{target}` is being changed by the run {run}, which is {status}")]
-    Occupied { target: String, run: RunId, status: Status },
-    /// The project's settings cannot be read, or do not say what to release.
-    #[error("{}", .0.one_line())]
-    Settings(Report),
-    #[error("{}", .0.one_line())]
-    Told(Report),
-}
-
-impl DeskError {
-    /// What to do about it.
-    pub fn report(&self) -> Report {
-        match self {
-            DeskError::Settings(report) | DeskError::Told(report) => report.clone(),
-            DeskError::Refused(refusal) => Report::of(refusal).hint(refusal.hint()),
-            DeskError::Lint(findings) => findings.iter().take(5).fold(Report::of(self), |report, finding| {
-                report.because(format!("[{}] {}; {}", finding.rule, finding.message, finding.fix))
-            }),
-            DeskError::Run(RunError::Busy { .. }) => {
-                Report::of(self).hint("wait for it, or see `apm deploy list` and cancel it")
-            }
-            DeskError::Occupied { run, .. } => Report::of(self).hint(format!(
-                "wait for it; `apm deploy watch {run}` goes on with it if nobody does, `apm deploy cancel {run}` and then `watch` undo it"
-            )),
-            DeskError::NoReason { .. } => Report::of(self).hint("`--reason` says it, over HTTP `reason`"),
-            DeskError::Run(RunError::Overtaken { .. }) => Report::of(self)
-                .hint("look at what is there now; `apm deploy --version …` releases the version that should be"),
-            _ => Report::of(self),
-        }
-    }
 }
 
 /// How long the end of a run is told to receivers before whoever carried it out may go.

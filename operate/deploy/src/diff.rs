@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::refusal::labelled;
+use crate::standing::serving;
 use crate::{Release, container, container_id, label, names};
 
 /// One thing that would be otherwise.
@@ -22,21 +23,34 @@ pub struct Difference {
     pub becomes: Option<String>,
 }
 
+/// The release and the names of the containers it is compared with. Behind a front that is the color that serves: the next one takes turns with
+/// it, which is no difference that anybody means.
+fn shown(release: &Release, seen: &Inventory) -> (Release, Vec<String>) {
+    match &release.front {
+        Some(front) if release.strategy.needs_front() => {
+            let color = serving(release, front, seen);
+            (color.release(release, front), vec![color.container(release)])
+        }
+        _ => (release.clone(), names(release)),
+    }
+}
+
 /// What stands in the place of a secret's value.
 const HIDDEN: &str = "(secret)";
 
 /// What would be otherwise. `earlier` finds what a container was made from, by its label `apm.config`: the `with` of the step that created
 /// it. A container whose making nobody remembers is compared by what was seen of it alone.
 pub fn differences(release: &Release, seen: &Inventory, earlier: impl Fn(&str) -> Option<Value>) -> Vec<Difference> {
+    let (release, names) = &shown(release, seen);
     let wanted = facts(&json!({"body": container::body(release), "joins": joins(release)}));
     let secrets: BTreeMap<String, String> =
         release.container.secrets.iter().map(|(name, secret)| (name.clone(), secret.mark.clone())).collect();
     let mut found = Vec::new();
-    for name in names(release) {
+    for name in names {
         let mut add = |what: String, was: Option<String>, becomes: Option<String>| {
             found.push(Difference { container: name.clone(), what, was, becomes });
         };
-        let Some(now) = seen.present(&container_id(&name)) else {
+        let Some(now) = seen.present(&container_id(name)) else {
             add("container".into(), None, Some("created".into()));
             wanted.iter().for_each(|(what, value)| add(what.clone(), None, Some(value.clone())));
             secrets.keys().for_each(|secret| add(format!("secret {secret}"), None, Some(HIDDEN.into())));
@@ -185,7 +199,7 @@ mod tests {
             "container": {
                 "command": ["serve"],
                 "env": {
-                    "LEVEL": "debug", "OTEL_SERVICE_NAME": "cart", "OTEL_RESOURCE_ATTRIBUTES": "x"
+                    "LEVEL": "debug", "OTEL_SERVICE_NAME": "cart", "OTEL_RESOURCE_ATTRIBUTES": "team=x"
                 },
                 "secrets": {"KEEP": secret("a"), "TURN": secret("other"), "NEW": secret("d")},
                 "ports": [{"container": 80, "publish": {"address": "127.0.0.1", "port": 8080}}],
@@ -221,7 +235,7 @@ mod tests {
         let settings = [
             "env GONE: 1 > -",
             "env LEVEL: info > debug",
-            "env OTEL_RESOURCE_ATTRIBUTES: - > x",
+            "env OTEL_RESOURCE_ATTRIBUTES: - > team=x,service.version=2,deployment.environment.name=dev",
             "env OTEL_SERVICE_NAME: - > cart",
             "image: shop/cart:1 > shop/cart:2",
             "memory, bytes: - > 1024",
@@ -235,6 +249,30 @@ mod tests {
         check(runs("shop/cart:1", true), Some(EARLIER), &settings);
         let stopped = ["state: stopped > running"];
         check(runs("shop/cart:1", false), Some(EARLIER), &[&settings[..], &stopped].concat());
+    }
+
+    #[test]
+    fn behind_a_front_the_color_that_serves_is_compared() {
+        let mut release = release();
+        release.strategy = crate::Strategy::BlueGreen;
+        release.front = Some(crate::Front {
+            listen: "127.0.0.1:8080".into(),
+            control: "/run/cart.sock".into(),
+            port: 80,
+            ports: [20480, 20481],
+        });
+        let front = release.front.clone().expect("a front");
+        let green = crate::color::Color::Green.release(&release, &front);
+        let labels = json!({"apm.config": container::config(&green)});
+        let mut seen = Inventory::new("docker:shop");
+        let now = json!({"id": "1", "image": "shop/cart:2", "running": true, "labels": labels});
+        seen.add(container_id("shop-dev-cart-green"), Seen::Present(now), "test", 0);
+        let upstream = json!({"name": "green", "address": "127.0.0.1:20481", "weight": 1, "protocol": "auto"});
+        let sends = json!({"listen": front.listen, "generation": 2, "upstreams": [upstream]});
+        seen.add(ObjectId::new("front", front.control), Seen::Present(sends), "test", 0);
+        assert_eq!(differences(&release, &seen, |_| None), []);
+        let found = differences(&Release { version: "3".into(), ..release }, &seen, |_| None);
+        assert_eq!(found.first().map(|one| one.container.as_str()), Some("shop-dev-cart-green"), "{found:?}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub fn objects(release: &Release) -> Vec<ObjectId> {
 pub fn plan(release: &Release, seen: &Inventory, now_ms: i64) -> Result<Plan, Refusal> {
     refusal::check(release, seen)?;
     match &release.front {
-        Some(front) if matches!(release.strategy, Strategy::BlueGreen | Strategy::Canary) => {
+        Some(front) if release.strategy.needs_front() => {
             let standing = standing::Standing::of(release, front, seen)?;
             Ok(switch::plan(release, front, &standing, seen, now_ms))
         }

@@ -4,7 +4,7 @@ use operate_plan::{Failure, Inventory, ObjectId, Seen};
 use serde_json::Value;
 
 use crate::color::{Color, front_id};
-use crate::{Release, Strategy, container_id, label, names, standing};
+use crate::{Release, container_id, label, names, standing};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -95,7 +95,7 @@ pub(crate) fn check(release: &Release, seen: &Inventory) -> Result<(), Refusal> 
     if !(1..=100).contains(&release.replicas) {
         return Err(Refusal::Replicas { service, replicas: release.replicas });
     }
-    let behind_front = matches!(release.strategy, Strategy::BlueGreen | Strategy::Canary);
+    let behind_front = release.strategy.needs_front();
     if behind_front {
         let Some(front) = &release.front else {
             return Err(Refusal::NeedsFront { service, strategy: release.strategy.word() });

@@ -22,6 +22,11 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// Both versions run at once, so neither can own the port.
+    pub fn needs_front(self) -> bool {
+        matches!(self, Strategy::BlueGreen | Strategy::Canary)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Strategy::Recreate => "recreate",

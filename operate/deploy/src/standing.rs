@@ -117,6 +117,14 @@ impl Standing {
     }
 }
 
+/// The color that serves as far as can be told, whatever else may be wrong; blue when none does.
+pub(crate) fn serving(release: &Release, front: &Front, seen: &Inventory) -> Color {
+    let set = set(front, seen).ok().flatten().unwrap_or_default();
+    let sent_to = set.iter().find(|one| one.serves()).and_then(|one| Color::named(&one.name));
+    let there = |color: &Color| seen.present(&container_id(color.container(release))).is_some();
+    sent_to.or_else(|| Color::BOTH.into_iter().find(there)).unwrap_or(Color::Blue)
+}
+
 pub(crate) fn runs(value: &Value) -> bool {
     value["running"] == Value::Bool(true)
 }

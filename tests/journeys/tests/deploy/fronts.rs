@@ -20,6 +20,9 @@ const JUDGED_PER_SECOND: u32 = 60;
 /// Around the switch: connections are made anew, the old color is drained, the judge begins.
 const SWITCH: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(2_500));
 
+/// So much before a release counts as what is usual.
+const BEFORE: Duration = Duration::from_secs(10);
+
 /// Below this a difference is the machine's and not the switch's: client, front, service, engine and Docker share two processors, and the
 /// new container was started a moment ago. A build without optimisation is no measure at all, but it must not stall either.
 fn noise() -> Duration {
@@ -116,7 +119,13 @@ impl Shop<'_> {
     fn serves(&self, color: &str, version: &str) {
         let name = format!("{}-{color}", self.container());
         assert_eq!(self.containers(), std::slice::from_ref(&name));
-        let said = self.docker.docker(&["container", "inspect", "-f", "{{.Config.Image}} {{.State.Running}}", &name]);
+        let said = self.docker.docker(&[
+            "container",
+            "inspect",
+            "-f",
+            "{{index .Config.Labels \"apm.image\"}} {{.State.Running}}",
+            &name,
+        ]);
         assert_eq!(said, format!("journey/store:{version} true"));
         let sends = self.sends();
         assert!(matches!(&sends[..], [(name, weight)] if name == color && *weight > 0), "{sends:?}");
@@ -137,23 +146,24 @@ fn count(requests: &[Request], answer: Answer) -> usize {
     requests.iter().filter(|request| request.answer == answer).count()
 }
 
+/// When `apm deploy` was begun, and when the front switched.
+type Switch = (Instant, Instant);
+
 /// Nobody noticed: no request failed, and those around each switch took at most twice as long as those before the release. What is twice as
 /// much as chance on this machine is told by the time before itself: the worst of its stretches that are as long as the switch.
-fn nobody_noticed(stage: &Stage, name: &str, requests: &[Request], begun: Instant, switches: &[Instant]) {
+fn nobody_noticed(stage: &Stage, name: &str, requests: &[Request], switches: &[Switch]) {
     let bad: Vec<_> = requests.iter().filter(|request| request.answer != Answer::Good).take(5).collect();
     let first = requests.first().expect("requests").at;
     let told: Vec<_> = bad.iter().map(|one| format!("{:?} after {:?}", one.answer, one.at - first)).collect();
-    assert!(
-        bad.is_empty(),
-        "of {} requests some failed: {told:?}; switches {:?}",
-        requests.len(),
-        switches.iter().map(|at| *at - first).collect::<Vec<_>>()
-    );
+    let switched: Vec<_> = switches.iter().map(|(_, at)| *at - first).collect();
+    assert!(bad.is_empty(), "of {} requests some failed: {told:?}; switched after {switched:?}", requests.len());
     let length = SWITCH.0 + SWITCH.1;
-    let stretches = (0..).map(|n| first + Duration::from_secs(1) + Duration::from_millis(500) * n);
-    let stretches = stretches.take_while(|from| *from + length <= begun);
-    let usual = stretches.map(|from| p99(requests, from, from + length)).max().expect("they asked before the release");
-    for at in switches {
+    for (begun, at) in switches {
+        let from = (first + Duration::from_secs(1)).max(*begun - BEFORE);
+        let stretches =
+            (0..).map(|n| from + Duration::from_millis(500) * n).take_while(|from| *from + length <= *begun);
+        let usual =
+            stretches.map(|from| p99(requests, from, from + length)).max().expect("they asked before the release");
         let during = p99(requests, *at - SWITCH.0, *at + SWITCH.1);
         let ratio = during.as_secs_f64() / usual.as_secs_f64();
         stage.note(&format!(
@@ -177,13 +187,15 @@ pub(crate) fn a_switch_that_nobody_notices(stage: &Stage) {
     shop.a_person_says_yes(&load);
     end(&mut running).expect(0, &["complete"]);
     // And back, which is a release too.
+    load.good_answers(PER_SECOND as usize * 5);
+    let back_begun = Instant::now();
     let mut back = shop.begin(&["rollback", "--yes"]);
     let again = shop.until_it_sends(&[("blue", 1)]);
     shop.a_person_says_yes(&load);
     end(&mut back).expect(0, &["complete", "deploy switch 1 to default"]);
     load.good_answers(PER_SECOND as usize * 3);
     shop.serves("blue", "1");
-    nobody_noticed(stage, "blue-green", &load.leave(), begun, &[switched, again]);
+    nobody_noticed(stage, "blue-green", &load.leave(), &[(begun, switched), (back_begun, again)]);
     // The settings alone choose blue-green where there is a front; what runs already is no release.
     shop.deploy(&["--version", "1"]).expect(4, &["switch 1 runs already"]);
     shop.deploy(&["--version", "2", "--strategy", "recreate"]).expect(4, &["stands behind a front"]);
@@ -206,7 +218,7 @@ pub(crate) fn killed_before_and_after_the_switch(stage: &Stage) {
     end(&mut third).expect(0, &["goes on with it", "complete"]);
     load.good_answers(PER_SECOND as usize);
     shop.serves("green", "2");
-    nobody_noticed(stage, "blue-green, apm killed twice", &load.leave(), begun, &[switched]);
+    nobody_noticed(stage, "blue-green, apm killed twice", &load.leave(), &[(begun, switched)]);
 }
 
 pub(crate) fn a_bad_version_is_taken_back(stage: &Stage) {

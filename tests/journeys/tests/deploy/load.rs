@@ -1,5 +1,6 @@
 //! Many requests at a steady pace, whether they are answered or not: half over connections that are kept, half over new ones, as users and
-//! other services would. Each is timed from when it was due, so that one slow answer does not hide the ones behind it.
+//! other services would. Each is timed from when it was due, so that one slow answer does not hide the ones behind it; but that the machine woke
+//! a client late is not the service's doing, and does not count.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -33,10 +34,12 @@ impl Load {
                 let (mut asked, mut due) = (Vec::new(), begun + pause * number / CLIENTS);
                 let mut client = Client { port, page, keeps: number.is_multiple_of(2), connection: None };
                 while !stop.load(Ordering::Relaxed) {
-                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                    let early = due.saturating_duration_since(Instant::now());
+                    thread::sleep(early);
+                    let from = if early.is_zero() { due } else { Instant::now() };
                     let answer = client.ask();
                     good.fetch_add(usize::from(answer == Answer::Good), Ordering::Relaxed);
-                    asked.push(Request { at: due, took: due.elapsed(), answer });
+                    asked.push(Request { at: due, took: from.elapsed(), answer });
                     due += pause;
                 }
                 asked

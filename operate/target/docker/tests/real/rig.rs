@@ -222,6 +222,7 @@ impl Rig {
             environment: "dev".into(),
             version: version.into(),
             image: format!("target/service:{version}"),
+            pinned: None,
             target: format!("docker:{}", self.service),
             strategy: if front.is_some() { Strategy::BlueGreen } else { Strategy::Recreate },
             front,
