@@ -4,6 +4,7 @@
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
 mod desk;
+mod health;
 mod keeper;
 mod notify;
 mod pin;

@@ -182,8 +182,9 @@ fn container(settings: &ServiceSettings, asked: &Asked, seal: &Seal, disk: &dyn 
         user: deploy.user.clone(),
         read_only_root: deploy.read_only,
         restart: deploy.restart.clone(),
-        health: None,
+        health: deploy.health.as_ref().map(|health| health.health(settings.port)).transpose()?,
         stop_grace_s: u32::try_from(deploy.stop_grace.0.as_secs()).unwrap_or(u32::MAX),
+        extra: deploy.container.clone(),
     })
 }
 

@@ -10,11 +10,13 @@ use app_config::{ByteSize, ConfigError, Span, Tree};
 use base_explain::Report;
 use base_http::Secret;
 use base_world::Disk;
-use operate_deploy::Strategy;
+use operate_deploy::{Extra, Strategy};
 use operate_execute::{Deliver, Occasion};
 use operate_gate::{Freeze, Slo, UserCheck};
 use operate_plan::Window;
 use serde::Deserialize;
+
+use crate::health::HealthSettings;
 
 /// What the file says about a project.
 #[derive(Debug, Clone, Default)]
@@ -112,6 +114,10 @@ pub struct DeploySettings {
     pub read_only: bool,
     pub restart: String,
     pub checks: Vec<CheckSettings>,
+    /// Docker's own check, inside the container.
+    pub health: Option<HealthSettings>,
+    /// The rarer settings of a container.
+    pub container: Extra,
     /// How long a new container may take until it answers.
     pub ready: Span,
     pub stop_grace: Span,
@@ -139,6 +145,8 @@ impl Default for DeploySettings {
             read_only: false,
             restart: String::new(),
             checks: Vec::new(),
+            health: None,
+            container: Extra::default(),
             ready: Span::from_secs(60),
             stop_grace: Span::from_secs(10),
             approval: false,

@@ -6,12 +6,15 @@
 
 mod by_hand;
 mod container;
+mod extra;
+mod extra_by_hand;
 mod recreate;
 mod refusal;
 mod release;
 mod steps;
 
 pub use container::{body, names};
+pub use extra::{Endpoint, Extra, Limit, Logging};
 pub use refusal::Refusal;
 pub use release::{Check, Container, Health, Port, Publish, Release, Secret, Strategy, Volume};
 
