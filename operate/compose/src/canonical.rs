@@ -35,8 +35,14 @@ impl Canon<'_> {
                 return Node { value: Value::Null, place, tag };
             }
         };
+        let has_image = pairs.iter().any(|pair| pair.key == "image");
         let mut done = Vec::new();
         for pair in pairs {
+            if pair.key == "build" && has_image {
+                let message = format!("`build` of {what} is not needed");
+                self.notes.push(Finding::new(&pair.place, message, "the image is taken as it is, and not built"));
+                continue;
+            }
             if pair.key.starts_with("x-") {
                 continue;
             }
@@ -78,12 +84,11 @@ impl Canon<'_> {
             Shape::Any => node.value,
             Shape::Map(table) => return self.map(node, table, what),
             Shape::Text => self.typed(node, what, "one text", |text| Some(Value::Scalar(text.to_owned()))),
-            Shape::Int => self.typed(node, what, "a whole number", |text| {
-                Some(Value::Number(text.parse::<i64>().ok()?.into()))
-            }),
-            Shape::Float => self.typed(node, what, "a number", |text| {
-                Number::from_f64(text.parse::<f64>().ok()?).map(Value::Number)
-            }),
+            Shape::Int => {
+                self.typed(node, what, "a whole number", |text| Some(Value::Number(text.parse::<i64>().ok()?.into())))
+            }
+            Shape::Float => self
+                .typed(node, what, "a number", |text| Number::from_f64(text.parse::<f64>().ok()?).map(Value::Number)),
             Shape::Bool => self.typed(node, what, "true or false", |text| match text.to_ascii_lowercase().as_str() {
                 "true" | "yes" | "y" | "on" => Some(Value::Bool(true)),
                 "false" | "no" | "n" | "off" => Some(Value::Bool(false)),
@@ -106,9 +111,7 @@ impl Canon<'_> {
                 None => self.list(node, what),
             },
             Shape::Test => match node.text() {
-                Some(text) => {
-                    Value::List(vec![Node::text_at(&place, "CMD-SHELL"), Node::text_at(&place, text)])
-                }
+                Some(text) => Value::List(vec![Node::text_at(&place, "CMD-SHELL"), Node::text_at(&place, text)]),
                 None => self.list(node, what),
             },
             Shape::List => self.list(node, what),
@@ -119,9 +122,7 @@ impl Canon<'_> {
             Shape::Hosts => self.hosts(node, what),
             Shape::Ports => self.long(node, what, ports::read),
             Shape::Volumes => self.long(node, what, mounts::volume),
-            Shape::Mounts { secrets } => {
-                self.long(node, what, if secrets { mounts::secret } else { mounts::config })
-            }
+            Shape::Mounts { secrets } => self.long(node, what, if secrets { mounts::secret } else { mounts::config }),
             Shape::Devices => self.long(node, what, mounts::device),
             Shape::EnvFile => {
                 let node = if node.text().is_some() { Node::at(&place, Value::List(vec![node])) } else { node };
@@ -132,7 +133,11 @@ impl Canon<'_> {
             Shape::Ulimits => self.ulimits(node, what),
             Shape::External => match &node.value {
                 Value::Map(_) => {
-                    self.bad(&place, format!("{what} with a name is of an old format"), "write `external: true` and `name`");
+                    self.bad(
+                        &place,
+                        format!("{what} with a name is of an old format"),
+                        "write `external: true` and `name`",
+                    );
                     Value::Null
                 }
                 _ => return self.value(node, Shape::Bool, what),
@@ -180,6 +185,7 @@ impl Canon<'_> {
             Value::Map(pairs) => {
                 for pair in pairs {
                     let node = match &pair.node.value {
+                        _ if pair.node.tag == Tag::Reset => pair.node,
                         Value::Null => nothing(&pair.node.place),
                         Value::Scalar(_) => pair.node,
                         _ => {
@@ -194,7 +200,11 @@ impl Canon<'_> {
             Value::List(items) => {
                 for item in items {
                     let Some(text) = item.text() else {
-                        self.errors.push(Finding::new(&item.place, format!("{what} is a list of NAME=value"), "quote it"));
+                        self.errors.push(Finding::new(
+                            &item.place,
+                            format!("{what} is a list of NAME=value"),
+                            "quote it",
+                        ));
                         continue;
                     };
                     let (key, node) = match text.split_once(sign) {
@@ -221,7 +231,9 @@ impl Canon<'_> {
                 for item in &items {
                     match item.text().and_then(|text| text.split_once(['=', ':'])) {
                         Some((name, address)) => add(&item.place, name, address.trim()),
-                        None => self.bad(&item.place, format!("{what} is a list of NAME=address"), "write name=10.0.0.1"),
+                        None => {
+                            self.bad(&item.place, format!("{what} is a list of NAME=address"), "write name=10.0.0.1")
+                        }
                     }
                 }
             }
@@ -261,16 +273,23 @@ impl Canon<'_> {
                 for item in items {
                     match item.text() {
                         Some(name) => {
-                            done.push(Pair { key: name.to_owned(), place: item.place.clone(), node: fresh(&item.place) });
+                            done.push(Pair {
+                                key: name.to_owned(),
+                                place: item.place.clone(),
+                                node: fresh(&item.place),
+                            });
                         }
-                        None => self.bad(&item.place, format!("{what} is a list of names"), "or a map of names to settings"),
+                        None => {
+                            self.bad(&item.place, format!("{what} is a list of names"), "or a map of names to settings")
+                        }
                     }
                 }
             }
             Value::Map(pairs) => {
                 for pair in pairs {
                     let read = self.map(pair.node, table, &format!("`{}` in {what}", pair.key));
-                    let mut node = if default.is_some() { fresh(&pair.place) } else { Node::at(&pair.place, Value::Null) };
+                    let mut node =
+                        if default.is_some() { fresh(&pair.place) } else { Node::at(&pair.place, Value::Null) };
                     if let Value::Map(settings) = read.value {
                         if node.value == Value::Null {
                             node.value = Value::Map(Vec::new());

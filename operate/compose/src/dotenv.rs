@@ -36,7 +36,11 @@ pub fn variables(
         if name.is_empty() || !name.chars().all(good) {
             // The line is not shown: it may hold a secret.
             let place = place(number + 1, column);
-            return Err(Finding::new(&place, "this line has no name of a variable", "write NAME=value, or # before it"));
+            return Err(Finding::new(
+                &place,
+                "this line has no name of a variable",
+                "write NAME=value, or # before it",
+            ));
         }
         let Some(value) = line.get(end + 1..) else {
             if let Some(value) = lookup(name) {
@@ -68,7 +72,8 @@ pub fn variables(
             raw
         } else {
             let known = |wanted: &str| {
-                lookup(wanted).or_else(|| found.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| value.clone()))
+                lookup(wanted)
+                    .or_else(|| found.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| value.clone()))
             };
             let mut variables = Variables { lookup: &known, unset: Vec::new() };
             let raw = if quote == Some('"') { unescaped(&raw) } else { raw };

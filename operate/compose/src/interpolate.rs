@@ -58,15 +58,17 @@ impl Variables<'_> {
                 out.push('$');
                 rest = tail;
             } else if let Some(inner) = after.strip_prefix('{') {
-                let close = closing(inner).ok_or_else(|| Bad::Form(format!("`{text}` opens a variable and does not close it")))?;
+                let close = closing(inner)
+                    .ok_or_else(|| Bad::Form(format!("`{text}` opens a variable and does not close it")))?;
                 out.push_str(&self.braced(&inner[..close], depth)?);
                 rest = &inner[close + 1..];
             } else {
                 let name = name(after);
-                if name.is_empty() {
-                    return Err(Bad::Form(format!("`{text}` has a dollar that begins no variable")));
+                match name.is_empty() {
+                    // A dollar that begins nothing is a dollar.
+                    true => out.push('$'),
+                    false => out.push_str(&self.plain(name)),
                 }
-                out.push_str(&self.plain(name));
                 rest = &after[name.len()..];
             }
             if out.len() > BYTES_MAX {

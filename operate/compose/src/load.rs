@@ -76,6 +76,7 @@ impl Loader<'_> {
         project::choose_profiles(&mut root, &ask.profiles, &mut self.errors);
         self.env_files(&mut root, &environment)?;
         project::complete(&mut root, &name, &mut self.errors);
+        self.errors.extend(project::order(&root).err());
         root.set("name", Node::text_at(&root.place.clone(), name.clone()));
         Ok((name, root))
     }
@@ -84,7 +85,9 @@ impl Loader<'_> {
         match (self.read)(path) {
             Ok(Some(text)) => Ok(text),
             Ok(None) => Err(Finding::new(from, format!("there is no file {}", path.display()), "check the path")),
-            Err(why) => Err(Finding::new(from, format!("{} cannot be read: {why}", path.display()), "check its rights")),
+            Err(why) => {
+                Err(Finding::new(from, format!("{} cannot be read: {why}", path.display()), "check its rights"))
+            }
         }
     }
 
@@ -249,7 +252,8 @@ impl Loader<'_> {
                 let mut all = root.get(section).cloned().unwrap_or(Node::at(&more.place, Value::Map(Vec::new())));
                 for pair in more.pairs() {
                     if all.get(&pair.key).is_some_and(|known| known.json() != pair.node.json()) {
-                        let message = format!("`{}` of {section} is in an included file and here, and differs", pair.key);
+                        let message =
+                            format!("`{}` of {section} is in an included file and here, and differs", pair.key);
                         return Err(Finding::new(&entry.place, message, "rename one, or merge the files with -f"));
                     }
                     all.set(&pair.key, pair.node.clone());
@@ -301,9 +305,11 @@ impl Loader<'_> {
                     }
                     continue;
                 }
+                let own = service.get("environment");
                 let known = |name: &str| {
-                    let of_files = all.text_of(name).map(str::to_owned);
-                    environment.get(name).cloned().or(of_files)
+                    let own = own.and_then(|own| own.text_of(name)).map(str::to_owned);
+                    let of_files = || all.text_of(name).map(str::to_owned);
+                    own.or_else(|| environment.get(name).cloned()).or_else(of_files)
                 };
                 let found = dotenv::variables(path, &text, &known)?;
                 found.into_iter().for_each(|(name, value)| all.set(&name, Node::text_at(&entry.place, value)));
@@ -341,7 +347,11 @@ fn top(canon: &mut Canon<'_>, raw: Node) -> Node {
             let place = pair.node.place.clone();
             let Value::Map(entries) = pair.node.value else {
                 if pair.node.value != Value::Null {
-                    canon.errors.push(Finding::new(&place, format!("`{section}` is a map of names"), "write `name:` first"));
+                    canon.errors.push(Finding::new(
+                        &place,
+                        format!("`{section}` is a map of names"),
+                        "write `name:` first",
+                    ));
                 }
                 continue;
             };

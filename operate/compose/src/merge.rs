@@ -15,7 +15,8 @@ pub(crate) fn merge(under: Node, over: Node, path: &mut Vec<String>) -> Node {
         (Value::Map(mut pairs), Value::Map(more)) => {
             // Options of one driver of logs mean nothing to another.
             if is_at(path, &["services", "*", "logging"]) {
-                let driver = |pairs: &[Pair]| pairs.iter().find(|pair| pair.key == "driver").map(|pair| pair.node.value.clone());
+                let driver =
+                    |pairs: &[Pair]| pairs.iter().find(|pair| pair.key == "driver").map(|pair| pair.node.value.clone());
                 if let (Some(one), Some(other)) = (driver(&pairs), driver(&more))
                     && one != other
                 {
@@ -37,7 +38,8 @@ pub(crate) fn merge(under: Node, over: Node, path: &mut Vec<String>) -> Node {
         }
         (Value::List(mut items), Value::List(more)) => {
             if is_at(path, &["services", "*", "extra_hosts"]) {
-                let new: Vec<_> = more.into_iter().filter(|item| !items.iter().any(|known| known.text() == item.text())).collect();
+                let new: Vec<_> =
+                    more.into_iter().filter(|item| !items.iter().any(|known| known.text() == item.text())).collect();
                 items.extend(new);
             } else {
                 items.extend(more);
@@ -85,9 +87,7 @@ fn service_key(key: &str, node: &mut Node) {
             let target = node.text_of("target").map(str::to_owned);
             target.or_else(|| Some(format!("/{}", node.text_of("source")?)))
         },
-        "ports" => &|node| {
-            Some(["host_ip", "published", "target", "protocol"].map(|key| of(node, key)).join(":"))
-        },
+        "ports" => &|node| Some(["host_ip", "published", "target", "protocol"].map(|key| of(node, key)).join(":")),
         "networks" => {
             if let Value::Map(pairs) = &mut node.value {
                 for pair in pairs.iter_mut().filter_map(|pair| match &mut pair.node.value {

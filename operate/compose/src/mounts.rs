@@ -13,10 +13,7 @@ const VOLUME: &[(&str, Shape)] = &[
     ("source", Shape::Text),
     ("target", Shape::Text),
     ("read_only", Shape::Bool),
-    (
-        "bind",
-        Shape::Map(&[("propagation", Shape::Text), ("create_host_path", Shape::Bool), ("selinux", Shape::Text)]),
-    ),
+    ("bind", Shape::Map(&[("propagation", Shape::Text), ("create_host_path", Shape::Bool), ("selinux", Shape::Text)])),
     ("volume", Shape::Map(&[("nocopy", Shape::Bool)])),
     ("tmpfs", Shape::Map(&[("size", Shape::Size), ("mode", Shape::Int)])),
 ];
@@ -27,8 +24,7 @@ const GRANT: &[(&str, Shape)] = &[
     ("gid", Shape::Text),
     ("mode", Shape::Text),
 ];
-const DEVICE: &[(&str, Shape)] =
-    &[("source", Shape::Text), ("target", Shape::Text), ("permissions", Shape::Text)];
+const DEVICE: &[(&str, Shape)] = &[("source", Shape::Text), ("target", Shape::Text), ("permissions", Shape::Text)];
 const FILE: &[(&str, Shape)] = &[("path", Shape::Text), ("required", Shape::Bool), ("format", Shape::Text)];
 
 /// `data:/data`, `./x:/x:ro`, `/anonymous`.
@@ -48,8 +44,12 @@ pub(crate) fn volume(canon: &mut Canon<'_>, node: Node, what: &str) -> Vec<Node>
                 canon.errors.push(Finding::new(&place, message, "bind, volume and tmpfs are"));
             }
         }
-        if kind == "volume" && node.get("volume").is_none() {
-            node.set("volume", Node::at(&place, Value::Map(Vec::new())));
+        if let Value::Map(pairs) = &mut node.value
+            && let Some(Value::Map(bind)) =
+                pairs.iter_mut().find(|pair| pair.key == "bind").map(|pair| &mut pair.node.value)
+        {
+            // Not to make the folder is what leaving it out means.
+            bind.retain(|pair| pair.key != "create_host_path" || pair.node.is_true());
         }
         return vec![node];
     };

@@ -26,8 +26,8 @@ pub(crate) fn choose_profiles(root: &mut Node, wanted: &[String], errors: &mut V
             let Some(mut needs) = pair.node.get("depends_on").cloned() else { continue };
             let gone: Vec<_> = needs.pairs().iter().filter(|need| !names.contains(&need.key)).cloned().collect();
             for need in gone {
-                // What is not required may be missing.
-                if need.node.get("required").is_none_or(Node::is_true) {
+                // What is not required may be switched off.
+                if !off.contains(&need.key) || need.node.get("required").is_none_or(Node::is_true) {
                     let message = format!("`{}` depends on `{}`, which is not there", pair.key, need.key);
                     let hint = if off.contains(&need.key) { "choose its profile too" } else { "check its name" };
                     errors.push(Finding::new(&need.place, message, hint));

@@ -29,7 +29,9 @@ pub(crate) enum Shape {
     Networks,
     DependsOn,
     EnvFile,
-    Mounts { secrets: bool },
+    Mounts {
+        secrets: bool,
+    },
     Ulimits,
     Devices,
     Test,
@@ -41,8 +43,8 @@ pub(crate) enum Shape {
 }
 
 use Shape::{
-    Any, Bool, DependsOn, Devices, EnvFile, External, Float, Hosts, Int, Labels, List, Map, Mounts, Networks, OneOrMore,
-    Pairs, Ports, Size, Test, Text, Time, Ulimits, Volumes, Words,
+    Any, Bool, DependsOn, Devices, EnvFile, External, Float, Hosts, Int, Labels, List, Map, Mounts, Networks,
+    OneOrMore, Pairs, Ports, Size, Test, Text, Time, Ulimits, Volumes, Words,
 };
 
 const HEALTH: &[(&str, Shape)] = &[
@@ -161,9 +163,41 @@ pub(crate) const MISSING: &[(&str, &str)] = &[
 
 /// Keys of a service that the specification has beside those above.
 pub(crate) const OTHERS: &[&str] = &[
-    "blkio_config", "cgroup", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime",
-    "credential_spec", "device_cgroup_rules", "gpus", "isolation", "mem_swappiness", "models", "oom_kill_disable", "platform",
-    "post_start", "pre_stop", "provider", "storage_opt", "use_api_socket", "update_config", "rollback_config", "placement",
-    "endpoint_mode", "start_interval", "driver_opts", "ipam", "internal", "enable_ipv4", "enable_ipv6", "gw_priority",
-    "link_local_ips", "interface_name", "template_driver", "devices", "generic_resources",
+    "blkio_config",
+    "cgroup",
+    "cpu_count",
+    "cpu_percent",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_rt_period",
+    "cpu_rt_runtime",
+    "credential_spec",
+    "device_cgroup_rules",
+    "gpus",
+    "isolation",
+    "mem_swappiness",
+    "models",
+    "oom_kill_disable",
+    "platform",
+    "post_start",
+    "pre_stop",
+    "provider",
+    "storage_opt",
+    "use_api_socket",
+    "update_config",
+    "rollback_config",
+    "placement",
+    "endpoint_mode",
+    "start_interval",
+    "driver_opts",
+    "ipam",
+    "internal",
+    "enable_ipv4",
+    "enable_ipv6",
+    "gw_priority",
+    "link_local_ips",
+    "interface_name",
+    "template_driver",
+    "devices",
+    "generic_resources",
 ];

@@ -52,7 +52,11 @@ impl Reader {
         parser.next().transpose().map_err(|error| {
             let marker = error.marker();
             let place = Place { file: Arc::clone(&self.file), line: marker.line(), column: marker.col() + 1 };
-            Finding::new(&place, format!("this is not YAML: {}", error.info()), "check indentation and quotes around it")
+            Finding::new(
+                &place,
+                format!("this is not YAML: {}", error.info()),
+                "check indentation and quotes around it",
+            )
         })
     }
 
