@@ -27,8 +27,8 @@ container:
   working_dir: /data
   stop_signal: SIGINT
   init: true
-  cap_add: [NET_ADMIN]
-  cap_drop: [MKNOD]
+  cap_add: [CAP_NET_ADMIN]
+  cap_drop: [CAP_MKNOD]
   security_opt: [no-new-privileges]
   group_add: ["4"]
   devices: ["/dev/null:/dev/nothing:rw"]
