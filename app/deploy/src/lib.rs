@@ -3,7 +3,9 @@
 //!
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
+mod compose;
 mod desk;
+mod evidence;
 mod health;
 mod keeper;
 mod notify;
@@ -12,6 +14,7 @@ mod registries;
 mod release;
 mod settings;
 
+pub use compose::{ComposeAsk, Composed};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use pin::Registries;
@@ -20,7 +23,7 @@ pub use release::Asked;
 pub use settings::{NotifySettings, Project, ServiceSettings};
 
 /// What the audit log says of a deed.
-pub use operate_history::Action;
+pub use operate_history::{Action, Artefact};
 
 /// Why a registry did not do what it was asked.
 pub use connect_registry::{Kind as RegistryKind, RegistryError};

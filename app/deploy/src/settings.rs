@@ -27,6 +27,10 @@ pub struct Project {
     pub judge: JudgeSettings,
     /// No changes from … to.
     pub freezes: Vec<Freeze>,
+    /// Compose files that say what the services are, relative to the folder of the settings.
+    pub compose: Vec<PathBuf>,
+    /// Whether the settings say what the project is called.
+    pub named: bool,
     /// With any, changes are made within one of them only.
     pub windows: Vec<Window>,
     /// Who is told of runs.
@@ -180,6 +184,14 @@ pub struct JudgeSettings {
     pub settings: operate_gate::Settings,
 }
 
+/// A file or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(PathBuf),
+    More(Vec<PathBuf>),
+}
+
 impl Project {
     /// Reads them, with what the environment says laid over.
     pub fn read(mut tree: Tree, environment: Option<&str>, folder_name: &str) -> Result<Project, ConfigError> {
@@ -187,6 +199,7 @@ impl Project {
         tree.choose_environment(environment);
         let name: Option<String> = tree.section("project")?;
         Ok(Project {
+            named: name.is_some(),
             name: name.unwrap_or_else(|| folder_name.to_owned()),
             environment: environment.to_owned(),
             services: tree.section("services")?,
@@ -194,6 +207,11 @@ impl Project {
             freezes: tree.section::<Option<Vec<Freeze>>>("freezes")?.unwrap_or_default(),
             windows: tree.section::<Option<Vec<Window>>>("windows")?.unwrap_or_default(),
             notify: tree.section::<Option<Vec<NotifySettings>>>("notify")?.unwrap_or_default(),
+            compose: match tree.section::<Option<OneOrMore>>("compose")? {
+                None => Vec::new(),
+                Some(OneOrMore::One(path)) => vec![path],
+                Some(OneOrMore::More(paths)) => paths,
+            },
         })
     }
 }

@@ -105,7 +105,7 @@ const BODY_SHARE_MIN: usize = 4 << 20;
 const MEMORY_MIN: u64 = 8 * BODY_SHARE_MIN as u64;
 
 /// The keys that may stand at the top of `apm.yaml` today.
-const TOP: [&str; 8] = ["version", "project", "server", "observe", "services", "environments", "judge", "freezes"];
+const TOP: [&str; 9] = ["version", "project", "compose", "server", "observe", "services", "environments", "judge", "freezes"];
 
 impl Settings {
     pub fn read(tree: &Tree) -> Result<Self, ConfigError> {

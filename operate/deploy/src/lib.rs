@@ -8,6 +8,7 @@ mod by_hand;
 mod container;
 mod extra;
 mod extra_by_hand;
+mod join;
 mod recreate;
 mod refusal;
 mod release;
@@ -15,6 +16,7 @@ mod steps;
 
 pub use container::{body, names};
 pub use extra::{Endpoint, Extra, Limit, Logging};
+pub use join::{Part, plan_all};
 pub use refusal::Refusal;
 pub use release::{Check, Container, Health, Port, Publish, Release, Secret, Strategy, Volume};
 

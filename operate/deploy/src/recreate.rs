@@ -7,7 +7,7 @@ use crate::refusal::labelled;
 use crate::{Release, Strategy, Volume, container_id, label, names, steps};
 
 const PREPARING: &str = "preparing";
-const DEPLOYING: &str = "deploying";
+pub(crate) const DEPLOYING: &str = "deploying";
 const VERIFYING: &str = "verifying";
 
 pub(crate) fn plan(release: &Release, seen: &Inventory, now_ms: i64) -> Plan {

@@ -9,7 +9,7 @@ use base_world::World;
 use operate_deploy::Strategy;
 use operate_execute::{Filter, Status};
 
-use super::{actor, desk, progress, project};
+use super::{actor, compose, desk, progress, project};
 use crate::args::{Global, RollbackArgs, StartArgs};
 use crate::output::{Failure, paint, say};
 use crate::run::find;
@@ -19,6 +19,10 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
     let back = version.is_some();
     let world = World::real();
     let project = project(&world, global)?;
+    let files = compose::files(global, args, &project);
+    if !files.is_empty() {
+        return compose::start(global, args, project, files).await;
+    }
     let desk = Arc::new(desk(global, &project, &args.places).await?);
     let strategy = args.strategy.as_deref().map(strategy);
     let asked = Asked {
@@ -50,7 +54,7 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
     progress::carry_out(global, &desk, &run).await
 }
 
-fn strategy(word: &str) -> Strategy {
+pub(super) fn strategy(word: &str) -> Strategy {
     match word {
         "rolling" => Strategy::Rolling,
         "blue-green" => Strategy::BlueGreen,

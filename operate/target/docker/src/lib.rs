@@ -10,8 +10,10 @@
 mod act;
 mod auth;
 mod check;
+mod evidence;
 mod failure;
 mod image;
+mod lost;
 mod restore;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use operate_execute::{Context, Done, Image, Met, Seal, Target};
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 
 pub use act::secret_name;
+pub use evidence::Evidence;
 
 /// One engine.
 pub struct DockerTarget {
@@ -35,6 +38,7 @@ pub struct DockerTarget {
     http: Client,
     /// Who we are to registries that the engine pulls from.
     logins: Arc<dyn Login>,
+    evidence: Option<Arc<dyn Evidence>>,
 }
 
 impl DockerTarget {
@@ -42,7 +46,12 @@ impl DockerTarget {
     pub fn new(engine: Engine, seal: Arc<Seal>, clock: Arc<dyn Clock>) -> Result<DockerTarget, HttpError> {
         // A redirect is an answer; following it would ask somebody else.
         let config = HttpConfig { follow_redirects: false, ..HttpConfig::default() };
-        Ok(DockerTarget { engine, seal, clock, http: Client::new(config)?, logins: Arc::new(Nobody) })
+        Ok(DockerTarget { engine, seal, clock, http: Client::new(config)?, logins: Arc::new(Nobody), evidence: None })
+    }
+
+    /// The same, which hands over what containers said before an undo removes them.
+    pub fn keeping(self, evidence: Arc<dyn Evidence>) -> DockerTarget {
+        DockerTarget { evidence: Some(evidence), ..self }
     }
 
     /// The same, but pulling as whoever these say that we are.
@@ -80,7 +89,12 @@ impl Target for DockerTarget {
         act::act(self, act).await
     }
 
-    async fn restore(&self, _: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
+    async fn restore(&self, context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
+        if let (Some(evidence), Image::Absent, "container") = (&self.evidence, before, object.kind.as_str())
+            && let Some(view) = restore::doomed(&self.engine, object).await?
+        {
+            evidence::keep(&**evidence, &self.engine, &context.run, &view).await;
+        }
         restore::restore(&self.engine, object, before).await
     }
 
