@@ -5,6 +5,7 @@
 
 mod compose;
 mod desk;
+mod env_files;
 mod evidence;
 mod health;
 mod keeper;

@@ -16,6 +16,7 @@ use operate_gate::{Freeze, Slo, UserCheck};
 use operate_plan::Window;
 use serde::Deserialize;
 
+use crate::env_files::EnvFile;
 use crate::health::HealthSettings;
 
 /// What the file says about a project.
@@ -89,6 +90,8 @@ pub struct ServiceSettings {
     /// With a tag, or without: then the version is the tag.
     pub image: Option<String>,
     pub env: BTreeMap<String, String>,
+    /// Files of variables; `env` wins over them, and a later one over an earlier one.
+    pub env_file: Vec<EnvFile>,
     /// Name of the variable to a file that holds its value.
     pub secrets: BTreeMap<String, PathBuf>,
     pub slo: Slo,

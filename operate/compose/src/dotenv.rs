@@ -9,10 +9,24 @@ use crate::node::{Finding, Place};
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Names and values in the order of the file; a name alone takes its value from the environment, if it has one.
-pub fn variables(
+pub(crate) fn variables(
     file: &str,
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<(String, String)>, Finding> {
+    read(file, text, lookup, false)
+}
+
+/// The same by itself: a variable that the lines before do not set is an error at its line, and so is a name without a value.
+pub fn variables_strictly(file: &str, text: &str) -> Result<Vec<(String, String)>, Finding> {
+    read(file, text, &|_| None, true)
+}
+
+fn read(
+    file: &str,
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    strict: bool,
 ) -> Result<Vec<(String, String)>, Finding> {
     let file: Arc<str> = file.into();
     let place = |line: usize, column: usize| Place { file: Arc::clone(&file), line, column };
@@ -43,8 +57,13 @@ pub fn variables(
             ));
         }
         let Some(value) = line.get(end + 1..) else {
-            if let Some(value) = lookup(name) {
-                found.push((name.to_owned(), value));
+            match lookup(name) {
+                Some(value) => found.push((name.to_owned(), value)),
+                None if strict => {
+                    let message = format!("`{name}` has no value");
+                    return Err(Finding::new(&place(number + 1, column), message, "write NAME=value"));
+                }
+                None => {}
             }
             continue;
         };
@@ -77,13 +96,19 @@ pub fn variables(
             };
             let mut variables = Variables { lookup: &known, unset: Vec::new() };
             let raw = if quote == Some('"') { unescaped(&raw) } else { raw };
-            variables.text(&raw, 0).map_err(|bad| {
+            let filled = variables.text(&raw, 0).map_err(|bad| {
                 let message = match bad {
                     Bad::Form(_) => format!("the value of `{name}` has a dollar that begins no variable"),
                     Bad::Required { name, says } => format!("the variable `{name}` is not set: {says}"),
                 };
                 Finding::new(&place(number + 1, column), message, "single quotes keep a value as it is")
-            })?
+            })?;
+            if let Some(unset) = variables.unset.first().filter(|_| strict) {
+                let message = format!("the variable `{unset}` is not set in the lines before");
+                let hint = "set it there, or write a default: `${NAME:-default}`";
+                return Err(Finding::new(&place(number + 1, column), message, hint));
+            }
+            filled
         };
         found.push((name.to_owned(), value));
     }

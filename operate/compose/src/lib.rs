@@ -18,7 +18,7 @@ mod units;
 mod words;
 mod yaml;
 
-pub use dotenv::variables;
+pub use dotenv::variables_strictly;
 pub use load::{Ask, Project, ReadFile, load};
 pub use node::{Finding, Node, Pair, Place, Value};
 pub use project::order;

@@ -46,6 +46,7 @@ pub fn plan_all(parts: &[Part], seen: &Inventory, now_ms: i64) -> Result<Plan, R
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    joined.remove_last();
     // Waiting for a person does not count.
     let timed = joined.steps.iter().filter(|step| !matches!(step.work, Work::Approve { .. }));
     let draft = Draft {
@@ -101,6 +102,19 @@ impl Joined {
         self.taken_over.insert(service.clone(), last);
     }
 
+    /// What is removed cannot be put back as it was: nothing is, before every service has proved itself.
+    fn remove_last(&mut self) {
+        let others: Vec<&Step> = self.steps.iter().filter(|step| !removes(step)).collect();
+        let ends = others.iter().filter(|step| !others.iter().any(|other| other.after.contains(&step.id)));
+        let ends: Vec<StepId> = ends.map(|step| step.id.clone()).collect();
+        for step in self.steps.iter_mut().filter(|step| removes(step)) {
+            step.after.extend(ends.iter().cloned());
+            step.after.sort();
+            step.after.dedup();
+        }
+        self.steps.sort_by_key(removes);
+    }
+
     fn free_id(&self, id: &StepId, service: &str) -> StepId {
         let taken = |id: &StepId| self.steps.iter().any(|step| step.id == *id);
         let mut free = id.clone();
@@ -116,5 +130,81 @@ fn shared_object(step: &Step) -> Option<&ObjectId> {
     match &step.work {
         Work::Act(act) if ["network", "volume", "image"].contains(&act.object.kind.as_str()) => Some(&act.object),
         _ => None,
+    }
+}
+
+fn removes(step: &Step) -> bool {
+    matches!(&step.work, Work::Act(act) if act.verb == "remove")
+}
+
+#[cfg(test)]
+mod tests {
+    use operate_plan::Seen;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn part(service: &str, needs: &[&str]) -> Part {
+        let release = json!({
+            "project": "shop", "service": service, "environment": "dev", "version": "2", "image": "shop/all:2", "target": "docker:shop",
+            "strategy": "recreate", "replicas": 1, "container": {"networks": ["shop_default"]}, "ready_ms": 1000, "judge": {"of": service},
+            "judge_ms": 1000, "actor": "ann",
+        });
+        let needs = needs.iter().map(|need| (*need).to_owned()).collect();
+        Part { release: serde_json::from_value(release).expect("a release"), needs }
+    }
+
+    fn seen(parts: &[Part], running: bool) -> Inventory {
+        let mut seen = Inventory::new("the test");
+        for object in parts.iter().flat_map(|part| crate::objects(&part.release)) {
+            let ours = |release: &Release| {
+                let labels = json!({"apm.service": release.service, "apm.environment": "dev", "apm.config": crate::container::config(release)});
+                json!({"id": "1", "running": true, "labels": labels})
+            };
+            let owner = parts.iter().find(|part| running && crate::names(&part.release).contains(&object.name));
+            let value: Option<Value> = owner.map(|part| ours(&part.release));
+            seen.add(object, value.map_or(Seen::Absent, Seen::Present), "the test", 0);
+        }
+        seen
+    }
+
+    /// Whether one step comes, over others, after another.
+    fn comes_after(plan: &Plan, later: &str, earlier: &str) -> bool {
+        let Some(step) = plan.steps.iter().find(|step| step.id.0 == later) else { panic!("no step {later}") };
+        step.after.iter().any(|id| id.0 == earlier || comes_after(plan, &id.0, earlier))
+    }
+
+    #[test]
+    fn what_is_needed_takes_over_first_and_what_is_shared_is_made_once() {
+        let parts = [part("db", &[]), part("api", &["db"]), part("web", &["api"])];
+        let plan = plan_all(&parts, &seen(&parts, false), 0).expect("a plan");
+        let count = |word: &str| plan.steps.iter().filter(|step| step.id.0.starts_with(word)).count();
+        assert_eq!((count("pull"), count("network-"), count("judge"), count("start-")), (1, 1, 3, 3));
+        assert!(comes_after(&plan, "create-shop-dev-api", "start-shop-dev-db"));
+        assert!(comes_after(&plan, "start-shop-dev-web", "start-shop-dev-db"));
+        assert!(!comes_after(&plan, "create-shop-dev-web", "judge"), "nobody waits for another's verdict");
+        assert!(comes_after(&plan, "create-shop-dev-db", "pull") && comes_after(&plan, "create-shop-dev-web", "pull"));
+    }
+
+    #[test]
+    fn nothing_is_removed_before_every_service_has_proved_itself() {
+        let mut parts = [part("db", &[]), part("web", &["db"])];
+        let old = seen(&parts, true);
+        parts.iter_mut().for_each(|part| part.release.version = "3".into());
+        let plan = plan_all(&parts, &old, 0).expect("a plan");
+        for judge in ["judge", "judge-web"] {
+            assert!(comes_after(&plan, "remove-shop-dev-db-previous", judge), "{judge}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_runs_as_it_is_wanted_is_left_alone() {
+        let mut parts = [part("db", &[]), part("web", &["db"])];
+        let seen = seen(&parts, true);
+        assert!(matches!(plan_all(&parts, &seen, 0), Err(Refusal::NothingToDo { .. })));
+        parts[1].release.version = "3".into();
+        let plan = plan_all(&parts, &seen, 0).expect("a plan");
+        assert_eq!(plan.labels["services"], "web");
+        assert!(plan.steps.iter().all(|step| step.component == "web"));
     }
 }

@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use super::shop::{Shop, Stage, inspected};
 
-const FAILS: &str =
-    "judged: false\ncommand: [\"sh\", \"-c\", \"echo the new one fails; echo key $TOKEN; exit 3\"]\nready: 10s";
+const FAILS: &str = "judged: false\nrestart: \"no\"\ncommand: [\"sh\", \"-c\", \"echo the new one fails; echo key $TOKEN; exit 3\"]\nready: 10s";
 
 pub(crate) fn a_container_made_by_hand_is_put_back(stage: &Stage) {
     let docker = stage.docker;
@@ -32,7 +31,7 @@ pub(crate) fn a_container_made_by_hand_is_put_back(stage: &Stage) {
     std::fs::write(&token, "s3cr3t").expect("the secret can be written");
     shop.settings_of("journey/busybox", FAILS, &format!("secrets: {{ TOKEN: {} }}", token.display()));
     shop.deploy(&["--version", "1"]).expect(4, &["apm did not make it", "--adopt"]);
-    let failed = shop.deploy(&["--version", "1", "--adopt"]).expect(1, &["rolled back", "ended with code 3"]);
+    let failed = shop.deploy(&["--version", "1", "--adopt"]).expect(1, &["is being undone", "ended with code 3"]);
     assert!(failed.text.contains("the new one fails"), "its last words are missing:\n{}", failed.text);
     // The container is gone, and what it said is not; its secrets are in neither.
     let list = shop.deploy(&["artefacts"]).expect(0, &[".log"]).text;

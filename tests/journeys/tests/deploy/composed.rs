@@ -65,7 +65,7 @@ pub(crate) fn a_compose_project_is_one_run(stage: &Stage) {
             .replace("http://back:8000/greeting ||", "http://back:8000/nothing ||")
             .replace("mem_limit: 64m", "mem_limit: 32m"),
     );
-    shop.deploy(&words).expect(1, &["rolled back"]);
+    shop.deploy(&words).expect(1, &["is being undone"]);
     for (name, before) in [("shop-composed-front", &front), ("shop-composed-back", &back)] {
         assert_eq!(inspected(docker, name)["Id"], before["Id"], "{name} is another one");
         assert_eq!(inspected(docker, name)["State"]["Running"], true);
