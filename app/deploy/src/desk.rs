@@ -1,6 +1,8 @@
 //! The desk at which releases are asked for, carried out and ordered about. It holds what all of them share: history, seal, engine, judge.
 
 use std::collections::BTreeMap;
+mod all;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +13,13 @@ use base_http::{Client, HttpConfig};
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use connect_registry::{DockerLogins, Login};
-use operate_deploy::{Part, Refusal, Release};
+use operate_deploy::{Refusal, Release};
 use operate_execute::{
     Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order,
     RunError, RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, Pruned, Retention, SqlHistory, seal_key};
-use operate_plan::{
-    Finding, Inventory, ObjectId, Plan, Seen, Severity, StepId, Work, digest, estimate, guard, hold, lint,
-};
+use operate_plan::{Finding, Inventory, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -232,40 +232,6 @@ impl Desk {
             Err(refusal) => return Err(refusal.into()),
         };
         self.weighed(release, plan, &seen, now_ms, pinning.into_iter().collect()).await
-    }
-
-    /// Looks at the world once for several releases of one target, and plans them as one run in the order in which they need each other.
-    /// `there` must be there already, and nobody makes it.
-    pub async fn plan_all(&self, parts: &[Part], there: &[ObjectId]) -> Result<Planned, DeskError> {
-        let Some(first) = parts.first() else {
-            return Err(DeskError::Told(Report::new("there is no service to deploy").hint("choose a profile")));
-        };
-        let (mut named, mut pinning) = (Vec::new(), Vec::new());
-        for part in parts {
-            let (release, finding) = pinned(&part.release, &*self.target, &*self.registries).await?;
-            named.push(Part { release, needs: part.needs.clone() });
-            pinning.extend(finding);
-        }
-        let parts = named.as_slice();
-        let mut objects: Vec<_> = parts.iter().flat_map(|part| operate_deploy::objects(&part.release)).collect();
-        objects.extend(there.iter().cloned());
-        objects.sort();
-        objects.dedup();
-        let seen = self.target.survey(&objects).await;
-        if let Some(missing) = there.iter().find(|object| seen.look(object) == Seen::Absent) {
-            let report = Report::new(format!("{missing} is external, and is not there"));
-            return Err(DeskError::Told(report.hint(format!("docker {} create {}", missing.kind, missing.name))));
-        }
-        let now_ms = self.world.clock.now_ms();
-        let plan = match operate_deploy::plan_all(parts, &seen, now_ms) {
-            Ok(plan) => plan,
-            Err(left_over @ Refusal::LeftOver { .. }) => {
-                self.nobody_changes(&first.release.target).await?;
-                return Err(left_over.into());
-            }
-            Err(refusal) => return Err(refusal.into()),
-        };
-        self.weighed(&first.release, plan, &seen, now_ms, pinning).await
     }
 
     /// With what earlier runs took, held to the calendar, and looked over.
