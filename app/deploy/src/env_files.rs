@@ -88,7 +88,10 @@ mod tests {
 
     use super::*;
 
-    fn check(files: &[(&str, &str, bool)], expect: Result<(&[(&str, &str)], &[&str]), &str>) {
+    /// Plain variables, and the names of sealed ones.
+    type Expected<'a> = Result<(&'a [(&'a str, &'a str)], &'a [&'a str]), &'a str>;
+
+    fn check(files: &[(&str, &str, bool)], expect: Expected<'_>) {
         let folder = tempfile::tempdir().expect("a folder");
         let listed: Vec<_> = files
             .iter()

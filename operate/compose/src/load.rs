@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::canonical::{Canon, clean};
 use crate::interpolate::Variables;
 use crate::node::{Finding, Node, Pair, Place, Value};
-use crate::shape::{NETWORK, SERVICE, SOURCE, Shape, VOLUME};
+use crate::shape::{NETWORK, SERVICE, SOURCE, Table, VOLUME};
 use crate::{dotenv, merge, project, yaml};
 
 /// Files that include or extend each other deeper than this go in a circle.
@@ -155,7 +155,7 @@ impl Loader<'_> {
         let Canon { errors, notes, .. } = canon;
         self.errors.extend(errors);
         self.notes.extend(notes);
-        self.extend(root, path, folder, environment, depth)
+        self.extend(root, folder, environment, depth)
     }
 
     fn fill(&mut self, node: &mut Node, environment: &BTreeMap<String, String>) -> Result<(), Finding> {
@@ -167,7 +167,6 @@ impl Loader<'_> {
     fn extend(
         &mut self,
         mut root: Node,
-        path: &Path,
         folder: &Path,
         environment: &BTreeMap<String, String>,
         depth: usize,
@@ -176,7 +175,7 @@ impl Loader<'_> {
         let names: Vec<_> = services.pairs().iter().map(|pair| pair.key.clone()).collect();
         let mut done = services.clone();
         for name in names {
-            let service = self.extended(&name, &services, path, folder, environment, depth)?;
+            let service = self.extended(&name, &services, folder, environment, depth)?;
             done.set(&name, service);
         }
         root.set("services", done);
@@ -187,7 +186,6 @@ impl Loader<'_> {
         &mut self,
         name: &str,
         services: &Node,
-        path: &Path,
         folder: &Path,
         environment: &BTreeMap<String, String>,
         depth: usize,
@@ -210,7 +208,7 @@ impl Loader<'_> {
                 root.get("services").and_then(|services| services.get(&base)).cloned()
             }
             None if services.get(&base).is_some() => {
-                Some(self.extended(&base, services, path, folder, environment, depth + 1)?)
+                Some(self.extended(&base, services, folder, environment, depth + 1)?)
             }
             None => None,
         };
@@ -333,7 +331,7 @@ impl Loader<'_> {
 
 /// The whole of one file.
 fn top(canon: &mut Canon<'_>, raw: Node) -> Node {
-    let sections: [(&str, &'static [(&'static str, Shape)], &str); 5] = [
+    let sections: [(&str, Table, &str); 5] = [
         ("services", SERVICE, "service"),
         ("networks", NETWORK, "network"),
         ("volumes", VOLUME, "volume"),

@@ -1,6 +1,9 @@
 //! What each key of a compose file is: the one table of what is understood (compose specification, "services", "networks", "volumes",
 //! "secrets", "configs"). It transforms nothing itself.
 
+/// What each key of a map is.
+pub(crate) type Table = &'static [(&'static str, Shape)];
+
 /// How a value is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {

@@ -71,7 +71,7 @@ pub(crate) fn a_compose_project_is_one_run(stage: &Stage) {
         assert_eq!(inspected(docker, name)["State"]["Running"], true);
     }
     put("docker-compose.yml", &PROJECT.replace("mem_limit: 64m", "mem_limit: 64m, gpus: all"));
-    shop.deploy(&words).expect(2, &["docker-compose.yml:2:44", "gpus"]);
+    shop.deploy(&words).expect(2, &["docker-compose.yml:2:35", "gpus"]);
 
     docker.docker(&["rm", "-f", "shop-composed-front", "shop-composed-back"]);
     docker.docker(&["volume", "rm", "shop-composed_data"]);
