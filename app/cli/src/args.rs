@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Run a program with telemetry, without touching its code, and restart it when its files change
     Run(RunArgs),
     /// Release a new version: planned, carried out, judged by its own telemetry, and undone when it does harm
-    Deploy(DeployArgs),
+    Deploy(Box<DeployArgs>),
     /// The proxy that owns a service's port, so that what stands behind it can be exchanged without a gap
     Front(FrontArgs),
     /// Work with image registries: log in, list tags, resolve, inspect, copy and delete images
