@@ -2,6 +2,7 @@
 //! nothing: bounds live in tests.
 
 mod client;
+mod deployments;
 mod engine;
 mod otlp;
 mod peer;
@@ -12,11 +13,13 @@ mod write;
 
 use crate::sh;
 
-/// `spine`, with `--smoke` for a short run that only shows that everything answers.
+/// `spine` or `deployments`, with `--smoke` for a short run that only shows that everything answers.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     match words {
         [suite] if suite == "spine" => spine::run(&spine::FULL),
         [suite, smoke] if suite == "spine" && smoke == "--smoke" => spine::run(&spine::SMOKE),
-        _ => Err("say `spine`, or `spine --smoke`".into()),
+        [suite] if suite == "deployments" => deployments::run("full"),
+        [suite, smoke] if suite == "deployments" && smoke == "--smoke" => deployments::run("smoke"),
+        _ => Err("say `spine` or `deployments`, and `--smoke` for a short run".into()),
     }
 }

@@ -61,7 +61,11 @@ const COMMANDS: &[Command] = &[
         about: "the real binary against real counterparts; words choose some, `connectors` their tests alone",
         run: journeys::run,
     },
-    Command { name: "bench", about: "measure the real binary: `spine`, `spine --smoke`", run: bench::run },
+    Command {
+        name: "bench",
+        about: "measure the real binary: `spine`, `deployments`; with `--smoke` a short run",
+        run: bench::run,
+    },
     Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
     Command {
         name: "soak",

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base_world::Clock;
-use operate_execute::{Context, Judge, Ruling};
-use operate_gate::{Freeze, Outcome, Settings, Slo, Subject, before, judge, questions, questions_before};
+use operate_execute::{Context, Health, Judge, Judgement, Ruling};
+use operate_gate::{
+    Freeze, LayerScore, Outcome, Settings, Slo, Subject, before, judge, question_alertmanager, questions,
+    questions_before,
+};
 use operate_plan::{Class, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Telemetry;
+use crate::{Checks, Telemetry};
 
 /// What a plan's judge step asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,15 +28,16 @@ pub enum Request {
 /// Between two looks, where the judge has no wish.
 const AGAIN_MS: u64 = 5_000;
 
-/// Judges by a Prometheus and a Loki.
+/// Judges by a Prometheus, a Loki, an Alertmanager, and the project's own checks.
 pub struct GateJudge {
     pub telemetry: Telemetry,
+    pub checks: Checks,
     pub clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
 impl Judge for GateJudge {
-    async fn judge(&self, _: &Context, request: &Value, since_ms: i64) -> Result<Ruling, Failure> {
+    async fn judge(&self, _: &Context, request: &Value, since_ms: i64) -> Result<Judgement, Failure> {
         let request: Request = serde_json::from_value(request.clone()).map_err(|error| {
             let next = "the plan was made by another version of apm: plan again";
             Failure::new(Class::Invalid, "judge.request", "the judge does not understand the plan", next)
@@ -41,24 +45,25 @@ impl Judge for GateJudge {
         })?;
         match request {
             Request::Before { subject, settings, slo, freezes } => {
-                let asked = questions_before(&subject, &settings, &slo, self.clock.now_ms());
+                let mut asked = questions_before(&subject, &settings, &slo, self.clock.now_ms());
+                if self.telemetry.has_alertmanager() {
+                    asked.push(question_alertmanager(&subject, &settings, self.clock.now_ms()));
+                }
                 let evidence = self.telemetry.ask(asked).await;
                 let admission = before(&subject, &slo, &freezes, &evidence, self.clock.now_ms());
                 let sentence = admission.sentence;
-                Ok(if admission.open {
-                    Ruling::Pass { sentence }
-                } else {
-                    Ruling::Fail { sentence, hurt_since_ms: None }
-                })
+                let open = Ruling::Pass { sentence: sentence.clone() };
+                Ok(if admission.open { open } else { Ruling::Fail { sentence, hurt_since_ms: None } }.into())
             }
             Request::After { mut subject, settings } => {
                 // Only now is it known when the new version got its first traffic.
                 subject.released_ms = since_ms;
                 let asked = questions(&subject, &settings, self.clock.now_ms());
-                let evidence = self.telemetry.ask(asked).await;
+                let (mut evidence, checked) = tokio::join!(self.telemetry.ask(asked), self.checks.run(&subject));
+                evidence.extend(checked);
                 let verdict = judge(&subject, &settings, &evidence, self.clock.now_ms());
-                let sentence = verdict.sentence;
-                Ok(match verdict.outcome {
+                let (health, sentence) = (health(&verdict.layers), verdict.sentence);
+                let ruling = match verdict.outcome {
                     Outcome::Continue => {
                         let again_ms = verdict.again_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(AGAIN_MS);
                         Ruling::Wait { again_ms, sentence }
@@ -66,8 +71,15 @@ impl Judge for GateJudge {
                     Outcome::Pass => Ruling::Pass { sentence },
                     Outcome::Fail => Ruling::Fail { sentence, hurt_since_ms: verdict.hurt_since_ms },
                     Outcome::Inconclusive => Ruling::Inconclusive { sentence },
-                })
+                };
+                Ok(Judgement { ruling, health })
             }
         }
     }
+}
+
+/// In whole points: a trend is read, not reckoned with.
+fn health(layers: &[LayerScore]) -> Health {
+    let known = layers.iter().filter_map(|layer| Some((layer.layer, layer.score?)));
+    known.map(|(layer, score)| (layer.name().to_owned(), score.round().clamp(0.0, 100.0) as u8)).collect()
 }

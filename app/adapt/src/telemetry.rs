@@ -1,10 +1,10 @@
-//! Asks a Prometheus and a Loki by their APIs, ours or the real ones, what the judge wants to know. An answer that cannot be had is a
-//! failure with its reason, never an empty answer. Source of the forms: the HTTP API pages of both.
+//! Asks a Prometheus, a Loki and an Alertmanager by their APIs, ours or the real ones, what the judge wants to know. An answer that cannot be had
+//! is a failure with its reason, never an empty answer. Source of the forms: the HTTP API pages of the three.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base_http::{Client, HttpError, Limits};
+use base_http::{Authorization, Client, HttpConfig, HttpError, Limits};
 use futures_util::StreamExt as _;
 use operate_gate::{Answer, Evidence, Language, Line, Question, Series};
 use serde_json::Value;
@@ -14,18 +14,66 @@ const LIMITS: Limits = Limits { timeout: Duration::from_secs(10), body_bytes: 64
 /// Questions at once: the engine that is asked has other work too.
 const AT_ONCE: usize = 4;
 
-/// Where telemetry is asked.
+/// Where telemetry is asked: base URLs without the API's own path.
+#[derive(Clone, Default)]
+pub struct Places {
+    /// Ours, `http://127.0.0.1:4300`: asked where nobody else is named.
+    pub engine: String,
+    /// A bearer for the engine, and for nobody else.
+    pub token: Option<String>,
+    pub prometheus: Option<String>,
+    pub loki: Option<String>,
+    pub alertmanager: Option<String>,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
 pub struct Telemetry {
+    prometheus: Place,
+    loki: Place,
+    alertmanager: Option<Place>,
+}
+
+#[derive(Clone)]
+struct Place {
     client: Client,
-    prometheus: String,
-    loki: String,
+    base: String,
+}
+
+impl Place {
+    /// A password in the URL is sent and not shown.
+    fn hide(&self, text: &str) -> String {
+        let after = self.base.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = after.split(['/', '?']).next().unwrap_or_default();
+        match authority.rsplit_once('@') {
+            Some((who, _)) if !who.is_empty() => text.replace(&format!("{who}@"), ""),
+            _ => text.to_owned(),
+        }
+    }
 }
 
 impl Telemetry {
-    /// Base URLs without the API's own path: `http://127.0.0.1:4300` for both with our engine.
-    pub fn new(client: Client, prometheus: &str, loki: &str) -> Telemetry {
+    pub fn new(places: &Places) -> Result<Telemetry, HttpError> {
+        let stranger = Client::new(HttpConfig::default())?;
+        let authorization = places.token.as_deref().map(Authorization::bearer);
+        let ours = Client::new(HttpConfig { authorization, ..HttpConfig::default() })?;
         let base = |url: &str| url.trim_end_matches('/').to_owned();
-        Telemetry { client, prometheus: base(prometheus), loki: base(loki) }
+        let engine = base(&places.engine);
+        let place = |url: &str| {
+            let base = base(url);
+            Place { client: if base == engine { ours.clone() } else { stranger.clone() }, base }
+        };
+        let or_ours = |url: &Option<String>| place(url.as_deref().unwrap_or(&engine));
+        Ok(Telemetry {
+            prometheus: or_ours(&places.prometheus),
+            loki: or_ours(&places.loki),
+            alertmanager: places.alertmanager.as_deref().map(place),
+        })
+    }
+
+    /// Whether there is an Alertmanager to ask.
+    pub(crate) fn has_alertmanager(&self) -> bool {
+        self.alertmanager.is_some()
     }
 
     /// All the answers.
@@ -39,56 +87,74 @@ impl Telemetry {
     }
 
     async fn one(&self, question: &Question) -> Result<Answer, String> {
-        let url = url(&self.prometheus, &self.loki, question);
-        let answer = self.client.get(&url, &[], LIMITS).await.map_err(|error| told(&error))?;
+        let place = match question.language {
+            Language::Promql => Some(&self.prometheus),
+            Language::Logql => Some(&self.loki),
+            Language::Alertmanager => self.alertmanager.as_ref(),
+        };
+        let place = place.ok_or("nobody says where the Alertmanager is")?;
+        let url = url(&place.base, question);
+        let shown = place.hide(&url);
+        let answer = place.client.get(&url, &[], LIMITS).await.map_err(|error| place.hide(&error.to_string()))?;
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if answer.status != 200 {
             let said = body["error"].as_str().map(str::to_owned);
             let said = said.unwrap_or_else(|| String::from_utf8_lossy(&answer.body).chars().take(300).collect());
-            return Err(format!("{url} answers {}: {}", answer.status, said.trim()));
+            return Err(format!("{shown} answers {}: {}", answer.status, said.trim()));
         }
-        read(question, &body).ok_or_else(|| format!("{url} answers something else than {:?} data", question.language))
+        read(question, &body).ok_or_else(|| format!("{shown} answers something else than {:?} data", question.language))
     }
 }
 
-fn told(error: &HttpError) -> String {
-    error.to_string()
-}
-
-pub(crate) fn url(prometheus: &str, loki: &str, question: &Question) -> String {
+pub(crate) fn url(base: &str, question: &Question) -> String {
     let mut words = form_urlencoded::Serializer::new(String::new());
-    words.append_pair("query", &question.expression);
     // Seconds with three decimals for Prometheus; Loki takes nanoseconds.
     let seconds = |ms: i64| format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000));
-    match question.language {
+    let path = match question.language {
         Language::Promql => {
+            words.append_pair("query", &question.expression);
             words.append_pair("start", &seconds(question.start_ms)).append_pair("end", &seconds(question.end_ms));
             words.append_pair("step", &seconds(question.step_ms.max(1)));
-            format!("{prometheus}/api/v1/query_range?{}", words.finish())
+            "/api/v1/query_range"
         }
         Language::Logql => {
+            words.append_pair("query", &question.expression);
             let ns = |ms: i64| ms.saturating_mul(1_000_000).to_string();
             words.append_pair("start", &ns(question.start_ms)).append_pair("end", &ns(question.end_ms));
             words.append_pair("limit", &question.limit.to_string()).append_pair("direction", "backward");
-            format!("{loki}/loki/api/v1/query_range?{}", words.finish())
+            "/loki/api/v1/query_range"
         }
-    }
+        Language::Alertmanager => {
+            words.append_pair("active", "true").append_pair("silenced", "false").append_pair("inhibited", "false");
+            words.append_pair("filter", &question.expression);
+            "/api/v2/alerts"
+        }
+    };
+    format!("{base}{path}?{}", words.finish())
 }
 
 /// `None` when it has not the form that was asked for.
 pub(crate) fn read(question: &Question, body: &Value) -> Option<Answer> {
-    let result = body["data"]["result"].as_array()?;
+    let result = || body["data"]["result"].as_array();
     match question.language {
-        Language::Promql => result.iter().map(series).collect::<Option<Vec<_>>>().map(Answer::Series),
+        Language::Promql => result()?.iter().map(series).collect::<Option<Vec<_>>>().map(Answer::Series),
         Language::Logql => {
             let mut lines = Vec::new();
-            for value in result.iter().flat_map(|stream| stream["values"].as_array().into_iter().flatten()) {
+            for value in result()?.iter().flat_map(|stream| stream["values"].as_array().into_iter().flatten()) {
                 let time_ns: i64 = value[0].as_str()?.parse().ok()?;
                 lines.push(Line { time_ms: time_ns.div_euclid(1_000_000), text: value[1].as_str()?.to_owned() });
             }
             lines.sort_by_key(|line| line.time_ms);
             let truncated = lines.len() >= question.limit;
             Some(Answer::Lines { lines, truncated })
+        }
+        Language::Alertmanager => {
+            let alert = |alert: &Value| {
+                let labels = serde_json::from_value(alert["labels"].clone()).ok()?;
+                let firing = if alert["status"]["state"].as_str()? == "active" { 1.0 } else { 0.0 };
+                Some(Series { labels, points: vec![(question.end_ms, firing)] })
+            };
+            body.as_array()?.iter().map(alert).collect::<Option<Vec<_>>>().map(Answer::Series)
         }
     }
 }

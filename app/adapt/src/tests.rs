@@ -1,9 +1,14 @@
 //! Questions become URLs that a real Prometheus and Loki take, and their answers become evidence.
 
-use operate_gate::{Answer, Language, Line, Question, Series};
+use std::sync::Arc;
+
+use operate_gate::{Answer, Language, Line, Question, Series, Subject, UserCheck};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::telemetry::{read, url};
+use crate::{Checks, Places, Telemetry};
 
 fn question(language: Language) -> Question {
     Question {
@@ -20,17 +25,21 @@ fn question(language: Language) -> Question {
 
 #[test]
 fn a_question_is_a_url_of_the_api() {
-    let url = |language| url("http://p:9090", "http://l:3100", &question(language));
+    let url = |base, language| url(base, &question(language));
     let expression = "query=sum%28rate%28x%7Ba%3D%22b+c%22%7D%5B1m%5D%29%29";
     assert_eq!(
-        url(Language::Promql),
+        url("http://p:9090", Language::Promql),
         format!("http://p:9090/api/v1/query_range?{expression}&start=1700000000.250&end=1700000060.000&step=5.000")
     );
     assert_eq!(
-        url(Language::Logql),
+        url("http://l:3100", Language::Logql),
         format!(
             "http://l:3100/loki/api/v1/query_range?{expression}&start=1700000000250000000&end=1700000060000000000&limit=2&direction=backward"
         )
+    );
+    assert_eq!(
+        url("http://a:9093", Language::Alertmanager),
+        "http://a:9093/api/v2/alerts?active=true&silenced=false&inhibited=false&filter=sum%28rate%28x%7Ba%3D%22b+c%22%7D%5B1m%5D%29%29"
     );
 }
 
@@ -71,4 +80,76 @@ fn a_signature_is_the_hmac_of_the_body() {
     assert_eq!(hook(url, None).signature(b"x"), None);
     assert!(hook(url, None).id() != hook("http://127.0.0.1:1/other", None).id());
     assert!(!hook(url, None).id().contains("T0KEN"));
+}
+
+#[test]
+fn alerts_of_an_alertmanager_are_series() {
+    let alerts = json!([
+        {"labels": {"alertname": "Down", "severity": "page"}, "status": {"state": "active"}},
+        {"labels": {"alertname": "Quiet"}, "status": {"state": "suppressed"}},
+    ]);
+    let one = |labels: &[(&str, &str)], value| Series {
+        labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        points: vec![(1_700_000_060_000, value)],
+    };
+    let expect = vec![one(&[("alertname", "Down"), ("severity", "page")], 1.0), one(&[("alertname", "Quiet")], 0.0)];
+    check(Language::Alertmanager, alerts, Some(Answer::Series(expect)));
+    check(Language::Alertmanager, json!({"data": []}), None);
+}
+
+/// A server of one thread that answers each request by a line of this list, the last again and again; gives its address and the heads it saw.
+async fn serve(statuses: &'static [&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (address, seen) = (listener.local_addr().expect("bound"), Arc::new(Mutex::new(Vec::new())));
+    let heads = Arc::clone(&seen);
+    tokio::spawn(async move {
+        loop {
+            let Ok((mut stream, _)) = listener.accept().await else { return };
+            let mut buffer = vec![0; 8192];
+            let read = stream.read(&mut buffer).await.unwrap_or(0);
+            let number = heads.lock().len();
+            heads.lock().push(String::from_utf8_lossy(&buffer[..read]).into_owned());
+            let status = statuses[number.min(statuses.len() - 1)];
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address.to_string(), seen)
+}
+
+async fn check_http(statuses: &'static [&'static str], ok: bool, says: &str, requests: usize) {
+    let (address, seen) = serve(statuses).await;
+    let check = UserCheck { name: "page".into(), http: Some(format!("http://{address}/x")), ..UserCheck::default() };
+    let subject = Subject { checks: vec![check], ..Subject::default() };
+    let evidence = Checks::new().expect("a client").run(&subject).await;
+    let Some(Answer::Checked { ok: found, said }) = evidence.get("check.page") else { panic!("{evidence:?}") };
+    assert!(*found == ok && said.contains(says), "{said}");
+    assert_eq!(seen.lock().len(), requests);
+}
+
+#[tokio::test]
+async fn a_page_is_asked_again_before_it_fails() {
+    check_http(&["200 OK"], true, "status 200", 1).await;
+    check_http(&["500 Oh", "204 Fine"], true, "status 204", 2).await;
+    check_http(&["503 Oh"], false, "/x answers 503", 3).await;
+}
+
+#[tokio::test]
+async fn the_engines_token_is_for_the_engine_alone_and_passwords_are_not_shown() {
+    let (engine, seen_by_engine) = serve(&["404 No"]).await;
+    let (stranger, seen_by_stranger) = serve(&["404 No"]).await;
+    let places = Places {
+        engine: format!("http://{engine}/"),
+        token: Some("hush-hush-hush-hush".into()),
+        prometheus: Some(format!("http://ann:secret@{stranger}")),
+        ..Places::default()
+    };
+    let telemetry = Telemetry::new(&places).expect("clients");
+    let metrics = telemetry.ask(vec![question(Language::Promql)]).await;
+    let lines = telemetry.ask(vec![question(Language::Logql)]).await;
+    assert!(seen_by_engine.lock()[0].contains("Bearer hush-hush"), "{lines:?}");
+    let strangers = seen_by_stranger.lock()[0].clone();
+    assert!(!strangers.contains("hush") && strangers.contains("authorization: Basic"), "{strangers}");
+    let said = format!("{metrics:?}");
+    assert!(said.contains("answers 404") && !said.contains("secret") && !said.contains("ann"), "{said}");
 }

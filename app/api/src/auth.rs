@@ -72,9 +72,33 @@ impl By {
 pub struct Tokens(Arc<Known>);
 
 struct Known {
-    tokens: Vec<(Role, String)>,
+    tokens: Vec<Token>,
     sessions: Sessions,
     guesses: Guesses,
+}
+
+#[derive(Clone)]
+struct Token {
+    role: Role,
+    secret: String,
+    /// Unix milliseconds; `None` is for ever.
+    ends_ms: Option<i64>,
+}
+
+impl Token {
+    fn has_ended(&self, now_ms: i64) -> bool {
+        self.ends_ms.is_some_and(|ends_ms| ends_ms <= now_ms)
+    }
+}
+
+/// Whether a token is one of ours, and what it is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// And for how many milliseconds more, if not for ever.
+    Good(Role, Option<u64>),
+    /// It was one until its time was over.
+    Ended,
+    Strange,
 }
 
 impl Default for Tokens {
@@ -94,10 +118,15 @@ pub enum TokenError {
         "line {line} of the token file has a token of under 16 characters; `openssl rand -hex 32` makes a good one"
     )]
     Short { line: usize },
+    #[error(
+        "line {line} of the token file says `{said}` behind the token, which is no time; write when it ends, such as `2027-01-01T00:00:00Z`"
+    )]
+    Ends { line: usize, said: String },
 }
 
 impl Tokens {
-    /// One `role token` a line; a token alone is an admin's; `#` begins a comment.
+    /// One `role token` a line, or `role token 2027-01-01T00:00:00Z` for one that ends then (RFC 3339); a token alone is an admin's and `#`
+    /// begins a comment.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         let mut tokens = Vec::new();
         for (i, line) in text.lines().enumerate() {
@@ -115,7 +144,14 @@ impl Tokens {
             if token.len() < 16 {
                 return Err(TokenError::Short { line: line_number });
             }
-            tokens.push((role, token.to_owned()));
+            let ends = words.next();
+            let bad = |said: &str| TokenError::Ends { line: line_number, said: said.to_owned() };
+            let ends_ms = ends.map(|said| said.parse::<jiff::Timestamp>().map_err(|_| bad(said))).transpose()?;
+            if let Some(more) = words.next() {
+                return Err(bad(more));
+            }
+            let ends_ms = ends_ms.map(jiff::Timestamp::as_millisecond);
+            tokens.push(Token { role, secret: token.to_owned(), ends_ms });
         }
         Ok(Tokens::of(tokens))
     }
@@ -123,12 +159,12 @@ impl Tokens {
     /// The same tokens and one more. Sessions are not carried over.
     pub fn and(&self, role: Role, token: &str) -> Self {
         let mut tokens = self.0.tokens.clone();
-        tokens.push((role, token.to_owned()));
+        tokens.push(Token { role, secret: token.to_owned(), ends_ms: None });
         Tokens::of(tokens)
     }
 
     /// Session ids are secrets, so they come from the system's generator and from no seed.
-    fn of(tokens: Vec<(Role, String)>) -> Self {
+    fn of(tokens: Vec<Token>) -> Self {
         let sessions = Sessions::new(Box::new(OsRandom));
         Tokens(Arc::new(Known { tokens, sessions, guesses: Guesses::default() }))
     }
@@ -137,10 +173,11 @@ impl Tokens {
         self.0.tokens.is_empty()
     }
 
-    /// A token with which this engine can ask itself, if it wants one at all and has one that may look.
+    /// A token with which this engine can ask itself, if it wants one at all and has one that may look; of several the one that lasts.
     pub fn for_looking(&self) -> Option<&str> {
-        let may_look = |role| matches!(role, Role::Viewer | Role::Deployer | Role::Admin);
-        self.0.tokens.iter().find(|(role, _)| may_look(*role)).map(|(_, token)| token.as_str())
+        let may_look = |token: &&Token| matches!(token.role, Role::Viewer | Role::Deployer | Role::Admin);
+        let lasts = |token: &&Token| std::cmp::Reverse(token.ends_ms.unwrap_or(i64::MAX));
+        self.0.tokens.iter().filter(may_look).min_by_key(lasts).map(|token| token.secret.as_str())
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -152,11 +189,17 @@ impl Tokens {
     }
 
     /// Looks at every token in full, whatever matches, so that time tells nothing.
-    pub(crate) fn role_of(&self, given: &str) -> Option<Role> {
-        let mut found = None;
-        for (role, token) in &self.0.tokens {
-            if same(token.as_bytes(), given.as_bytes()) {
-                found = Some(*role);
+    pub(crate) fn look(&self, given: &str, now_ms: i64) -> Shown {
+        let mut found = Shown::Strange;
+        for token in &self.0.tokens {
+            if !same(token.secret.as_bytes(), given.as_bytes()) {
+                continue;
+            }
+            if !token.has_ended(now_ms) {
+                let left_ms = token.ends_ms.map(|ends_ms| ends_ms.abs_diff(now_ms));
+                found = Shown::Good(token.role, left_ms);
+            } else if found == Shown::Strange {
+                found = Shown::Ended;
             }
         }
         found
@@ -192,7 +235,8 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     let is_safe = request.method().is_safe();
-    match check(&tokens, clock.monotonic_ns(), request.headers(), request.uri(), is_safe) {
+    let now = Now { ns: clock.monotonic_ns(), ms: clock.now_ms() };
+    match check(&tokens, now, request.headers(), request.uri(), is_safe) {
         Ok(caller) => {
             if let Some(caller) = caller {
                 request.extensions_mut().insert(caller);
@@ -216,7 +260,11 @@ fn refusal(uri: &Uri, status: StatusCode, why: &str) -> Response {
     if !path.starts_with("/apm/v1/deployments") && path != "/apm/v1/openapi.json" {
         return (status, format!("{why}\n")).into_response();
     }
-    let code = if status == StatusCode::FORBIDDEN { "forbidden" } else { "unauthorized" };
+    let code = match status {
+        StatusCode::FORBIDDEN => "forbidden",
+        _ if why == ENDED => "token-expired",
+        _ => "unauthorized",
+    };
     let report =
         base_explain::Report::new(why).hint("a token of the role `viewer` looks, of `deployer` or `admin` changes");
     (status, axum::Json(crate::deployments::refused_body(code, &report))).into_response()
@@ -227,13 +275,17 @@ type Refused = (StatusCode, &'static str);
 const ELSEWHERE: Refused =
     (StatusCode::FORBIDDEN, "this did not come from the engine's own page; a program sends its token as a bearer");
 
-fn check(
-    tokens: &Tokens,
-    now_ns: u64,
-    headers: &HeaderMap,
-    uri: &Uri,
-    is_safe: bool,
-) -> Result<Option<Caller>, Refused> {
+/// The two clocks: sessions run by the one that never goes back, tokens end by the calendar.
+#[derive(Clone, Copy)]
+struct Now {
+    ns: u64,
+    ms: i64,
+}
+
+/// A token that was good once.
+const ENDED: &str = "token expired: ask whoever keeps the token file for a new one";
+
+fn check(tokens: &Tokens, now: Now, headers: &HeaderMap, uri: &Uri, is_safe: bool) -> Result<Option<Caller>, Refused> {
     if tokens.is_empty() {
         check_local(headers, uri)?;
         return Ok(Some(Caller { role: Role::Admin, by: By::Nothing }));
@@ -244,14 +296,15 @@ fn check(
         return if strange { Err(ELSEWHERE) } else { Ok(None) };
     };
     let caller = match credential(headers) {
-        Some(given) => {
-            let role = tokens.role_of(&given).ok_or((StatusCode::UNAUTHORIZED, "this token is not known here"))?;
-            Caller { role, by: By::Token }
-        }
+        Some(given) => match tokens.look(&given, now.ms) {
+            Shown::Good(role, _) => Caller { role, by: By::Token },
+            Shown::Ended => return Err((StatusCode::UNAUTHORIZED, ENDED)),
+            Shown::Strange => return Err((StatusCode::UNAUTHORIZED, "this token is not known here")),
+        },
         None => {
             let id = session_id(headers, uri)
                 .ok_or((StatusCode::UNAUTHORIZED, "a token is wanted: `Authorization: Bearer …`"))?;
-            let role = tokens.sessions().role_of(id, now_ns);
+            let role = tokens.sessions().role_of(id, now.ns);
             let role = role.ok_or((StatusCode::UNAUTHORIZED, "this session has ended; sign in again"))?;
             // A cookie comes along whoever makes the browser ask. SameSite=Strict keeps other sites out, but not another
             // port of this host: what changes something must say that it is our page's.
@@ -272,7 +325,7 @@ fn check(
 ///
 /// `Sec-Fetch-Site` is right behind any proxy, but comes only over TLS and from localhost; `Origin` comes with every POST.
 /// No script can set either.
-fn from_our_page(headers: &HeaderMap, uri: &Uri) -> Option<bool> {
+pub(crate) fn from_our_page(headers: &HeaderMap, uri: &Uri) -> Option<bool> {
     if let Some(site) = text(headers, HeaderName::from_static("sec-fetch-site")) {
         return Some(site == "same-origin");
     }

@@ -4,6 +4,7 @@
 //! `{"status":"error","errorType","error"}`, with its status codes.
 
 mod answer;
+mod federate;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use answer::{answer_response, cut};
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
+        .route("/federate", get(federate::federate))
         .route("/api/v1/query", get(query).post(query))
         .route("/api/v1/query_range", get(query_range).post(query_range))
         .route("/api/v1/query_exemplars", get(query_exemplars).post(query_exemplars))

@@ -84,8 +84,13 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// One connection, over whatever carries its bytes.
-async fn handle<S>(stream: S, peer: Peer, router: Router, limits: &ConnectionLimits, mut stop: watch::Receiver<bool>)
-where
+pub(crate) async fn handle<S>(
+    stream: S,
+    peer: Peer,
+    router: Router,
+    limits: &ConnectionLimits,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -101,7 +106,7 @@ where
         request.extensions_mut().insert(peer);
         request
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

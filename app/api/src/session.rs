@@ -29,11 +29,14 @@ struct Session {
     role: Role,
     opened_ns: u64,
     used_ns: u64,
+    /// When the token ends that opened it.
+    ends_ns: u64,
 }
 
 impl Session {
     fn ended(&self, now_ns: u64) -> bool {
-        now_ns.saturating_sub(self.opened_ns) > AGE_SECONDS_MAX * SECOND_NS
+        now_ns >= self.ends_ns
+            || now_ns.saturating_sub(self.opened_ns) > AGE_SECONDS_MAX * SECOND_NS
             || now_ns.saturating_sub(self.used_ns) > IDLE_SECONDS_MAX * SECOND_NS
     }
 }
@@ -50,8 +53,8 @@ impl Sessions {
         Sessions { random, open: Mutex::default() }
     }
 
-    /// Its id: 256 random bits as hex.
-    pub(crate) fn open(&self, role: Role, now_ns: u64) -> String {
+    /// Its id: 256 random bits as hex. It ends after `left_ms` at the latest.
+    pub(crate) fn open(&self, role: Role, now_ns: u64, left_ms: Option<u64>) -> String {
         let mut bytes = [0; 32];
         self.random.fill(&mut bytes);
         let id = bytes.iter().fold(String::with_capacity(64), |mut id, byte| {
@@ -59,13 +62,14 @@ impl Sessions {
             let _ = write!(id, "{byte:02x}");
             id
         });
+        let ends_ns = left_ms.map_or(u64::MAX, |ms| now_ns.saturating_add(ms.saturating_mul(1_000_000)));
         let mut open = self.open.lock();
         open.retain(|_, session| !session.ended(now_ns));
         if open.len() >= SESSIONS_MAX {
             let oldest = open.iter().min_by_key(|(_, session)| session.used_ns).map(|(id, _)| id.clone());
             oldest.and_then(|id| open.remove(&id));
         }
-        open.insert(id.clone(), Session { role, opened_ns: now_ns, used_ns: now_ns });
+        open.insert(id.clone(), Session { role, opened_ns: now_ns, used_ns: now_ns, ends_ns });
         id
     }
 
@@ -143,7 +147,7 @@ mod tests {
     fn sessions_end_by_age_by_idleness_and_by_hand() {
         let check = |uses: &[u64], asked_at: u64, expect: Option<Role>| {
             let sessions = Sessions::new(Box::new(OsRandom));
-            let id = sessions.open(Role::Viewer, 0);
+            let id = sessions.open(Role::Viewer, 0, None);
             for at in uses {
                 sessions.role_of(&id, at * HOUR_NS);
             }
@@ -156,17 +160,21 @@ mod tests {
         check(&always, 168, Some(Role::Viewer));
         check(&always, 169, None);
         let sessions = Sessions::new(Box::new(OsRandom));
-        let id = sessions.open(Role::Admin, 0);
+        let id = sessions.open(Role::Admin, 0, None);
         sessions.close(&id);
         assert_eq!(sessions.role_of(&id, 0), None);
+        // No session outlives its token.
+        let id = sessions.open(Role::Admin, 0, Some(2_000));
+        assert_eq!(sessions.role_of(&id, 2 * SECOND_NS - 1), Some(Role::Admin));
+        assert_eq!(sessions.role_of(&id, 2 * SECOND_NS), None);
     }
 
     #[test]
     fn the_one_unused_longest_makes_room() {
         let sessions = Sessions::new(Box::new(OsRandom));
-        let ids: Vec<String> = (0..SESSIONS_MAX as u64).map(|at| sessions.open(Role::Viewer, at)).collect();
+        let ids: Vec<String> = (0..SESSIONS_MAX as u64).map(|at| sessions.open(Role::Viewer, at, None)).collect();
         sessions.role_of(&ids[0], 5000);
-        let last = sessions.open(Role::Admin, 5001);
+        let last = sessions.open(Role::Admin, 5001, None);
         let alive = |id: &String| sessions.role_of(id, 5002).is_some();
         assert_eq!([&ids[0], &ids[1], &ids[2], &last].map(alive), [true, false, true, true]);
         assert!(ids[0].len() == 64 && ids[0] != ids[1]);

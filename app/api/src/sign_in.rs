@@ -14,7 +14,7 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde_json::json;
 
-use crate::auth::{Caller, host};
+use crate::auth::{Caller, Shown, host};
 use crate::server::Peer;
 use crate::session::AGE_SECONDS_MAX;
 use crate::{Api, Role};
@@ -72,22 +72,28 @@ async fn sign_in(State(api): State<Api>, request: Request) -> Response {
         let answer = refused(StatusCode::TOO_MANY_REQUESTS, why, "the token stands in the file given by --token-file");
         return ([(header::RETRY_AFTER, wait_seconds.to_string())], answer).into_response();
     }
-    match api.tokens.role_of(token.trim()) {
-        None => {
+    match api.tokens.look(token.trim(), api.clock.now_ms()) {
+        Shown::Strange => {
             tracing::warn!(?from, "a sign-in with an unknown token was refused");
             let hint = "it is APM_TOKEN of the engine, or the second word of a line in the file given by --token-file";
             refused(StatusCode::UNAUTHORIZED, "this token is not known here", hint)
         }
-        Some(Role::Ingest) => {
+        Shown::Ended => {
+            api.tokens.guesses().refund(from);
+            let hint = "ask whoever keeps the token file for a new one";
+            refused(StatusCode::UNAUTHORIZED, "token expired", hint)
+        }
+        Shown::Good(Role::Ingest, _) => {
             api.tokens.guesses().refund(from);
             let hint = "sign in with a token of the role viewer, deployer or admin";
             refused(StatusCode::FORBIDDEN, "this token may send telemetry but not look at it", hint)
         }
-        Some(role) => {
+        Shown::Good(role, left_ms) => {
             api.tokens.guesses().refund(from);
-            let id = api.tokens.sessions().open(role, now_ns);
-            let cookie = cookie(&parts.headers, &parts.uri, &id, AGE_SECONDS_MAX);
-            let body = json!({"role": role.word(), "expires_in_seconds": AGE_SECONDS_MAX});
+            let id = api.tokens.sessions().open(role, now_ns, left_ms);
+            let seconds = left_ms.map_or(AGE_SECONDS_MAX, |ms| AGE_SECONDS_MAX.min(ms / 1000));
+            let cookie = cookie(&parts.headers, &parts.uri, &id, seconds);
+            let body = json!({"role": role.word(), "expires_in_seconds": seconds});
             ([(header::SET_COOKIE, cookie.as_str()), (header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
         }
     }

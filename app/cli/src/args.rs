@@ -71,6 +71,8 @@ pub(crate) struct DeployArgs {
     pub(crate) start: StartArgs,
 }
 
+const JUDGE_HELP: &str = "Exit codes: 0 it passes, 1 it fails, 3 it is inconclusive, not decided yet, or nobody could be asked. A replay ends with 0 when it could judge at least one release.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeployCommand {
     /// Release a new version (what `apm deploy` alone does)
@@ -85,17 +87,41 @@ pub(crate) enum DeployCommand {
         limit: usize,
         #[command(flatten)]
         places: Places,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// DORA's four keys from the history: how often, how fast, how many fail, how long until it is good again
+    Dora {
+        /// How far back: 7d, 30d, 12w
+        #[arg(long, default_value = "30d", value_name = "TIME")]
+        since: String,
+        /// `text` or `json`
+        #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+        output: String,
+        #[command(flatten)]
+        places: Places,
     },
     /// Follow a run until it ends; goes on with it when whoever carried it out is gone
     Watch(RunName),
     /// Show the plan of a run as it was carried out
     Plan(RunName),
+    /// Show what a release would change: image, variables, ports, limits; of a secret only that it changes
+    #[command(disable_version_flag = true, after_help = "Exit codes: 0 nothing would change, 1 something would.")]
+    Diff(crate::deploy::diff::DiffArgs),
+    /// Show what the containers write, old version and new, and what the run did in between
+    Logs(crate::deploy::logs::LogsArgs),
+    /// Ask the judge: how the service is now, how a release was, or how good the judge is
+    #[command(after_help = JUDGE_HELP)]
+    Judge(crate::deploy::judge::JudgeArgs),
+    /// Take one image through the environments (`promotion:` in apm.yaml), with a person's yes between them
+    #[command(disable_version_flag = true)]
+    Promote(crate::deploy::promote::PromoteArgs),
     /// Deploy the version that ran before
     #[command(disable_version_flag = true)]
     Rollback(RollbackArgs),
-    /// Say yes to a step that asks
+    /// Say yes to a step that asks, or to the next environment of a promotion
     Approve(OrderArgs),
-    /// Say no to a step that asks
+    /// Say no to a step that asks, or end a promotion
     Reject(OrderArgs),
     /// Begin no further step
     Pause(OrderArgs),
@@ -117,8 +143,9 @@ pub(crate) enum DeployCommand {
     },
 }
 
+/// Which release.
 #[derive(Debug, Default, ClapArgs)]
-pub(crate) struct StartArgs {
+pub(crate) struct ReleaseArgs {
     /// The service [default: the only one in apm.yaml]
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
@@ -128,6 +155,12 @@ pub(crate) struct StartArgs {
     /// The version [default: the image's tag]
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct StartArgs {
+    #[command(flatten)]
+    pub(crate) release: ReleaseArgs,
     /// Compose files that say what the services are, later ones laid over earlier ones [default: `compose` in apm.yaml]
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) compose: Vec<std::path::PathBuf>,
@@ -154,6 +187,8 @@ pub(crate) struct StartArgs {
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, Default, ClapArgs)]
@@ -163,12 +198,25 @@ pub(crate) struct Places {
     pub(crate) history: Option<String>,
 }
 
+/// An engine that has the runs and carries them out, in the place of this process.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct ServerArgs {
+    /// Ask this engine, which has the runs and carries them out, in the place of doing it here
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// A file that holds the token for the engine [default: APM_TOKEN]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunName {
     /// The run, as `apm deploy list` names it [default: the newest]
     pub(crate) run: Option<String>,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -192,6 +240,8 @@ pub(crate) struct OrderArgs {
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, Default, ClapArgs)]
@@ -220,6 +270,9 @@ pub(crate) struct UpArgs {
     /// How much data is kept; the oldest goes first [default: no limit]
     #[arg(long, value_name = "SIZE")]
     pub(crate) retention_size: Option<String>,
+    /// Measure the containers of this Docker engine, or `off` [default: the one that `docker` would talk to, if there is one]
+    #[arg(long, value_name = "auto|off|HOST")]
+    pub(crate) docker: Option<String>,
     /// A file of `role token` lines (viewer, ingest, deployer, admin); needed to listen beyond loopback
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,

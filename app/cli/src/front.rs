@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use app_config::{ByteSize, Span};
 use app_gateway::control::{Client, ControlError, Drain};
-use app_gateway::{Front, FrontError, Limits, Options, State, Upstream};
+use app_gateway::{Check, Front, FrontError, Limits, Options, State, Upstream};
 use base_explain::Report;
 use base_world::World;
 use clap::{Args, Subcommand};
@@ -30,6 +30,8 @@ enum FrontCommand {
     Set(SetArgs),
     /// Send nothing new to an upstream, and wait until it has ended what it has
     Drain(DrainArgs),
+    /// Tell a front to end, once what is open has ended
+    Stop(ControlArgs),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +69,9 @@ struct RunFrontArgs {
     /// How long open requests may take when the front is told to end [default: 30s]
     #[arg(long, value_name = "TIME")]
     drain_timeout: Option<Span>,
+    /// Leave the session of whoever starts it, so that closing a terminal does not end it
+    #[arg(long)]
+    own_session: bool,
     /// Threads that carry requests
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     threads: usize,
@@ -79,6 +84,9 @@ struct SetArgs {
     /// Refuse unless this generation is in force [default: whichever is]
     #[arg(long, value_name = "NUMBER")]
     generation: Option<u64>,
+    /// Ask each of them whether it is well: a GET on this path, or `tcp` for a connection alone
+    #[arg(long, value_name = "PATH|tcp")]
+    check: Option<String>,
     /// One or more of NAME=HOST:PORT, with `*WEIGHT` when it is not 1, such as `green=127.0.0.1:8081*9`
     #[arg(required = true, value_name = "UPSTREAM")]
     upstreams: Vec<String>,
@@ -119,13 +127,23 @@ pub(crate) fn front(global: &Global, args: &FrontArgs) -> Result<u8, Failure> {
             }
             FrontCommand::Set(set) => {
                 let upstreams: Result<Vec<_>, _> = set.upstreams.iter().map(|text| upstream(text)).collect();
-                let upstreams = upstreams.map_err(Failure::Usage)?;
+                let mut upstreams = upstreams.map_err(Failure::Usage)?;
+                if let Some(check) = &set.check {
+                    let http = (check != "tcp").then(|| check.clone());
+                    let check = Check { http, ..Check::default() };
+                    upstreams.iter_mut().for_each(|upstream| upstream.check = Some(check.clone()));
+                }
                 let client = client(&set.control);
                 let generation = match set.generation {
                     Some(generation) => generation,
                     None => client.get().await.map_err(told)?.generation,
                 };
                 show(global, &client.set(generation, upstreams).await.map_err(told)?);
+                Ok(0)
+            }
+            FrontCommand::Stop(control) => {
+                let state = client(control).stop().await.map_err(told)?;
+                say(global, &format!("the front on {} (pid {}) ends", state.listen, state.pid));
                 Ok(0)
             }
             FrontCommand::Drain(drain) => {
@@ -168,6 +186,10 @@ fn told(error: ControlError) -> Failure {
 
 async fn serve(global: &Global, args: &RunFrontArgs) -> Result<u8, Failure> {
     let broken = |error: std::io::Error| Failure::Broken(Report::of(&error));
+    if args.own_session {
+        // One that leads a group already, as a shell's job does, stays what it is.
+        let _ = rustix::process::setsid();
+    }
     // Before anything is started, so that no signal is lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
@@ -202,6 +224,7 @@ async fn serve(global: &Global, args: &RunFrontArgs) -> Result<u8, Failure> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = front.is_told_to_end() => {}
     }
     front.stop().await;
     Ok(0)

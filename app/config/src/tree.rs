@@ -68,6 +68,14 @@ impl Tree {
         }
     }
 
+    /// What stands at the top, in its order.
+    pub fn names(&self) -> Vec<String> {
+        match &self.root.value {
+            Value::Map(members) => members.iter().map(|(key, _)| key.name.clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The node at a dotted path.
     pub fn node(&self, path: &str) -> Option<&Node> {
         path.split('.').try_fold(&self.root, |node, name| node.get(name))

@@ -1,47 +1,46 @@
 //! The desk at which releases are asked for, carried out and ordered about. It holds what all of them share: history, seal, engine, judge.
 
-use std::collections::BTreeMap;
-mod all;
+mod planning;
+mod runs;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{GateJudge, Telemetry};
+use app_adapt::{Checks, FrontProcess, GateJudge, Places, Telemetry};
 use base_explain::Report;
-use base_http::{Client, HttpConfig};
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use connect_registry::{DockerLogins, Login};
 use operate_deploy::{Refusal, Release};
 use operate_execute::{
     Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, HistoryError, Judge, Lease, NewRun, Order,
-    RunError, RunId, RunRow, Seal, Settings, State, Status, Target, Tell,
+    RunError, RunId, RunRow, Seal, Settings, Status, Target, Tell,
 };
-use operate_history::{Action, Deed, Pruned, Retention, SqlHistory, seal_key};
-use operate_plan::{Finding, Inventory, Plan, Severity, StepId, Work, digest, estimate, guard, hold, lint};
+use operate_history::{Action, Deed, SqlHistory, seal_key};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, StepId, digest};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use crate::NotifySettings;
 use crate::evidence::Kept;
 use crate::notify::Notifier;
 use crate::pin::{Registries, pinned};
+use crate::{Asked, NotifySettings, Project};
 
 /// Where everything is.
 pub struct DeskOptions {
     pub world: World,
     /// A file of SQLite or a `postgres://` URL.
     pub history: String,
-    /// `$XDG_STATE_HOME/apm`: the key that seals secrets.
+    /// `$XDG_STATE_HOME/apm`: the key that seals secrets, and the control sockets of fronts.
     pub state_folder: PathBuf,
+    /// This program, which is started once more as a front.
+    pub program: PathBuf,
     pub docker: Surroundings,
-    /// Base URLs that the judge asks.
-    pub prometheus: String,
-    pub loki: String,
-    /// For both, as a bearer.
-    pub token: Option<String>,
+    /// Whom the judge asks.
+    pub places: Places,
     /// `apm 4711 on host`.
     pub holder: String,
     pub tell: Arc<dyn Tell>,
@@ -60,6 +59,8 @@ pub struct DeskParts {
     pub tell: Arc<dyn Tell>,
     pub holder: String,
     pub receivers: Vec<Arc<dyn Deliver>>,
+    /// Where fronts have their control sockets.
+    pub fronts: PathBuf,
 }
 
 /// Why something at the desk did not work.
@@ -141,6 +142,11 @@ fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed
     Deed { actor, role, action, run: Some(run.clone()), why }
 }
 
+/// Where the judge asks: base URLs of a Prometheus and a Loki, with a bearer for both.
+pub fn telemetry(places: &Places) -> Result<Telemetry, DeskError> {
+    Telemetry::new(places).map_err(|error| DeskError::Told(Report::of(&error)))
+}
+
 /// A release as it would be carried out.
 pub struct Planned {
     pub plan: Plan,
@@ -149,14 +155,17 @@ pub struct Planned {
 
 /// See the module.
 pub struct Desk {
-    world: World,
+    pub(crate) world: World,
     pub history: Arc<SqlHistory>,
     pub seal: Arc<Seal>,
-    target: Arc<dyn Target>,
+    pub(crate) target: Arc<dyn Target>,
     judge: Arc<dyn Judge>,
     registries: Arc<dyn Registries>,
+    /// For looks at what the judge looked at; none where nobody said where telemetry is.
+    pub(crate) telemetry: Option<Telemetry>,
     tell: Arc<dyn Tell>,
     holder: String,
+    fronts: PathBuf,
     watch: broadcast::Sender<Entry>,
     /// Targets of runs that were begun here and are not carried out yet.
     held: Mutex<BTreeMap<RunId, Fence>>,
@@ -186,74 +195,65 @@ impl Desk {
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
         let kept = Kept { history: history.clone(), clock: Arc::clone(&world.clock) };
         let target = target.keeping(Arc::new(kept));
-        let config = match &options.token {
-            None => HttpConfig::default(),
-            Some(token) => {
-                HttpConfig { authorization: Some(base_http::Authorization::bearer(token)), ..HttpConfig::default() }
-            }
-        };
-        let client = Client::new(config).map_err(|error| told(&error))?;
-        let telemetry = Telemetry::new(client, &options.prometheus, &options.loki);
-        let judge = Arc::new(GateJudge { telemetry, clock: Arc::clone(&world.clock) });
+        let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
+        let telemetry = telemetry(&options.places)?;
+        let looks = telemetry.clone();
+        let checks = Checks::new().map_err(|error| told(&error))?;
+        let judge = Arc::new(GateJudge { telemetry, checks, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
-        let target = Arc::new(target);
-        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers };
-        Ok(Desk::new(parts, watch))
+        let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));
+        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
+        let mut desk = Desk::new(parts, watch);
+        desk.telemetry = Some(looks);
+        Ok(desk)
     }
 
     /// Must be made within a runtime: receivers are told by tasks of their own.
     pub fn new(parts: DeskParts, watch: broadcast::Sender<Entry>) -> Desk {
-        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers } = parts;
+        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts } = parts;
         let history = Arc::new(history);
         let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
         let held = Mutex::default();
-        Desk { world, history, seal, target, judge, registries, tell, holder, watch, held, notifier }
+        Desk {
+            world,
+            history,
+            seal,
+            target,
+            judge,
+            registries,
+            telemetry: None,
+            tell,
+            holder,
+            fronts,
+            watch,
+            held,
+            notifier,
+        }
     }
 
-    /// Where secrets are read and written.
-    pub fn disk(&self) -> &dyn base_world::Disk {
-        &*self.world.disk
+    /// What is asked for as a release; secrets are sealed here and are never in clear after it.
+    pub fn release(&self, project: &Project, asked: &Asked) -> Result<Release, Report> {
+        project.release(asked, &self.seal, &*self.world.disk, &self.fronts)
     }
 
-    /// Looks at the world and plans; changes nothing.
-    pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
-        let (release, pinning) = pinned(release, &*self.target, &*self.registries).await?;
-        let release = &release;
-        let seen = self.target.survey(&operate_deploy::objects(release)).await;
-        let now_ms = self.world.clock.now_ms();
-        let plan = match operate_deploy::plan(release, &seen, now_ms) {
-            Ok(plan) => plan,
-            Err(left_over @ Refusal::LeftOver { .. }) => {
-                // What is left over may be what somebody is at this very moment.
-                self.nobody_changes(&release.target).await?;
-                return Err(left_over.into());
-            }
-            Err(refusal) => return Err(refusal.into()),
-        };
-        self.weighed(release, plan, &seen, now_ms, pinning.into_iter().collect()).await
+    /// Looks at these objects.
+    pub(crate) async fn survey(&self, objects: &[ObjectId]) -> Inventory {
+        self.target.survey(objects).await
     }
 
-    /// With what earlier runs took, held to the calendar, and looked over.
-    async fn weighed(
-        &self,
-        release: &Release,
-        plan: Plan,
-        seen: &Inventory,
-        now_ms: i64,
-        pinning: Vec<Finding>,
-    ) -> Result<Planned, DeskError> {
-        // Plans of the same labels are alike; what they took is what this one will take.
-        let learnt = self.history.learnt(&plan.labels).await?;
-        let mut draft = (*plan).clone();
-        estimate(&mut draft, &learnt);
-        // What is over by now forbids nothing any more.
-        hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
-        let plan = Plan::new(draft, seen);
-        let mut findings = lint(&plan, seen, now_ms);
-        findings.extend(pinning);
-        findings.sort_by_key(|finding| finding.severity);
-        Ok(Planned { plan: guard(&plan, &findings), findings })
+    /// The release with the image that its tag is now, and what is to be said about it.
+    pub(crate) async fn pinned(&self, release: &Release) -> Result<(Release, Option<Finding>), DeskError> {
+        pinned(release, &*self.target, &*self.registries).await
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.world.clock.now_ms()
+    }
+
+    /// Who this is, for people.
+    pub(crate) fn holder(&self) -> &str {
+        &self.holder
     }
 
     /// Refused by the name of whoever changes the target now. Nothing is held afterwards: who executes takes the lease himself.
@@ -282,19 +282,33 @@ impl Desk {
         action: Action,
         reason: &str,
     ) -> Result<RunId, DeskError> {
-        let critical: Vec<_> =
-            planned.findings.iter().filter(|finding| finding.severity == Severity::Critical).cloned().collect();
-        if !critical.is_empty() {
-            return Err(DeskError::Lint(critical));
-        }
-        let now_ms = self.world.clock.now_ms();
         let service = planned.plan.labels.get("service").map_or("run", String::as_str);
-        let mark = digest(&(planned.plan.id(), now_ms, &self.holder));
+        let mark = digest(&(planned.plan.id(), self.now_ms(), &self.holder));
         let run = RunId(format!(
             "{service}-{}-{}",
             planned.plan.labels.get("version").map_or("", String::as_str),
             &mark.short()[..6]
         ));
+        self.create_named(run.clone(), planned, actor, role, action, reason).await?;
+        Ok(run)
+    }
+
+    /// The same under a name that must not be taken yet.
+    pub(crate) async fn create_named(
+        &self,
+        run: RunId,
+        planned: &Planned,
+        actor: &str,
+        role: &str,
+        action: Action,
+        reason: &str,
+    ) -> Result<(), DeskError> {
+        let critical: Vec<_> =
+            planned.findings.iter().filter(|finding| finding.severity == Severity::Critical).cloned().collect();
+        if !critical.is_empty() {
+            return Err(DeskError::Lint(critical));
+        }
+        let now_ms = self.now_ms();
         let command = Command { order: Order::Resume, actor: actor.to_owned(), reason: reason.to_owned() };
         let (new, target) = (NewRun { run: &run, plan: &planned.plan, command: &command }, planned.plan.target.clone());
         let deed = deed(actor, role, action, &run, reason);
@@ -304,7 +318,7 @@ impl Desk {
             Begun::Held { holder, until_ms } => return Err(RunError::Busy { target, holder, until_ms }.into()),
             Begun::Occupied { run, status } => return Err(DeskError::Occupied { target, run, status }),
         };
-        Ok(run)
+        Ok(())
     }
 
     /// Carries the run out in this process, from wherever it stands, and waits a moment for those who are told of its end: a process may
@@ -359,113 +373,5 @@ impl Desk {
             begun.extend(self.runs(&Filter { status: Some(status), limit: BEGUN_MAX, ..Filter::default() }).await?);
         }
         Ok(begun)
-    }
-
-    /// A line in the audit log.
-    pub async fn record(
-        &self,
-        actor: &str,
-        role: &str,
-        action: Action,
-        run: &RunId,
-        why: &str,
-    ) -> Result<(), DeskError> {
-        self.history.record(self.world.clock.now_ms(), &deed(actor, role, action, run, why)).await?;
-        Ok(())
-    }
-
-    /// Leaves an order for whoever carries the run out. Nobody asked for a role.
-    pub async fn order(&self, run: &RunId, command: Command) -> Result<(), DeskError> {
-        self.order_as(run, command, "").await
-    }
-
-    /// The same by somebody with a role. It is in the audit log before it is given. To resume a run whose undo failed is to try the undo again;
-    /// whoever executes it next does.
-    pub async fn order_as(&self, run: &RunId, mut command: Command, role: &str) -> Result<(), DeskError> {
-        let (plan, state) = self.look(run).await?;
-        if state.status() == Status::Failed && command.order == Order::Resume {
-            command.order = Order::UndoAgain;
-        }
-        if let Some(step) = command.order.step().filter(|step| plan.step(step).is_none()) {
-            return Err(DeskError::NoStep { run: run.clone(), step: step.0.clone() });
-        }
-        let status = state.status();
-        if (status.is_end() && command.order != Order::UndoAgain) || status == Status::RollingBack {
-            return Err(DeskError::Ended { run: run.clone(), status });
-        }
-        let overrides = |order: &Order| match order {
-            Order::Approve(step) | Order::Skip(step) => {
-                plan.step(step).filter(|step| matches!(step.work, Work::Window(_))).map(|step| step.id.clone())
-            }
-            _ => None,
-        };
-        if let Some(step) = overrides(&command.order).filter(|_| command.reason.trim().is_empty()) {
-            return Err(DeskError::NoReason { step });
-        }
-        if command.order == Order::UndoAgain {
-            self.executor().not_overtaken(run, &plan).await?;
-        }
-        self.record(&command.actor, role, action(&command.order), run, &command.reason).await?;
-        self.history.order(run, self.world.clock.now_ms(), &command).await?;
-        Ok(())
-    }
-
-    /// The plan and where it stands.
-    pub async fn look(&self, run: &RunId) -> Result<(Plan, State), DeskError> {
-        let plan = self.history.plan(run).await?;
-        Ok((plan, State::of(&self.entries(run, 0).await?)))
-    }
-
-    /// What a run is to do.
-    pub async fn plan_of(&self, run: &RunId) -> Result<Plan, DeskError> {
-        Ok(self.history.plan(run).await?)
-    }
-
-    /// Entries after one, at most `limit`.
-    pub async fn page(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<Entry>, DeskError> {
-        Ok(self.history.entries(run, after, limit).await?)
-    }
-
-    /// All entries after one.
-    pub async fn entries(&self, run: &RunId, after: u64) -> Result<Vec<Entry>, DeskError> {
-        let mut all: Vec<Entry> = Vec::new();
-        loop {
-            let after = all.last().map_or(after, |entry| entry.seq);
-            let page = self.history.entries(run, after, 1000).await?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            all.extend(page);
-        }
-    }
-
-    /// Runs that may go by now, the oldest first; removes nothing.
-    pub async fn prunable(&self, retention: Retention) -> Result<Vec<RunRow>, DeskError> {
-        Ok(self.history.prunable(retention, self.world.clock.now_ms()).await?)
-    }
-
-    /// Removes them, with a line in the audit log for each.
-    pub async fn prune(&self, rows: &[RunRow], actor: &str, role: &str, why: &str) -> Result<Pruned, DeskError> {
-        let runs: Vec<RunId> = rows.iter().map(|row| row.run.clone()).collect();
-        let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
-        let deed = Deed { actor, role, action: Action::Prune, run: None, why };
-        Ok(self.history.prune(&runs, self.world.clock.now_ms(), &deed).await?)
-    }
-
-    pub async fn runs(&self, filter: &Filter) -> Result<Vec<RunRow>, DeskError> {
-        Ok(self.history.runs(filter).await?)
-    }
-
-    /// The run that is meant by a name, or by nothing: the newest.
-    pub async fn find(&self, name: Option<&str>) -> Result<RunId, DeskError> {
-        if let Some(name) = name {
-            return Ok(RunId(name.to_owned()));
-        }
-        let newest = self.runs(&Filter { limit: 1, ..Filter::default() }).await?;
-        newest
-            .into_iter()
-            .next()
-            .map(|row| row.run)
-            .ok_or_else(|| DeskError::Told(Report::new("nothing was deployed yet").hint("begin with `apm deploy`")))
     }
 }

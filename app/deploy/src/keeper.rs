@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OnceCell, broadcast, watch};
 
 use crate::desk::LAG;
-use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Planned, Project};
+use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Ledger, Planned, Project, Told};
 
 /// How often runs are looked for whose executor is gone; a lease holds as long.
 const LOOK: Duration = Duration::from_secs(15);
@@ -31,6 +31,8 @@ pub struct KeeperOptions {
     pub history: String,
     /// `$XDG_STATE_HOME/apm`: the key that seals secrets.
     pub state_folder: PathBuf,
+    /// This program, which is started once more as a front.
+    pub program: PathBuf,
     pub docker: DockerSurroundings,
     pub project: ReadProject,
     /// Whose it is: `ann`.
@@ -55,6 +57,9 @@ struct Inner {
     live: broadcast::Sender<Entry>,
     /// Runs that this process carries out, with their targets.
     carried: Mutex<BTreeMap<RunId, String>>,
+    /// What became of the releases; see [`Keeper::told`].
+    ledger: tokio::sync::Mutex<Ledger>,
+    told: Mutex<Arc<Vec<Told>>>,
     /// One release is planned and begun at a time: the plan holds what was seen just before.
     beginning: tokio::sync::Mutex<()>,
     stop: watch::Receiver<bool>,
@@ -83,13 +88,13 @@ impl Keeper {
         token: Option<String>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let KeeperOptions { history, state_folder, docker, project, owner } = options;
+        let KeeperOptions { history, state_folder, program, docker, project, owner } = options;
         let project: Arc<ReadProject> = Arc::new(project);
         let (opened_world, place, engine_url, read) =
             (world.clone(), history.clone(), engine_url.to_owned(), Arc::clone(&project));
         let open: Open = Box::new(move |live| {
-            let (world, history, state_folder, docker) =
-                (opened_world.clone(), place.clone(), state_folder.clone(), docker.clone());
+            let (world, history, state_folder, program, docker) =
+                (opened_world.clone(), place.clone(), state_folder.clone(), program.clone(), docker.clone());
             let (engine_url, token, owner, read) =
                 (engine_url.clone(), token.clone(), owner.clone(), Arc::clone(&read));
             Box::pin(async move {
@@ -98,10 +103,9 @@ impl Keeper {
                     world,
                     history,
                     state_folder,
+                    program,
                     docker,
-                    prometheus: judge.prometheus.unwrap_or_else(|| engine_url.clone()),
-                    loki: judge.loki.unwrap_or(engine_url),
-                    token,
+                    places: judge.places(engine_url, token),
                     holder: format!("apm {} of {owner}", std::process::id()),
                     tell: Arc::new(InTheLog),
                     notify,
@@ -130,6 +134,8 @@ impl Keeper {
             desk: OnceCell::new(),
             live: broadcast::channel(LAG).0,
             carried: Mutex::default(),
+            ledger: tokio::sync::Mutex::default(),
+            told: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
             stop,
         }))
@@ -164,6 +170,41 @@ impl Keeper {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
+    }
+
+    /// Keeps [`Keeper::told`] up, until the engine stops.
+    pub async fn count(self) {
+        let mut stop = self.0.stop.clone();
+        let mut live = self.live();
+        loop {
+            if let Err(error) = self.catch_up().await {
+                tracing::debug!(error = error.report().one_line(), "what became of the releases could not be read");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = an_end(&mut live) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Reads what is new of the releases.
+    pub async fn catch_up(&self) -> Result<(), DeskError> {
+        let Some(desk) = self.desk_if_any().await? else { return Ok(()) };
+        let mut ledger = self.0.ledger.lock().await;
+        ledger.catch_up(desk).await?;
+        *self.0.told.lock() = Arc::new(ledger.told());
+        Ok(())
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.0.world.clock.now_ms()
+    }
+
+    /// The releases that are over, in the order of their ends; those of other processes within a quarter of a minute.
+    pub fn told(&self) -> Arc<Vec<Told>> {
+        self.0.told.lock().clone()
     }
 
     /// One look. A run that nobody ever took is left alone: whoever made it was told whether it would be carried out.
@@ -233,7 +274,7 @@ impl Keeper {
         let project = (self.0.project)(environment).map_err(DeskError::Settings)?;
         let mut asked = asked.clone();
         asked.otlp_endpoint = asked.otlp_endpoint.or_else(|| self.0.otlp_endpoint.clone());
-        project.release(&asked, &desk.seal, desk.disk()).map_err(DeskError::Settings)
+        desk.release(&project, &asked).map_err(DeskError::Settings)
     }
 
     /// Plans, keeps the run, and begins to carry it out in a task of its own.
@@ -268,6 +309,17 @@ impl Keeper {
     /// Entries of runs that this process carries out, as they are kept.
     pub fn live(&self) -> broadcast::Receiver<Entry> {
         self.0.live.subscribe()
+    }
+}
+
+/// Returns when a run of this process is over; never, once there are no more.
+async fn an_end(live: &mut broadcast::Receiver<Entry>) {
+    loop {
+        match live.recv().await {
+            Ok(Entry { event: Event::Ended { .. }, .. }) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

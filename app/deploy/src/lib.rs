@@ -5,23 +5,45 @@
 
 mod compose;
 mod desk;
+mod diff;
 mod env_files;
 mod evidence;
+mod front;
 mod health;
+mod judging;
 mod keeper;
+mod known;
+mod learn;
+mod ledger;
+mod logs;
+mod looks;
 mod notify;
 mod pin;
+mod probe;
+mod promotion;
 mod registries;
 mod release;
+mod remote;
 mod settings;
 
 pub use compose::{ComposeAsk, Composed};
-pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned};
+pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
+pub use judging::{Again, Chart, Judging, Looked, Replay};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
+pub use learn::{Learnt, learnt, lines as learnt_lines};
+pub use ledger::{Ledger, Told, keys};
+pub use logs::{ContainerLogs, Lines, LogsOf, Writer, Written};
+pub use looks::{Past, Said, Seen};
 pub use pin::Registries;
+pub use probe::{ImageAt, Probe};
+pub use promotion::{LABEL as PROMOTION, Promote, StageNow, Standing};
 pub use registries::{Inspected, Registry};
 pub use release::Asked;
-pub use settings::{NotifySettings, Project, ServiceSettings};
+pub use remote::{Following, Remote, RemoteError};
+pub use settings::{CanarySettings, DeploySettings, FrontSettings, NotifySettings, Project, ServiceSettings};
+
+/// Where telemetry is asked.
+pub use app_adapt::Places as AskedAt;
 
 /// What the audit log says of a deed.
 pub use operate_history::{Action, Artefact};
@@ -34,5 +56,7 @@ pub use operate_history::{Pruned, Retention};
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;
 
+#[cfg(test)]
+mod paper;
 #[cfg(test)]
 mod tests;

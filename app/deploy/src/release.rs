@@ -1,17 +1,19 @@
 //! From settings and flags to one release: names found, ports and volumes read, secrets read and sealed at once. It asks no engine.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use app_adapt::Request;
 use base_explain::Report;
 use base_world::Disk;
-use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume};
+use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume, names};
 use operate_execute::Seal;
-use operate_gate::{Side, Subject};
+use operate_gate::{Side, Subject, UserCheck};
 use operate_plan::Calendar;
 use operate_target_docker::secret_name;
 
 use crate::env_files;
+use crate::front;
 use crate::settings::{CheckSettings, Project, ServiceSettings};
 
 /// A password is not longer.
@@ -35,11 +37,11 @@ pub struct Asked {
 
 impl Project {
     /// The service that is meant.
-    fn chosen(&self, asked: &Asked) -> Result<(String, &ServiceSettings), Report> {
+    pub fn chosen(&self, service: Option<&str>) -> Result<(String, &ServiceSettings), Report> {
         let names: Vec<&str> = self.services.keys().map(String::as_str).collect();
-        match &asked.service {
+        match service {
             Some(name) => match self.services.get(name) {
-                Some(settings) => Ok((name.clone(), settings)),
+                Some(settings) => Ok((name.to_owned(), settings)),
                 None => {
                     let hint = match base_explain::nearest(name, names.iter().copied()) {
                         Some(near) => format!("did you mean `{near}`?"),
@@ -60,9 +62,23 @@ impl Project {
         }
     }
 
+    /// Service, image and version that are meant.
+    pub fn image(&self, asked: &Asked) -> Result<(String, String, String), Report> {
+        let (service, settings) = self.chosen(asked.service.as_deref())?;
+        let (image, version) = image(&service, settings, asked)?;
+        Ok((service, image, version))
+    }
+
     /// The release that is wanted. Secrets are sealed here and are never in clear after it.
-    pub fn release(&self, asked: &Asked, seal: &Seal, disk: &dyn Disk) -> Result<Release, Report> {
-        let (service, settings) = self.chosen(asked)?;
+    /// `fronts` is the folder of control sockets.
+    pub(crate) fn release(
+        &self,
+        asked: &Asked,
+        seal: &Seal,
+        disk: &dyn Disk,
+        fronts: &Path,
+    ) -> Result<Release, Report> {
+        let (service, settings) = self.chosen(asked.service.as_deref())?;
         let (image, version) = image(&service, settings, asked)?;
         let container = container(settings, &self.environment, asked, seal, disk)?;
         let deploy = &settings.deploy;
@@ -70,29 +86,26 @@ impl Project {
             let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));
             return Err(report.hint("`docker` is, so far"));
         }
-        let subject = self.subject(&service, &version);
+        let front = match &deploy.front {
+            Some(front) => Some(front::front(self, &service, settings, front, &container.ports, fronts)?),
+            None => None,
+        };
         let judge_settings = self.judge.settings.clone();
         judge_settings.check().map_err(|error| Report::of(&error))?;
-        let request = |request: Request| serde_json::to_value(request).ok();
-        let gate = Request::Before {
-            subject: Box::new(subject.clone()),
-            settings: Box::new(judge_settings.clone()),
-            slo: settings.slo.clone(),
-            freezes: self.freezes.clone(),
-        };
         // A minute beside the bake, for questions that are slow to answer.
         let judge_ms = ms(judge_settings.bake) + 60_000;
-        let after = Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) };
-        Ok(Release {
+        let mut release = Release {
             project: self.name.clone(),
             environment: self.environment.clone(),
             target: format!("docker:{}", self.name),
-            strategy: asked.strategy.unwrap_or(deploy.strategy),
+            strategy: asked.strategy.unwrap_or_else(|| deploy.usual_strategy()),
+            front,
+            canary: None,
             replicas: deploy.replicas,
             checks: deploy.checks.iter().map(|check| check_of(check, settings)).collect::<Result<_, _>>()?,
             ready_ms: ms(deploy.ready.0),
-            gate: if deploy.judged { request(gate) } else { None },
-            judge: if deploy.judged { request(after) } else { None },
+            gate: None,
+            judge: None,
             judge_ms,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
@@ -105,15 +118,38 @@ impl Project {
             image,
             pinned: None,
             container,
-        })
+        };
+        let mut subject = self.subject(&release.service, Some(&release.version));
+        // The old containers bore these names until the new ones took their place, so both are found by them, each in its time. Behind a front
+        // two colors run side by side, and only the plan knows which is new.
+        if release.front.is_none() {
+            subject.new.containers = names(&release);
+            subject.old.containers = names(&release);
+        }
+        if deploy.judged {
+            subject.checks =
+                self.judge.checks.iter().map(|check| judged_by(check, settings)).collect::<Result<_, _>>()?;
+        }
+        let beside = front::beside(&subject, &judge_settings, &deploy.canary);
+        release.canary = Some(front::canary(&deploy.canary, beside.filter(|_| deploy.judged), judge_ms)?);
+        if deploy.judged {
+            let request = |request: Request| serde_json::to_value(request).ok();
+            release.gate = request(Request::Before {
+                subject: Box::new(subject.clone()),
+                settings: Box::new(judge_settings.clone()),
+                slo: settings.slo.clone(),
+                freezes: self.freezes.clone(),
+            });
+            release.judge = request(Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) });
+        }
+        Ok(release)
     }
 
-    fn subject(&self, service: &str, version: &str) -> Subject {
+    pub(crate) fn subject(&self, service: &str, version: Option<&str>) -> Subject {
         Subject {
             service: service.to_owned(),
             environment: self.environment.clone(),
-            new: Side { version: Some(version.to_owned()), ..Side::default() },
-            checks: self.judge.checks.clone(),
+            new: Side { version: version.map(str::to_owned), ..Side::default() },
             ..Subject::default()
         }
     }
@@ -127,7 +163,7 @@ impl Project {
     }
 }
 
-fn ms(time: std::time::Duration) -> u64 {
+pub(crate) fn ms(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -231,6 +267,41 @@ fn volume(text: &str) -> Result<Volume, Report> {
     Ok(Volume { source: source.to_owned(), path: path.to_owned(), read_only })
 }
 
+/// A check of the judge as it can be carried out: a path gets the service's address on this machine.
+fn judged_by(check: &UserCheck, settings: &ServiceSettings) -> Result<UserCheck, Report> {
+    let kinds = [&check.promql, &check.http, &check.command].into_iter().flatten().count();
+    let label = check.label().to_owned();
+    if kinds != 1 {
+        let report =
+            Report::new(format!("the check `{label}` of the judge has to be one of `promql`, `http` and `command`"));
+        return Err(report.hint("write `{ http: /healthz }`, `{ command: ./smoke.sh }` or `{ promql: \"…\", max: 1 }`"));
+    }
+    let Some(http) = &check.http else { return Ok(check.clone()) };
+    if let Some((_, rest)) = http.split_once("://") {
+        return match rest.split(['/', '?']).next().is_some_and(|authority| authority.contains('@')) {
+            false => Ok(check.clone()),
+            // It would stand in the plan, and so in the history.
+            true => Err(Report::new("a check of the judge has a password in its URL")
+                .hint("use `command` with a program that knows it, such as `curl --netrc`")),
+        };
+    }
+    let deploy = &settings.deploy;
+    let ports = deploy.ports.iter().map(|text| port(text)).collect::<Result<Vec<_>, _>>()?;
+    let published = ports.iter().filter(|port| settings.port.is_none_or(|own| own == port.container));
+    let published = published.filter_map(|port| port.publish.as_ref()).map(|publish| match publish.address.as_str() {
+        "" | "0.0.0.0" => ("127.0.0.1".to_owned(), publish.port),
+        address => (address.to_owned(), publish.port),
+    });
+    let on_host = settings.port.filter(|_| deploy.networks.iter().any(|network| network == "host"));
+    let Some((address, port)) = published.chain(on_host.map(|port| ("127.0.0.1".to_owned(), port))).next() else {
+        let report = Report::new(format!("nobody says where the check `{label}` of the judge is to ask"));
+        return Err(report.hint("give it a whole URL, or publish the service's port"));
+    };
+    let slash = if http.starts_with('/') { "" } else { "/" };
+    let name = if check.name.is_empty() { label } else { check.name.clone() };
+    Ok(UserCheck { name, http: Some(format!("http://{address}:{port}{slash}{http}")), ..check.clone() })
+}
+
 fn check_of(check: &CheckSettings, settings: &ServiceSettings) -> Result<Check, Report> {
     let no_port = || Report::new("a check needs a port").hint("give `port` to the check or to the service");
     match (&check.http, check.tcp) {
@@ -271,6 +342,32 @@ mod tests {
         check_image(Some("shop/cart:1"), Some("shop/cart:rc"), None, Ok(("shop/cart:rc", "rc")));
         check_image(Some("shop/cart"), None, None, Err("which version of cart"));
         check_image(None, None, Some("2"), Err("which image cart is"));
+    }
+
+    fn check_judged(yaml: &str, ports: &[&str], networks: &[&str], expect: Result<&str, &str>) {
+        let check: UserCheck = serde_json::from_str(yaml).expect("a check");
+        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        let mut settings = ServiceSettings { port: Some(80), ..ServiceSettings::default() };
+        (settings.deploy.ports, settings.deploy.networks) = (owned(ports), owned(networks));
+        let found = judged_by(&check, &settings).map_err(|report| report.one_line());
+        match (&found, expect) {
+            (Ok(found), Ok(expect)) => assert_eq!(found.http.as_deref().unwrap_or_default(), expect),
+            (Err(found), Err(expect)) => assert!(found.contains(expect) && !found.contains("hush"), "{found}"),
+            _ => panic!("{found:?}, not {expect:?}"),
+        }
+    }
+
+    #[test]
+    fn the_judges_checks_find_the_service() {
+        let path = r#"{"http": "/healthz"}"#;
+        check_judged(path, &["8080:80"], &[], Ok("http://127.0.0.1:8080/healthz"));
+        check_judged(path, &["9000:90", "10.0.0.1:8081:80"], &[], Ok("http://10.0.0.1:8081/healthz"));
+        check_judged(path, &[], &["host"], Ok("http://127.0.0.1:80/healthz"));
+        check_judged(path, &["80"], &["shop"], Err("where the check `/healthz`"));
+        check_judged(r#"{"http": "https://shop.example.org/x"}"#, &[], &[], Ok("https://shop.example.org/x"));
+        check_judged(r#"{"http": "https://ann:hush@shop.example.org"}"#, &[], &[], Err("a password in its URL"));
+        check_judged(r#"{"http": "/x", "command": "y"}"#, &[], &[], Err("has to be one of"));
+        check_judged(r#"{"command": "./smoke.sh"}"#, &[], &[], Ok(""));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use app_adapt::Webhook;
-use app_config::{ByteSize, ConfigError, Span, Tree};
+use app_adapt::{Places, Webhook};
+use app_config::{ByteSize, ConfigError, Span, Tree, Value};
 use base_explain::Report;
 use base_http::Secret;
 use base_world::Disk;
@@ -36,6 +36,10 @@ pub struct Project {
     pub windows: Vec<Window>,
     /// Who is told of runs.
     pub notify: Vec<NotifySettings>,
+    /// Those that the file names, in its order.
+    pub environments: Vec<String>,
+    /// The way of a version through the environments, as a promotion goes it.
+    pub promotion: Vec<String>,
 }
 
 /// A receiver of notices.
@@ -104,7 +108,11 @@ pub struct ServiceSettings {
 pub struct DeploySettings {
     /// `docker`, so far.
     pub target: String,
-    pub strategy: Strategy,
+    /// Left out: blue-green where there is a front, else recreate.
+    pub strategy: Option<Strategy>,
+    /// Owns the service's port, so that it never has to move.
+    pub front: Option<FrontSettings>,
+    pub canary: CanarySettings,
     pub replicas: u32,
     pub command: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
@@ -134,11 +142,21 @@ pub struct DeploySettings {
     pub judged: bool,
 }
 
+impl DeploySettings {
+    /// How it is released when nobody says.
+    pub fn usual_strategy(&self) -> Strategy {
+        let usual = if self.front.is_some() { Strategy::BlueGreen } else { Strategy::Recreate };
+        self.strategy.unwrap_or(usual)
+    }
+}
+
 impl Default for DeploySettings {
     fn default() -> DeploySettings {
         DeploySettings {
             target: "docker".into(),
-            strategy: Strategy::default(),
+            strategy: None,
+            front: None,
+            canary: CanarySettings::default(),
             replicas: 1,
             command: None,
             entrypoint: None,
@@ -162,6 +180,34 @@ impl Default for DeploySettings {
     }
 }
 
+/// The front of a service. Everything may be left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct FrontSettings {
+    /// `127.0.0.1:8080`; left out: the first published port of `ports`.
+    pub listen: Option<String>,
+    /// The path of its control socket.
+    pub control: Option<PathBuf>,
+    /// Ports of the machine's loopback, blue's and green's.
+    pub ports: Option<[u16; 2]>,
+}
+
+/// How a canary gets its traffic.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct CanarySettings {
+    /// Percent of the requests, rising.
+    pub steps: Vec<u32>,
+    /// How long each step is watched; the judge's own bake when left out.
+    pub bake: Option<Span>,
+}
+
+impl Default for CanarySettings {
+    fn default() -> CanarySettings {
+        CanarySettings { steps: vec![10, 50, 100], bake: None }
+    }
+}
+
 /// What must answer before the new version counts as up; exactly one of them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a map of settings")]
@@ -182,6 +228,8 @@ pub struct JudgeSettings {
     pub prometheus: Option<String>,
     /// Base URL of a Loki; the engine when left out.
     pub loki: Option<String>,
+    /// Base URL of an Alertmanager, whose firing alerts hold a release back beside those of the Prometheus; none when left out.
+    pub alertmanager: Option<String>,
     pub checks: Vec<UserCheck>,
     /// The judge's own, in Kayenta's words: `bake`, `past`, `min_traffic`, …
     pub settings: operate_gate::Settings,
@@ -195,10 +243,22 @@ enum OneOrMore {
     More(Vec<PathBuf>),
 }
 
+impl JudgeSettings {
+    /// Whom the judge asks, with an engine for all that is not named.
+    pub fn places(&self, engine: String, token: Option<String>) -> Places {
+        let (prometheus, loki, alertmanager) = (self.prometheus.clone(), self.loki.clone(), self.alertmanager.clone());
+        Places { engine, token, prometheus, loki, alertmanager }
+    }
+}
+
 impl Project {
     /// Reads them, with what the environment says laid over.
     pub fn read(mut tree: Tree, environment: Option<&str>, folder_name: &str) -> Result<Project, ConfigError> {
         let environment = environment.unwrap_or("default");
+        let environments = match tree.node("environments").map(|node| &node.value) {
+            Some(Value::Map(members)) => members.iter().map(|(key, _)| key.name.clone()).collect(),
+            _ => Vec::new(),
+        };
         tree.choose_environment(environment);
         let name: Option<String> = tree.section("project")?;
         Ok(Project {
@@ -215,6 +275,8 @@ impl Project {
                 Some(OneOrMore::One(path)) => vec![path],
                 Some(OneOrMore::More(paths)) => paths,
             },
+            promotion: tree.section::<Option<Vec<String>>>("promotion")?.unwrap_or_default(),
+            environments,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! One run at a time changes a target, and who comes second leaves nothing behind.
 
+use app_adapt::Places;
 use std::sync::Arc;
 
 use base_world::World;
@@ -25,13 +26,12 @@ async fn desk_of(folder: &std::path::Path, holder: &str) -> Desk {
         world: World::real(),
         history: folder.join("history.db").display().to_string(),
         state_folder: folder.to_owned(),
+        program: folder.join("nobody"),
         docker: DockerSurroundings {
             docker_host: Some(format!("unix://{}", socket.display())),
             ..DockerSurroundings::default()
         },
-        prometheus: "http://127.0.0.1:1".into(),
-        loki: "http://127.0.0.1:1".into(),
-        token: None,
+        places: Places { engine: "http://127.0.0.1:1".into(), ..Places::default() },
         holder: holder.to_owned(),
         tell: Arc::new(Quiet),
         notify: Vec::new(),

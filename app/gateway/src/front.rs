@@ -101,6 +101,8 @@ pub struct Front {
     address: SocketAddr,
     metrics_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
+    /// Somebody said so over the control socket.
+    end: watch::Receiver<bool>,
     open: Arc<Open>,
     drain_timeout: Duration,
     control: PathBuf,
@@ -128,7 +130,8 @@ impl Front {
         let limits = options.limits;
         let context = Arc::new(Context { world, fleet, metrics, limits: limits.clone() });
         let (stop, open) = (watch::Sender::new(false), Arc::new(Open::default()));
-        let control_face = Control::new(context.clone(), options.state, address.to_string());
+        let (end_asked, end) = watch::channel(false);
+        let control_face = Control::new(context.clone(), options.state, address.to_string(), end_asked);
         let mut tasks = vec![
             tokio::spawn(accept(listener, context.clone(), open.clone(), stop.subscribe(), options.tcp)),
             tokio::spawn(server::serve_unix(control, control_face.clone())),
@@ -138,7 +141,7 @@ impl Front {
             tasks.push(tokio::spawn(server::serve_metrics(listener, control_face)));
         }
         let drain_timeout = limits.drain_timeout;
-        Ok(Front { address, metrics_address, stop, open, drain_timeout, control: options.control, tasks })
+        Ok(Front { address, metrics_address, stop, end, open, drain_timeout, control: options.control, tasks })
     }
 
     /// Where clients reach it.
@@ -148,6 +151,11 @@ impl Front {
 
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
+    }
+
+    /// Returns when somebody wants it to end, over the control socket. Whoever runs it then calls [`Front::stop`].
+    pub async fn is_told_to_end(&self) {
+        told(&mut self.end.clone()).await;
     }
 
     /// Takes nothing new, lets what is open end within the drain timeout, and ends.

@@ -1,14 +1,17 @@
 //! The desk in the API's words: its errors become codes and statuses, a request becomes what the desk is asked. It plans nothing and carries
 //! nothing out.
 
-use app_api::{Deployments, Prepared, Refused, RefusedKind, Wanted};
-use app_deploy::{Action, Asked, Desk, DeskError, Keeper, Planned};
+use app_api::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Wanted};
+use app_deploy::{Action, Asked, Desk, DeskError, Keeper, Planned, Said};
 use base_explain::Report;
 use futures_util::future::BoxFuture;
 use operate_deploy::Refusal;
 use operate_execute::{Command, Entry, Filter, HistoryError, RunError, RunId, RunRow};
 use operate_plan::Plan;
+use serde_json::Value;
 use tokio::sync::broadcast;
+
+pub(crate) mod figures;
 
 /// The desk behind `/apm/v1/deployments`.
 pub(crate) struct Deploying(pub(crate) Keeper);
@@ -69,6 +72,15 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::LeftOver { .. } => "left-over",
         Refusal::NothingToDo { .. } => "nothing-to-do",
         Refusal::Replicas { .. } => "replicas",
+        Refusal::OwnedByFront { .. } => "owned-by-front",
+        Refusal::FrontReplicas { .. } => "front-replicas",
+        Refusal::HostNetwork { .. } => "host-network",
+        Refusal::PublishedTwice { .. } => "published-twice",
+        Refusal::PortTaken { .. } => "port-taken",
+        Refusal::FrontElsewhere { .. } => "front-elsewhere",
+        Refusal::ForeignUpstream { .. } => "front-foreign",
+        Refusal::Divided { .. } => "front-divided",
+        Refusal::FrontGone { .. } => "front-gone",
     }
 }
 
@@ -93,6 +105,42 @@ impl Deployments for Deploying {
         Box::pin(async move {
             let desk = self.desk_of(&run).await?;
             desk.page(&run, after, limit).await.map_err(refused)
+        })
+    }
+
+    fn past(&self, run: RunId) -> BoxFuture<'_, Result<Past, Refused>> {
+        Box::pin(async move {
+            let past = self.desk_of(&run).await?.past(&run).await.map_err(refused)?;
+            // Plain data, in which nothing can go wrong.
+            let audit = past.audit.iter().map(|line| serde_json::to_value(line).unwrap_or_default()).collect();
+            Ok(Past { audit, runs: past.runs })
+        })
+    }
+
+    fn health(&self, run: RunId) -> BoxFuture<'_, Result<Health, Refused>> {
+        Box::pin(async move {
+            let seen = self.desk_of(&run).await?.seen(&run).await.map_err(refused)?;
+            let verdict = seen.verdict.and_then(|verdict| serde_json::to_value(verdict).ok()).unwrap_or_default();
+            Ok(Health { objects: seen.objects, verdict })
+        })
+    }
+
+    fn lines(&self, run: RunId, limit: usize) -> BoxFuture<'_, Result<Lines, Refused>> {
+        Box::pin(async move {
+            let said = self.desk_of(&run).await?.said(&run, limit).await.map_err(refused)?;
+            let Said { query, start_ms, end_ms, lines, truncated, failed } = said;
+            Ok(Lines { query, start_ms, end_ms, lines, truncated, failed })
+        })
+    }
+
+    fn before(&self, run: RunId) -> BoxFuture<'_, Result<Option<(RunId, Plan)>, Refused>> {
+        Box::pin(async move { self.desk_of(&run).await?.release_before(&run).await.map_err(refused) })
+    }
+
+    fn figures(&self, since_ms: i64) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move {
+            self.0.catch_up().await.map_err(refused)?;
+            Ok(figures::figures(&self.0.told(), since_ms, self.0.now_ms()))
         })
     }
 

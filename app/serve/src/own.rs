@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use app_api::Control;
+use app_deploy::Keeper;
 use base_explain::Report;
 use base_signal::MetricKind;
 use base_world::World;
@@ -33,6 +34,8 @@ pub(crate) struct Own {
     plan: watch::Sender<ScrapePlan>,
     reload: Reload,
     demo: bool,
+    /// Set once there is one.
+    pub(crate) keeper: OnceLock<Keeper>,
 }
 
 /// One moment's figures, for the page and for `/metrics`.
@@ -59,7 +62,7 @@ impl Own {
         reload: Reload,
         demo: bool,
     ) -> Self {
-        Own { world, entry, settings, engine, counters, seen, plan, reload, demo }
+        Own { world, entry, settings, engine, counters, seen, plan, reload, demo, keeper: OnceLock::new() }
     }
 
     /// `host:port` of the page.
@@ -246,6 +249,9 @@ impl Control for Own {
             &[("version", env!("CARGO_PKG_VERSION"))],
             1.0,
         );
+        if let Some(keeper) = self.keeper.get() {
+            crate::deployments::figures::render(&keeper.told(), &mut out);
+        }
         out.finish()
     }
 }

@@ -78,7 +78,9 @@ pub struct ObserveSettings {
     pub scrape: Option<PathBuf>,
     /// Metrics of this machine under node_exporter's names.
     pub host_metrics: bool,
-    /// Of the host and of the engine itself.
+    /// Metrics of a Docker engine's containers under cAdvisor's names: `auto` where there is one, `off`, or its address as in `DOCKER_HOST`.
+    pub docker: String,
+    /// Of the host, of containers and of the engine itself.
     pub self_interval: Span,
 }
 
@@ -91,6 +93,7 @@ impl Default for ObserveSettings {
             retention_size: None,
             scrape: None,
             host_metrics: true,
+            docker: "auto".into(),
             self_interval: Span::from_secs(5),
         }
     }
@@ -105,7 +108,20 @@ const BODY_SHARE_MIN: usize = 4 << 20;
 const MEMORY_MIN: u64 = 8 * BODY_SHARE_MIN as u64;
 
 /// The keys that may stand at the top of `apm.yaml` today.
-const TOP: [&str; 9] = ["version", "project", "compose", "server", "observe", "services", "environments", "judge", "freezes"];
+const TOP: [&str; 12] = [
+    "version",
+    "project",
+    "compose",
+    "server",
+    "observe",
+    "services",
+    "environments",
+    "promotion",
+    "judge",
+    "freezes",
+    "windows",
+    "notify",
+];
 
 impl Settings {
     pub fn read(tree: &Tree) -> Result<Self, ConfigError> {

@@ -132,6 +132,7 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     let (opened, span_metrics) =
         opened.map_err(|error| Report::new("opening the data folder failed").because(error.to_string()))??;
     let sink = Arc::new(EngineSink::new(span_metrics, world.clock.clone(), seen, engine.clone()));
+    let docker = deploy.docker.clone();
     let keeper = Keeper::new(
         world.clone(),
         deploy,
@@ -165,10 +166,13 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     if let Some(listener) = http {
         tasks.spawn(app_api::serve(listener, api.otlp_http_router(), server.connections(), stopped.clone()));
     }
+    // Set once: this is the only place.
+    let _ = own.keeper.set(keeper.clone());
+    tasks.spawn(keeper.clone().count());
     tasks.spawn(keeper.keep());
     let scraper = Scraper { world: world.clone(), sink, counters };
     let stopped_too = stopped.clone();
-    tasks.spawn(scrape::run(scraper, own.clone(), settings.observe.clone(), plans, stopped));
+    tasks.spawn(scrape::run(scraper, own.clone(), settings.observe.clone(), docker, plans, stopped));
     tasks.spawn(crate::memory::give_back(world.clone(), memory_bytes, stopped_too));
     let registration = register(&world, &state_home, &entry)?;
     Ok(Running { entry, engine, own, stop, tasks, _registration: registration, _lock: lock })

@@ -173,10 +173,15 @@ impl Engine {
 
     /// Its counters, now. One that does not run has none: all zero but for what `inspect` says.
     pub async fn container_stats(&self, name: &str) -> Result<ContainerStats> {
+        let restarts = self.container(name).await?.restarts;
+        self.container_stats_with(name, restarts).await
+    }
+
+    /// The same for a caller who has inspected it already: one call instead of two.
+    pub async fn container_stats_with(&self, name: &str, restarts: u64) -> Result<ContainerStats> {
         let call = Call::get(path(name, "/stats"), "stats of", object(name));
         // One-shot: the engine takes one sample instead of two a second apart.
         let stats = self.json(call.query("stream", "false").query("one-shot", "true")).await?;
-        let restarts = self.container(name).await?.restarts;
         Ok(ContainerStats::from_answer(&stats, restarts))
     }
 }

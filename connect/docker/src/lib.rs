@@ -40,7 +40,7 @@ pub use place::{Place, TlsFiles};
 pub use progress::Progress;
 pub use spec::{ContainerSpec, HealthCheck, Limits, Mount, NetworkJoin, Port, Protocol, Publish, Restart};
 pub use stats::{BlockIo, ContainerStats, Cpu, Memory, NetworkCounters};
-pub use view::{ContainerListed, ContainerView, Health, PublishedPort, State, create_body_again};
+pub use view::{Bounds, ContainerListed, ContainerView, Health, PublishedPort, State, create_body_again};
 
 /// What every call gives.
 pub type Result<T> = std::result::Result<T, DockerError>;

@@ -82,6 +82,7 @@ pub struct ContainerView {
     pub finished_at: String,
     /// By the restart policy.
     pub restarts: u64,
+    pub bounds: Bounds,
     pub env: Vec<String>,
     pub labels: BTreeMap<String, String>,
     pub ports: Vec<PublishedPort>,
@@ -89,6 +90,44 @@ pub struct ContainerView {
     pub networks: BTreeMap<String, String>,
     /// Terminals do not tell output from errors.
     pub tty: bool,
+}
+
+/// What a container may use, in the kernel's words; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    pub memory_bytes: u64,
+    /// Of memory and swap together.
+    pub memory_swap_bytes: u64,
+    pub memory_reservation_bytes: u64,
+    /// Processor time in each period.
+    pub cpu_quota_us: u64,
+    pub cpu_period_us: u64,
+    pub cpu_shares: u64,
+}
+
+impl Bounds {
+    /// From `HostConfig`. A number of processors is what the engine makes of it: that many tenths of a second in each.
+    fn from_host_config(host: &Value) -> Self {
+        const PERIOD_US: u64 = 100_000;
+        // -1 is no limit to some fields.
+        let number = |key: &str| host[key].as_i64().and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
+        let period = Some(number("CpuPeriod")).filter(|period| *period > 0).unwrap_or(PERIOD_US);
+        let nano_cpus = number("NanoCpus");
+        let cpu_quota_us =
+            if nano_cpus > 0 { nano_cpus.saturating_mul(PERIOD_US) / 1_000_000_000 } else { number("CpuQuota") };
+        Self {
+            memory_bytes: number("Memory"),
+            memory_swap_bytes: number("MemorySwap"),
+            memory_reservation_bytes: number("MemoryReservation"),
+            cpu_quota_us,
+            cpu_period_us: match (nano_cpus > 0, cpu_quota_us > 0) {
+                (true, _) => PERIOD_US,
+                (false, true) => period,
+                (false, false) => 0,
+            },
+            cpu_shares: number("CpuShares"),
+        }
+    }
 }
 
 impl ContainerView {
@@ -115,6 +154,7 @@ impl ContainerView {
             started_at: text(&state["StartedAt"]),
             finished_at: text(&state["FinishedAt"]),
             restarts: all["RestartCount"].as_u64().unwrap_or(0),
+            bounds: Bounds::from_host_config(&all["HostConfig"]),
             env,
             labels: labels(&config["Labels"]),
             ports: ports(&all["NetworkSettings"]["Ports"]),
@@ -271,6 +311,17 @@ mod tests {
         assert_eq!(ContainerView::from_inspect(&json!({})), ContainerView::default());
         assert_eq!(ContainerView::from_inspect(&json!([])).state, State::Unknown);
         assert_eq!(create_body_again(&json!(null)).0, json!({"HostConfig": {}}));
+    }
+
+    #[test]
+    fn bounds_in_the_kernels_words() {
+        let check = |host: Value, expect: (u64, u64, u64)| {
+            let bounds = Bounds::from_host_config(&host);
+            assert_eq!((bounds.memory_bytes, bounds.cpu_quota_us, bounds.cpu_period_us), expect, "{host}");
+        };
+        check(json!({"Memory": 67_108_864, "NanoCpus": 500_000_000_u64}), (67_108_864, 50_000, 100_000));
+        check(json!({"CpuQuota": 20_000, "CpuPeriod": 50_000}), (0, 20_000, 50_000));
+        check(json!({"Memory": 0, "MemorySwap": -1, "CpuQuota": -1, "NanoCpus": 0}), (0, 0, 0));
     }
 
     #[test]

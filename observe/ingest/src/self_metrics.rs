@@ -16,17 +16,19 @@ pub enum Protocol {
     LokiPush,
     Scrape,
     Host,
+    Containers,
     SpanMetrics,
 }
 
 impl Protocol {
-    const ALL: [Protocol; 7] = [
+    const ALL: [Protocol; 8] = [
         Protocol::OtlpGrpc,
         Protocol::OtlpHttp,
         Protocol::RemoteWrite,
         Protocol::LokiPush,
         Protocol::Scrape,
         Protocol::Host,
+        Protocol::Containers,
         Protocol::SpanMetrics,
     ];
 
@@ -38,6 +40,7 @@ impl Protocol {
             Protocol::LokiPush => "loki_push",
             Protocol::Scrape => "scrape",
             Protocol::Host => "host",
+            Protocol::Containers => "containers",
             Protocol::SpanMetrics => "span_metrics",
         }
     }
@@ -62,9 +65,9 @@ type Counters<const N: usize> = [[AtomicU64; N]; 3];
 /// Counters of the intake since the process began.
 #[derive(Debug, Default)]
 pub struct IngestMetrics {
-    items: Counters<7>,
-    bytes: Counters<7>,
-    undecodable: Counters<7>,
+    items: Counters<8>,
+    bytes: Counters<8>,
+    undecodable: Counters<8>,
     rejected: Counters<9>,
     shed: [AtomicU64; 3],
 }
@@ -113,7 +116,7 @@ impl IngestMetrics {
 
     /// Writes all families. Combinations that never happened are left out, but each family always has a sample.
     pub fn render(&self, writer: &mut TextWriter) {
-        let by_protocol = |writer: &mut TextWriter, name: &str, help: &str, counters: &Counters<7>| {
+        let by_protocol = |writer: &mut TextWriter, name: &str, help: &str, counters: &Counters<8>| {
             writer.family(name, MetricKind::Counter, help);
             for (signal, row) in SIGNALS.iter().zip(counters) {
                 for (protocol, counter) in Protocol::ALL.iter().zip(row) {

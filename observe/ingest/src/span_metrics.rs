@@ -217,15 +217,20 @@ fn own_labels(span: &Span) -> Labels {
         None => service.to_owned(),
     };
     let instance = text("service.instance.id").unwrap_or_default();
+    // Not one of Tempo's own labels but the dimension that people add to them; it is what tells two versions apart that serve at once.
+    let version = text("service.version").unwrap_or_default();
     let mut arena = LabelArena::default();
-    let index = arena.push(&mut vec![
+    let mut pairs = vec![
         ("instance", instance.as_str()),
         ("job", job.as_str()),
         ("service", service),
+        ("service_version", version.as_str()),
         ("span_kind", span.kind.as_str()),
         ("span_name", span.name.as_str()),
         ("status_code", span.status.code.as_str()),
-    ]);
+    ];
+    pairs.retain(|(name, value)| *name != "service_version" || !value.is_empty());
+    let index = arena.push(&mut pairs);
     arena.get(index).to_labels()
 }
 

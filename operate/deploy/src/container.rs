@@ -1,19 +1,26 @@
 //! A release as Docker's create call: names, labels and the body of `POST /containers/create` (Engine API 1.41). Values that are secret
 //! are not in it; they travel beside it, sealed.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::{Release, label};
 
 /// The names of the service's containers: one for one, numbered for many.
 pub fn names(release: &Release) -> Vec<String> {
-    let base = match release.environment.as_str() {
-        "" | "default" => format!("{}-{}", release.project, release.service),
-        environment => format!("{}-{environment}-{}", release.project, release.service),
-    };
+    let base = base(release);
     match release.replicas {
         0 | 1 => vec![base],
         replicas => (1..=replicas).map(|number| format!("{base}-{number}")).collect(),
+    }
+}
+
+/// What all names of the service's containers begin with.
+pub(crate) fn base(release: &Release) -> String {
+    match release.environment.as_str() {
+        "" | "default" => format!("{}-{}", release.project, release.service),
+        environment => format!("{}-{environment}-{}", release.project, release.service),
     }
 }
 
@@ -64,13 +71,30 @@ pub(crate) fn joins(release: &Release) -> Vec<Value> {
     release.container.networks.iter().skip(1).map(join).collect()
 }
 
-/// The service's own, and what its telemetry is told apart by; a person's setting wins.
-pub(crate) fn environment(release: &Release) -> std::collections::BTreeMap<String, String> {
+/// The service's own, and what its telemetry is told apart by; a person's setting wins, attribute by attribute.
+pub(crate) fn environment(release: &Release) -> BTreeMap<String, String> {
     let mut env = release.container.env.clone();
     env.entry("OTEL_SERVICE_NAME".into()).or_insert_with(|| release.service.clone());
-    let attributes = format!("service.version={},deployment.environment.name={}", release.version, release.environment);
-    env.entry("OTEL_RESOURCE_ATTRIBUTES".into()).or_insert(attributes);
+    let attributes = env.entry("OTEL_RESOURCE_ATTRIBUTES".into()).or_default();
+    let known: Vec<String> = attributes
+        .split(',')
+        .filter_map(|pair| Some(pair.split_once('=')?.0.trim().to_owned()))
+        .filter(|key| !key.is_empty())
+        .collect();
+    let ours = [("service.version", &release.version), ("deployment.environment.name", &release.environment)];
+    for (key, value) in ours.into_iter().filter(|(key, _)| !known.iter().any(|known| known == key)) {
+        if !attributes.is_empty() {
+            attributes.push(',');
+        }
+        attributes.push_str(&format!("{key}={}", escaped(value)));
+    }
     env
+}
+
+/// As the OpenTelemetry specification wants the values of OTEL_RESOURCE_ATTRIBUTES: what would end one is written in percent.
+fn escaped(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b",=%;\"\\".contains(&byte);
+    value.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// What says whose a container is.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use operate_plan::{Draft, Inventory, ObjectId, OnFailure, Plan, Step, StepId, Work};
 
-use crate::recreate::DEPLOYING;
+use crate::line::DEPLOYING;
 use crate::{Refusal, Release, plan};
 
 /// One service of several.

@@ -5,20 +5,29 @@
 //! opens no secret: values that are secret come sealed and stay so.
 
 mod by_hand;
+mod color;
 mod container;
+mod diff;
 mod extra;
 mod extra_by_hand;
+mod front_steps;
 mod join;
+mod line;
+mod promotion;
 mod recreate;
 mod refusal;
 mod release;
+mod standing;
 mod steps;
+mod switch;
 
 pub use container::{body, names};
+pub use diff::{Difference, differences};
 pub use extra::{Endpoint, Extra, Limit, Logging};
 pub use join::{Part, plan_all};
+pub use promotion::{Next, Promotion, Stage, next};
 pub use refusal::Refusal;
-pub use release::{Check, Container, Health, Port, Publish, Release, Secret, Strategy, Volume};
+pub use release::{Beside, Canary, Check, Container, Front, Health, Port, Publish, Release, Secret, Strategy, Volume};
 
 use operate_plan::{Inventory, ObjectId, Plan};
 
@@ -43,13 +52,20 @@ pub fn objects(release: &Release) -> Vec<ObjectId> {
     objects.extend(release.container.networks.iter().map(|name| ObjectId::new("network", name)));
     objects
         .extend(release.container.volumes.iter().filter_map(Volume::named).map(|name| ObjectId::new("volume", name)));
+    objects.extend(release.front.iter().flat_map(|front| color::objects(release, front)));
     objects
 }
 
 /// The plan that makes the release out of what was seen.
 pub fn plan(release: &Release, seen: &Inventory, now_ms: i64) -> Result<Plan, Refusal> {
     refusal::check(release, seen)?;
-    Ok(recreate::plan(release, seen, now_ms))
+    match &release.front {
+        Some(front) if matches!(release.strategy, Strategy::BlueGreen | Strategy::Canary) => {
+            let standing = standing::Standing::of(release, front, seen)?;
+            Ok(switch::plan(release, front, &standing, seen, now_ms))
+        }
+        _ => Ok(recreate::plan(release, seen, now_ms)),
+    }
 }
 
 fn container_id(name: impl Into<String>) -> ObjectId {

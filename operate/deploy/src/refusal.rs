@@ -3,7 +3,8 @@
 use operate_plan::{Failure, Inventory, ObjectId, Seen};
 use serde_json::Value;
 
-use crate::{Release, Strategy, container_id, label, names};
+use crate::color::{Color, front_id};
+use crate::{Release, Strategy, container_id, label, names, standing};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -25,6 +26,25 @@ pub enum Refusal {
     NothingToDo { service: String, version: String },
     #[error("{service} cannot have {replicas} containers: 1 to 100 can be planned")]
     Replicas { service: String, replicas: u32 },
+    /// The port is a front's, so no container can publish it.
+    #[error("{service} stands behind a front, and {strategy} would give its port to a container")]
+    OwnedByFront { service: String, strategy: &'static str },
+    #[error("{service} has {replicas} containers, and a front sends to one of each color")]
+    FrontReplicas { service: String, replicas: u32 },
+    #[error("{service} uses the machine's own network, in which two versions cannot have one port")]
+    HostNetwork { service: String },
+    #[error("both versions of {service} run at once, and cannot both publish port {port}")]
+    PublishedTwice { service: String, port: u16 },
+    #[error("somebody listens on {address}, which `{setting}` names")]
+    PortTaken { address: String, setting: String },
+    #[error("the front of {control} listens on {listen}, and the settings say {wanted}")]
+    FrontElsewhere { control: String, listen: String, wanted: String },
+    #[error("the front of {control} sends to `{name}`, which is no color of apm's")]
+    ForeignUpstream { control: String, name: String },
+    #[error("the front sends requests to both colors of {service}: a release did not end")]
+    Divided { service: String, control: String },
+    #[error("both colors of {service} run and no front does, so nobody knows which of them served")]
+    FrontGone { service: String, control: String, listen: String },
 }
 
 impl Refusal {
@@ -32,9 +52,10 @@ impl Refusal {
     pub fn hint(&self) -> String {
         match self {
             Refusal::Unknown { failure, .. } => failure.next.clone(),
-            Refusal::NeedsFront { .. } => {
-                "use `--strategy rolling` or `recreate`: without a front a published port moves with a short gap"
-                    .to_owned()
+            Refusal::NeedsFront { service, .. } => {
+                format!(
+                    "give it one: `services.{service}.deploy.front: {{ listen: \"127.0.0.1:8080\" }}`; or use `--strategy rolling` or `recreate`, with a short gap"
+                )
             }
             Refusal::PortShared { .. } => "publish no port, or run one container".to_owned(),
             Refusal::NotOurs { .. } => "`--adopt` replaces it and can put it back; or rename it".to_owned(),
@@ -48,20 +69,47 @@ impl Refusal {
             }
             Refusal::NothingToDo { .. } => "`--force` makes the container anew".to_owned(),
             Refusal::Replicas { .. } => "set `replicas`".to_owned(),
+            Refusal::OwnedByFront { .. } => {
+                "use `--strategy blue-green` or `canary`; to give up the front, end it with `apm front stop` and remove the color"
+                    .to_owned()
+            }
+            Refusal::FrontReplicas { .. } => "set `replicas: 1`, or use `--strategy rolling` without a front".to_owned(),
+            Refusal::HostNetwork { .. } => "leave `networks` out, or name one of Docker's own".to_owned(),
+            Refusal::PublishedTwice { .. } => "take it out of `ports`; the front's own port needs no line there".to_owned(),
+            Refusal::PortTaken { .. } => "`ss -ltnp` names who; stop it, or set another port".to_owned(),
+            Refusal::FrontElsewhere { control, .. } => {
+                format!("set `listen` back, or end that front: apm front stop --control {control}")
+            }
+            Refusal::ForeignUpstream { control, .. } => {
+                format!("somebody else uses this front: apm front status --control {control}; give the service another")
+            }
+            Refusal::Divided { control, .. } => {
+                format!(
+                    "`apm deploy list` names the run; `apm deploy watch` ends it; or choose one: apm front set --control {control} …"
+                )
+            }
+            Refusal::FrontGone { control, listen, .. } => {
+                format!("start it, and it serves as before: apm front run --listen {listen} --control {control}")
+            }
         }
     }
 }
 
+/// What stands in the way of any release; what stands in the way of one behind a front is [`crate::standing`]'s.
 pub(crate) fn check(release: &Release, seen: &Inventory) -> Result<(), Refusal> {
     let service = release.service.clone();
     if !(1..=100).contains(&release.replicas) {
         return Err(Refusal::Replicas { service, replicas: release.replicas });
     }
-    if matches!(release.strategy, Strategy::BlueGreen | Strategy::Canary) {
-        return Err(Refusal::NeedsFront { service, strategy: release.strategy.word() });
+    let behind_front = matches!(release.strategy, Strategy::BlueGreen | Strategy::Canary);
+    if behind_front {
+        let Some(front) = &release.front else {
+            return Err(Refusal::NeedsFront { service, strategy: release.strategy.word() });
+        };
+        standing::shape(release, front)?;
     }
     let published = release.container.ports.iter().find_map(|port| port.publish.as_ref());
-    if let Some(publish) = published.filter(|_| release.replicas > 1) {
+    if let Some(publish) = published.filter(|_| release.replicas > 1 && !behind_front) {
         return Err(Refusal::PortShared { service, replicas: release.replicas, port: publish.port });
     }
     for object in crate::objects(release) {
@@ -76,6 +124,17 @@ pub(crate) fn check(release: &Release, seen: &Inventory) -> Result<(), Refusal> 
                 return Err(Refusal::LeftOver { name });
             }
         }
+    }
+    if behind_front {
+        return Ok(());
+    }
+    if let Some(front) = &release.front {
+        let colors = Color::BOTH.map(|color| container_id(color.container(release)));
+        if colors.iter().chain([&front_id(front)]).any(|object| seen.present(object).is_some()) {
+            return Err(Refusal::OwnedByFront { service, strategy: release.strategy.word() });
+        }
+    }
+    for name in names(release) {
         if seen.present(&container_id(&name)).is_some_and(|value| !is_ours(release, value)) && !release.adopt {
             return Err(Refusal::NotOurs { name });
         }
@@ -100,9 +159,14 @@ pub(crate) fn check(release: &Release, seen: &Inventory) -> Result<(), Refusal> 
     Ok(())
 }
 
-fn is_ours(release: &Release, value: &Value) -> bool {
+pub(crate) fn is_ours(release: &Release, value: &Value) -> bool {
     labelled(value, label::SERVICE) == Some(&release.service)
         && labelled(value, label::ENVIRONMENT) == Some(&release.environment)
+}
+
+/// The version of a container, as far as its labels say.
+pub(crate) fn version_of(value: &Value) -> String {
+    labelled(value, label::VERSION).unwrap_or("unknown").to_owned()
 }
 
 pub(crate) fn labelled<'a>(value: &'a Value, name: &str) -> Option<&'a str> {

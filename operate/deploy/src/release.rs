@@ -129,6 +129,39 @@ pub enum Check {
     Tcp { port: u16 },
 }
 
+/// The front that owns the service's port, and where the two colors stand behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Front {
+    /// What clients reach, as an address of the machine: `127.0.0.1:8080`.
+    pub listen: String,
+    /// The path of its control socket.
+    pub control: String,
+    /// The container's port that is passed to.
+    pub port: u16,
+    /// Ports of the machine's loopback: blue's and green's.
+    pub ports: [u16; 2],
+}
+
+/// How a canary gets its traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Percent of the requests, rising; 100 is the switch itself, which comes last anyway.
+    pub steps: Vec<u32>,
+    /// Asked at each step, while both versions serve; the judge's own form.
+    #[serde(default)]
+    pub beside: Option<Beside>,
+    /// The longest that the judge may take for one step.
+    pub judge_ms: u64,
+}
+
+/// A question to the judge about two versions that serve at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    pub request: Value,
+    /// Where in it the version that runs must be named, which only the planner sees: a JSON pointer (RFC 6901).
+    pub old_version_at: String,
+}
+
 /// One version of one service in one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
@@ -144,6 +177,11 @@ pub struct Release {
     /// The engine, for people and for the lease: `docker:local`.
     pub target: String,
     pub strategy: Strategy,
+    /// Needed by blue-green and canary.
+    #[serde(default)]
+    pub front: Option<Front>,
+    #[serde(default)]
+    pub canary: Option<Canary>,
     /// At least 1.
     pub replicas: u32,
     pub container: Container,

@@ -9,12 +9,12 @@ pub(crate) fn condition(says: String, verb: &str, object: ObjectId, with: Value)
     Condition { says, verb: verb.to_owned(), object, with }
 }
 
-fn act(id: String, name: String, verb: &str, object: ObjectId, with: Value, touches: Vec<ObjectId>) -> Step {
+pub(crate) fn act(id: String, name: String, verb: &str, object: ObjectId, with: Value, touches: Vec<ObjectId>) -> Step {
     let touches = if touches.is_empty() { vec![object.clone()] } else { touches };
     Step::new(id, name, Work::Act(Act { verb: verb.to_owned(), object, with, touches }))
 }
 
-fn guess(mut step: Step, usual_ms: u64) -> Step {
+pub(crate) fn guess(mut step: Step, usual_ms: u64) -> Step {
     step.estimate = Estimate { usual_ms, p90_ms: usual_ms.saturating_mul(3), ..Estimate::default() };
     step
 }
@@ -58,12 +58,12 @@ pub(crate) fn ensure(kind: &str, name: &str) -> Step {
 }
 
 /// Makes the new container beside the old one, without starting it.
-pub(crate) fn create(release: &Release, name: &str) -> Step {
-    let object = container_id(format!("{name}-next"));
+pub(crate) fn create(release: &Release, id: String, name: &str) -> Step {
+    let object = container_id(name);
     let joins = container::joins(release);
     let with = json!({"body": container::body(release), "joins": joins, "secrets": release.container.secrets});
     let title = format!("create {} {} beside what runs", release.service, release.version);
-    let mut step = act(format!("create-{name}"), title, "create", object.clone(), with, Vec::new());
+    let mut step = act(id, title, "create", object.clone(), with, Vec::new());
     step.reason = format!("{} asked for {} {}", release.actor, release.service, release.version);
     step.check =
         vec![condition(format!("no container is called {}", object.name), "absent", object.clone(), Value::Null)];
@@ -73,7 +73,7 @@ pub(crate) fn create(release: &Release, name: &str) -> Step {
 }
 
 /// Stops the old container, which must still be the one that was seen.
-pub(crate) fn stop(release: &Release, name: &str, id: &Value) -> Step {
+pub(crate) fn stop(release: &Release, name: &str, id: &Value, reason: &str) -> Step {
     let object = container_id(name);
     let mut step = act(
         format!("stop-{name}"),
@@ -83,7 +83,7 @@ pub(crate) fn stop(release: &Release, name: &str, id: &Value) -> Step {
         Value::Null,
         Vec::new(),
     );
-    step.reason = "two containers cannot own its name and its ports".into();
+    step.reason = reason.to_owned();
     step.check = vec![condition(
         format!("{name} is still the container that was seen"),
         "same",
@@ -117,11 +117,11 @@ pub(crate) fn rename(id: String, title: &str, reason: &str, from: &str, to: &str
 }
 
 /// Starts the new container and waits until it answers.
-pub(crate) fn start(release: &Release, name: &str) -> Step {
+pub(crate) fn start(release: &Release, name: &str, reason: &str) -> Step {
     let object = container_id(name);
     let title = format!("start {} {}", release.service, release.version);
     let mut step = act(format!("start-{name}"), title, "start", object.clone(), Value::Null, Vec::new());
-    step.reason = "the new version takes over".into();
+    step.reason = reason.to_owned();
     step.verify = vec![condition(format!("{name} runs and is healthy"), "healthy", object.clone(), Value::Null)];
     step.verify.extend(release.checks.iter().map(|check| match check {
         Check::Http { path, port } => condition(

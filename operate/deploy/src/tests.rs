@@ -5,6 +5,7 @@ use base_world::{World, replace_file};
 use operate_plan::{Inventory, ObjectId, Plan, Seen, lint, report};
 use serde_json::Value;
 
+use crate::color::Color;
 use crate::{Release, objects, plan};
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -33,7 +34,10 @@ impl Session {
                         "join the group docker",
                     )),
                     value => {
-                        let value = value.replace("$CONFIG", &crate::container::config(&self.wanted()));
+                        let wanted = self.wanted();
+                        let value = value.replace("$CONFIG", &crate::container::config(&wanted));
+                        let blue = wanted.front.as_ref().map(|front| Color::Blue.release(&wanted, front));
+                        let value = value.replace("$BLUE", &blue.as_ref().map_or("".into(), crate::container::config));
                         Seen::Present(serde_json::from_str(&value).expect("JSON"))
                     }
                 };
@@ -55,6 +59,13 @@ impl Session {
                 Err(refusal) => format!("refused: {refusal}\nhint: {}\n", refusal.hint()),
             },
             "body" => serde_json::to_string_pretty(&crate::body(&self.wanted())).expect("JSON") + "\n",
+            "requests" => {
+                let plan = plan(&self.wanted(), &self.seen, NOW_MS).expect("a plan");
+                lines(plan.steps.iter().filter_map(|step| match &step.work {
+                    operate_plan::Work::Judge(request) => Some(format!("{}: {request}", step.id)),
+                    _ => None,
+                }))
+            }
             "labels" => {
                 let plan = self.plan.as_ref().expect("a plan was made");
                 lines(plan.labels.iter().map(|(name, value)| format!("{name}={value}")))
@@ -122,7 +133,7 @@ fn every_session_is_answered_as_it_was_read() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sessions");
     let disk = World::real().disk;
     let files = disk.list(&folder).expect("the sessions");
-    assert!(files.len() >= 4, "the sessions are not where they were");
+    assert!(files.len() >= 9, "the sessions are not where they were");
     for file in files {
         let path = folder.join(&file.name);
         let text = String::from_utf8(disk.read(&path, 1 << 20).expect("a session")).expect("UTF-8");

@@ -1,6 +1,7 @@
 //! What is written down about a run: entries of a journal that together are its state. Nothing is ever changed or removed. It does not
 //! know where the journal is kept.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use operate_plan::{Digest, Failure, ObjectId, PlanId, Severity, StepId, digest};
@@ -113,6 +114,22 @@ pub enum Ruling {
     },
 }
 
+/// A look of the judge: its ruling, and how well each layer does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    pub ruling: Ruling,
+    pub health: Health,
+}
+
+/// 0 to 100 by layer (`service`, `container`, `host`, `checks`), those of which something is known.
+pub type Health = BTreeMap<String, u8>;
+
+impl From<Ruling> for Judgement {
+    fn from(ruling: Ruling) -> Self {
+        Judgement { ruling, health: Health::new() }
+    }
+}
+
 /// What a person (or another `apm`) wants of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -187,6 +204,8 @@ pub enum Event {
     Judged {
         step: StepId,
         ruling: Ruling,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        health: Health,
     },
     /// A person is asked to approve.
     Asked {

@@ -135,8 +135,8 @@ impl Executor {
             }
             self.not_overtaken(run, &plan).await?;
         }
-        let is_taken =
-            matches!(&state.last, Some(Entry { event: Event::Taken { token, .. }, .. }) if *token == fence.0);
+        let taken = |last: &Entry| matches!(last.event, Event::Taken { token, .. } if token == fence.0);
+        let begun = state.last.clone().filter(taken);
         let running = Running {
             executor: self,
             run: run.clone(),
@@ -150,7 +150,10 @@ impl Executor {
         for (number, command) in again {
             running.note(Event::Ordered { number, command }).await?;
         }
-        if !is_taken {
+        if let Some(begun) = begun {
+            // Written when it was begun; whoever listens here has not heard of it. Nobody may be listening; that is fine.
+            let _ = self.watch.send(begun);
+        } else {
             running.note(Event::Taken { holder: self.holder.clone(), token: fence.0 }).await?;
         }
         // The lease is kept beside whatever goes on; when it is lost, everything is dropped where it stands.

@@ -21,7 +21,7 @@ mod undo;
 mod window;
 
 pub use breaker::Breaker;
-pub use event::{Command, Entry, Event, Order, Recorded, Ruling, RunId, Status};
+pub use event::{Command, Entry, Event, Health, Judgement, Order, Recorded, Ruling, RunId, Status};
 pub use executor::{Executor, RunError, Settings, Tell};
 pub use history::{Begun, Fence, Filter, History, HistoryError, Lease, NewRun, RunRow};
 pub use memory::MemoryHistory;

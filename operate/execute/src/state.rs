@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use operate_plan::{Failure, Plan, Step, StepId};
 
-use crate::{Command, Entry, Event, Order, Recorded, Ruling, Status};
+use crate::{Command, Entry, Event, Health, Order, Recorded, Ruling, Status};
 
 /// How far a step has come.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +24,8 @@ pub struct StepState {
     pub attempts: u32,
     pub acted: bool,
     pub ruling: Option<Ruling>,
+    /// What the judge saw of each layer, look by look.
+    pub health: Vec<(i64, Health)>,
     pub asked: bool,
     /// What was asked last.
     pub question: Option<String>,
@@ -127,7 +129,13 @@ impl State {
             Event::Attempt { step, number } => self.at(step).attempts = *number,
             Event::AttemptFailed { step, .. } => self.at(step).failed_attempts += 1,
             Event::Acted { step, .. } => self.at(step).acted = true,
-            Event::Judged { step, ruling } => self.at(step).ruling = Some(ruling.clone()),
+            Event::Judged { step, ruling, health } => {
+                let step = self.at(step);
+                step.ruling = Some(ruling.clone());
+                if !health.is_empty() {
+                    step.health.push((entry.at_ms, health.clone()));
+                }
+            }
             Event::Asked { step, question } => {
                 let state = self.at(step);
                 (state.asked, state.question) = (true, Some(question.clone()));
@@ -176,6 +184,7 @@ impl State {
                     // What failed is tried anew, from its check on unless it had changed something already.
                     if state.failure.take().is_some() {
                         (state.failed_attempts, state.begun_ms, state.ruling) = (0, None, None);
+                        state.health.clear();
                         (state.asked, state.question, state.answer, state.halted) = (false, None, None, false);
                     }
                     // A halt that a person has seen is over.

@@ -8,7 +8,7 @@ use operate_plan::{Act, Class, Condition, Failure, ObjectId, OnFailure, Severity
 use serde_json::Value;
 
 use crate::executor::{Running, own};
-use crate::{Context, Event, HistoryError, Image, Met, Recorded, Ruling};
+use crate::{Context, Event, HistoryError, Image, Judgement, Met, Recorded, Ruling};
 
 /// Why a step did not come to its end.
 enum Stop {
@@ -254,8 +254,8 @@ async fn judged(
     let since_ms = running.state().step(&step.id).begun_ms.unwrap_or_default();
     let mut failed = 0;
     loop {
-        let ruling = match running.executor.judge.judge(context, request, since_ms).await {
-            Ok(ruling) => ruling,
+        let Judgement { ruling, health } = match running.executor.judge.judge(context, request, since_ms).await {
+            Ok(judgement) => judgement,
             Err(failure) => {
                 failed += 1;
                 wait_or_fail(running, step, failed, failure).await?;
@@ -264,7 +264,7 @@ async fn judged(
         };
         failed = 0;
         if running.state().step(&step.id).ruling.as_ref() != Some(&ruling) {
-            running.note(Event::Judged { step: step.id.clone(), ruling: ruling.clone() }).await?;
+            running.note(Event::Judged { step: step.id.clone(), ruling: ruling.clone(), health }).await?;
         }
         match ruling {
             Ruling::Wait { again_ms, .. } => tokio::time::sleep(Duration::from_millis(again_ms.max(LOOK_MS.0))).await,

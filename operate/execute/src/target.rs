@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, StepId};
 use serde_json::Value;
 
-use crate::{Fence, Ruling, RunId};
+use crate::{Fence, Judgement, RunId};
 
 /// On whose behalf a call is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,5 +73,5 @@ pub trait Target: Send + Sync {
 #[async_trait]
 pub trait Judge: Send + Sync {
     /// Asked again and again until it rules; `since_ms` is when the step first asked, the same after a restart.
-    async fn judge(&self, context: &Context, request: &Value, since_ms: i64) -> Result<Ruling, Failure>;
+    async fn judge(&self, context: &Context, request: &Value, since_ms: i64) -> Result<Judgement, Failure>;
 }

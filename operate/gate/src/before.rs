@@ -233,7 +233,12 @@ fn budget(slo: &Slo, evidence: &Evidence, reasons: &mut Vec<Reason>) -> Option<f
 
 fn alerts(slo: &Slo, evidence: &Evidence, reasons: &mut Vec<Reason>) -> Vec<Firing> {
     let mut others = Vec::new();
-    for (labels, value) in last(evidence, "alerts", reasons).unwrap_or_default() {
+    let mut found = last(evidence, "alerts", reasons).unwrap_or_default();
+    // Only where there is one it was asked.
+    if evidence.contains_key("alertmanager") {
+        found.extend(last(evidence, "alertmanager", reasons).unwrap_or_default());
+    }
+    for (labels, value) in found {
         let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
         let firing = Firing { name: label("alertname"), severity: label("severity") };
         if value <= 0.0 || others.contains(&firing) {

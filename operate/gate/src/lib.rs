@@ -20,7 +20,7 @@ pub mod stats;
 mod subject;
 mod verdict;
 
-pub use ask::{Language, Question, questions, questions_before};
+pub use ask::{Language, Question, question_alertmanager, questions, questions_before};
 pub use before::{Admission, Firing, Freeze, LatencySlo, Reason, Slo, before};
 pub use evidence::{Answer, Evidence, Line, Series};
 pub use judge::judge;

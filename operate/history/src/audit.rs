@@ -105,6 +105,14 @@ impl SqlHistory {
         rows.iter().map(line).collect()
     }
 
+    /// Lines of one run, in order, at most `limit`.
+    pub async fn audit_of(&self, run: &RunId, limit: usize) -> Result<Vec<AuditLine>, HistoryError> {
+        let sql =
+            "SELECT seq, at_ms, actor, role, action, run, why, hash FROM audit WHERE run = $1 ORDER BY seq LIMIT $2";
+        let rows = self.inner.db.rows(sql, values![run.0.as_str(), limit as u64]).await?;
+        rows.iter().map(line).collect()
+    }
+
     /// Reads the whole log. The number of the first line that does not follow from those before it, or that is missing at the end.
     pub async fn verify_audit(&self) -> Result<Option<u64>, HistoryError> {
         let head = self.inner.db.row("SELECT seq, hash FROM audit_head", values![]).await?;

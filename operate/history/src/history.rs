@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::db::{Db, Row, Tx, values};
 use crate::open::Settings;
 use crate::trouble::store;
-use crate::{Deed, open, runs, schema};
+use crate::{open, runs, schema};
 
 /// Runs whose state is remembered between two lines of their journal; more are read anew.
 const STATES_MAX: usize = 256;
@@ -65,23 +65,6 @@ impl SqlHistory {
         Ok((!there).then_some(named.min(entries.len() as u64 + 1)))
     }
 
-    /// [`History::begin`] with a line in the audit log: both, or neither.
-    pub async fn begin_as(
-        &self,
-        new: NewRun<'_>,
-        at_ms: i64,
-        holder: &str,
-        ttl_ms: u64,
-        deed: Option<Deed>,
-    ) -> Result<Begun, HistoryError> {
-        let (run, plan, command) = (new.run.clone(), new.plan.clone(), new.command.clone());
-        let holder = holder.to_owned();
-        self.whole(
-            move |inner| async move { inner.begin((&run, &plan, &command), at_ms, (&holder, ttl_ms), deed).await },
-        )
-        .await
-    }
-
     /// Runs to its end even if whoever waits for it goes away: what a driver does with a call that is cut off in the middle of a commit is
     /// not ours to know.
     pub(crate) async fn whole<T, W>(&self, work: impl FnOnce(Arc<Inner>) -> W) -> Result<T, HistoryError>
@@ -121,7 +104,7 @@ fn entry(run: &RunId, row: &Row) -> Result<Entry, HistoryError> {
     Ok(Entry { run: run.clone(), seq, at_ms: row.int(1)?, event, hash })
 }
 
-async fn keep(tx: &mut Tx, entry: &Entry) -> Result<(), HistoryError> {
+pub(crate) async fn keep(tx: &mut Tx, entry: &Entry) -> Result<(), HistoryError> {
     let values = values![
         entry.run.0.as_str(),
         entry.seq,
@@ -135,7 +118,13 @@ async fn keep(tx: &mut Tx, entry: &Entry) -> Result<(), HistoryError> {
 }
 
 /// A run with its plan and its first line, which is returned.
-async fn insert(tx: &mut Tx, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<Entry, HistoryError> {
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    run: &RunId,
+    plan: &Plan,
+    at_ms: i64,
+    command: &Command,
+) -> Result<Entry, HistoryError> {
     let created =
         Event::Created { plan: plan.id().clone(), actor: command.actor.clone(), reason: command.reason.clone() };
     let first = Entry::after(None, run, at_ms, created);
@@ -167,45 +156,6 @@ async fn insert(tx: &mut Tx, run: &RunId, plan: &Plan, at_ms: i64, command: &Com
 }
 
 impl Inner {
-    /// A run, the lease on its target and the line of the audit log, or nothing of it.
-    async fn begin(
-        &self,
-        (run, plan, command): (&RunId, &Plan, &Command),
-        at_ms: i64,
-        lease: (&str, u64),
-        deed: Option<Deed>,
-    ) -> Result<Begun, HistoryError> {
-        let mut tx = self.db.begin().await?;
-        // First of all the lease's row: whoever else begins waits for it, and finds what was done here.
-        let fence = match self.take(&mut tx, &plan.target, lease.0, at_ms, lease.1).await? {
-            Lease::Got(fence) => fence,
-            Lease::Held { holder, until_ms } => return Ok(Begun::Held { holder, until_ms }),
-        };
-        let sql = "SELECT id, status FROM runs WHERE target = $1 \
-                   AND status IN ('running', 'paused', 'waiting', 'halted', 'rolling-back') ORDER BY number LIMIT 1";
-        if let Some(row) = tx.row(sql, values![plan.target.as_str()]).await? {
-            let status = Status::ALL.into_iter().find(|status| row.text(1).is_ok_and(|word| word == status.word()));
-            return Ok(Begun::Occupied {
-                run: RunId(row.text(0)?.to_owned()),
-                status: status.unwrap_or(Status::Running),
-            });
-        }
-        let first = insert(&mut tx, run, plan, at_ms, command).await?;
-        let taken = Event::Taken { holder: lease.0.to_owned(), token: fence.0 };
-        let second = Entry::after(Some(&first), run, at_ms, taken);
-        keep(&mut tx, &second).await?;
-        tx.run(
-            "UPDATE runs SET last_seq = $2, last_hash = $3, status = $4 WHERE id = $1",
-            values![run.0.as_str(), second.seq, second.hash.as_str(), Status::Running.word()],
-        )
-        .await?;
-        if let Some(deed) = deed {
-            self.add(&mut tx, at_ms, deed).await?;
-        }
-        tx.commit().await?;
-        Ok(Begun::Got(fence))
-    }
-
     async fn create(&self, run: &RunId, plan: &Plan, at_ms: i64, command: &Command) -> Result<(), HistoryError> {
         let mut tx = self.db.begin().await?;
         insert(&mut tx, run, plan, at_ms, command).await?;
@@ -283,7 +233,7 @@ impl Inner {
         Ok(lease)
     }
 
-    async fn take(
+    pub(crate) async fn take(
         &self,
         tx: &mut Tx,
         target: &str,

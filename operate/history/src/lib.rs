@@ -6,6 +6,7 @@
 
 mod artefacts;
 mod audit;
+mod begin;
 mod db;
 mod history;
 mod key;

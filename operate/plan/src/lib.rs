@@ -8,6 +8,7 @@
 mod calendar;
 mod canonical;
 mod diff;
+mod dora;
 mod estimate;
 mod failure;
 mod guard;
@@ -20,6 +21,7 @@ mod step;
 pub use calendar::{Allowed, Calendar, Freeze, WINDOW, Window, hold};
 pub use canonical::{Digest, digest};
 pub use diff::{Change, diff};
+pub use dora::{Band, Dora, Failed, Key, Reached, dora};
 pub use estimate::{Learnt, estimate};
 pub use failure::{Class, Failure, Severity};
 pub use guard::guard;

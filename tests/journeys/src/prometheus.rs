@@ -1,4 +1,5 @@
-//! The real Prometheus beside us: it scrapes itself every second and remote-writes what it scraped to the engine, so that both hold the same samples.
+//! The real Prometheus beside us: it scrapes itself every second and remote-writes what it scraped to the engine, so that both hold the same samples; or
+//! it takes what the engine has by federation.
 
 use std::process::Command;
 
@@ -18,20 +19,35 @@ impl Prometheus {
     /// Starts it with the engine as its remote; `message` is the protobuf message of remote write 1 or 2.
     pub fn start(engine: &Engine, message: &str) -> Self {
         let port = peer::free_port();
-        let home = engine.artefacts();
         let config = format!(
             "global: {{ scrape_interval: 1s }}\n\
              scrape_configs:\n- job_name: prometheus\n  static_configs: [{{ targets: ['127.0.0.1:{port}'] }}]\n\
              remote_write:\n- url: {}/api/v1/write\n  protobuf_message: {message}\n  queue_config: {{ batch_send_deadline: 500ms }}\n",
             engine.url
         );
+        // Version 2 carries metadata with each series, which Prometheus keeps only with this feature.
+        Self::launch(engine, port, &config, &["--enable-feature=metadata-wal-records"])
+    }
+
+    /// Starts one that takes what the engine has of services, containers and hosts, as a team that has a Prometheus would have it.
+    pub fn federating(engine: &Engine) -> Self {
+        let address = engine.url.trim_start_matches("http://");
+        let config = format!(
+            "global: {{ scrape_interval: 5s }}\n\
+             scrape_configs:\n- job_name: apm\n  honor_labels: true\n  metrics_path: /federate\n\
+             \x20 params: {{ 'match[]': ['{{__name__=~\"traces_spanmetrics_.+\"}}', '{{job=~\"cadvisor|node\"}}'] }}\n\
+             \x20 static_configs: [{{ targets: ['{address}'] }}]\n"
+        );
+        Self::launch(engine, peer::free_port(), &config, &[])
+    }
+
+    fn launch(engine: &Engine, port: u16, config: &str, flags: &[&str]) -> Self {
+        let home = engine.artefacts();
         let file = home.join("prometheus.yml");
         std::fs::write(&file, config).expect("the artefacts' folder can be written");
         let mut command = Command::new(tools::tool("prometheus"));
         command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        command.arg(format!("--storage.tsdb.path={}", engine.home().join("prometheus").display()));
-        // Version 2 carries metadata with each series, which Prometheus keeps only with this feature.
-        command.arg("--enable-feature=metadata-wal-records");
+        command.arg(format!("--storage.tsdb.path={}", engine.home().join("prometheus").display())).args(flags);
         let mut peer = Peer::start(&mut command, home.join("prometheus.log"));
         let url = format!("http://127.0.0.1:{port}");
         wait::until("Prometheus to be ready", 60, || {

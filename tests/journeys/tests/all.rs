@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+mod containers;
 mod deploy;
 mod docker_engine;
 mod exact_numbers;

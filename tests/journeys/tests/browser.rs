@@ -104,7 +104,7 @@ fn walk(engine: &Engine, name: &str, wanted: &Value) -> Vec<Value> {
 }
 
 /// Runs a script beside the journeys in Chromium; gives what it tells, and leaves that and its screenshots with the artefacts.
-fn browse(script: &str, engine: &Engine, name: &str, wanted: &Value) -> Value {
+pub(crate) fn browse(script: &str, engine: &Engine, name: &str, wanted: &Value) -> Value {
     let folder = engine.artefacts().join(name);
     std::fs::create_dir_all(&folder).expect("the artefacts' folder can be written");
     let mut wanted = wanted.clone();
@@ -121,7 +121,7 @@ fn browse(script: &str, engine: &Engine, name: &str, wanted: &Value) -> Value {
 }
 
 /// What must hold on every page.
-fn harmless(pages: &[Value]) {
+pub(crate) fn harmless(pages: &[Value]) {
     for page in pages {
         let asked = &page["asked"];
         let sideways = page["sideways_px"].as_i64().unwrap_or(i64::MAX);

@@ -5,11 +5,15 @@ use super::*;
 const FILE: &str = "# ours\nviewer viewer-token-0123456789\ningest ingest-token-0123456789\nadmin-token-0123456789\n";
 
 fn status(tokens: &Tokens, headers: &[(&str, &str)], method: &str, path: &str) -> u16 {
+    status_at(tokens, 0, headers, method, path)
+}
+
+fn status_at(tokens: &Tokens, ms: i64, headers: &[(&str, &str)], method: &str, path: &str) -> u16 {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.insert(header::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
     }
-    match check(tokens, 0, &map, &path.parse().unwrap(), method == "GET") {
+    match check(tokens, Now { ns: 0, ms }, &map, &path.parse().unwrap(), method == "GET") {
         Ok(_) => 200,
         Err((status, _)) => status.as_u16(),
     }
@@ -56,7 +60,7 @@ fn one_token_more_opens_what_its_role_may_and_leaves_the_others() {
 #[test]
 fn a_session_counts_as_its_token_but_changes_things_only_for_our_page() {
     let tokens = Tokens::parse(FILE).unwrap();
-    let cookie = |role| format!("a=b; apm_session_4300={}", tokens.sessions().open(role, 0));
+    let cookie = |role| format!("a=b; apm_session_4300={}", tokens.sessions().open(role, 0, None));
     let (admin, viewer) = (cookie(Role::Admin), cookie(Role::Viewer));
     let ours = ("origin", "http://engine.example:4300");
     let table = [
@@ -100,4 +104,26 @@ fn without_a_token_other_sites_stay_out() {
 fn token_files_are_checked() {
     assert_eq!(Tokens::parse("boss 0123456789abcdef").err(), Some(TokenError::Role { line: 1 }));
     assert_eq!(Tokens::parse("\nviewer short").err(), Some(TokenError::Short { line: 2 }));
+    let ends = |line, said: &str| Some(TokenError::Ends { line, said: said.into() });
+    assert_eq!(Tokens::parse("viewer 0123456789abcdef tomorrow").err(), ends(1, "tomorrow"));
+    assert_eq!(Tokens::parse("viewer 0123456789abcdef 2027-01-01T00:00:00Z or-so").err(), ends(1, "or-so"));
+}
+
+#[test]
+fn a_token_ends_when_its_line_says() {
+    let file = "deployer deployer-0123456789 1970-01-01T00:00:10+00:00 # for the release\nviewer viewer-token-0123456789\n\
+                viewer again-0123456789 1970-01-01T00:00:01Z\nadmin again-0123456789\n";
+    let tokens = Tokens::parse(file).unwrap();
+    let check = |token: &str, at_ms: i64, expect: u16| {
+        let bearer = format!("Bearer {token}");
+        let found = status_at(&tokens, at_ms, &[("authorization", &bearer)], "GET", "/apm/v1/deployments");
+        assert_eq!(found, expect, "{token} at {at_ms}");
+    };
+    check("deployer-0123456789", 9_999, 200);
+    check("deployer-0123456789", 10_000, 401);
+    check("viewer-token-0123456789", i64::MAX, 200);
+    // Written anew under the same token: the line that holds counts.
+    check("again-0123456789", 2_000, 200);
+    assert_eq!(tokens.look("deployer-0123456789", 4_000), Shown::Good(Role::Deployer, Some(6_000)));
+    assert_eq!(tokens.for_looking(), Some("viewer-token-0123456789"), "one that lasts");
 }

@@ -24,7 +24,7 @@ pub(crate) fn unsealed(mut value: Value) -> Value {
 }
 
 /// Something of ours as JSON; all of it is plain data, so nothing can go wrong.
-fn plain(value: &impl serde::Serialize) -> Value {
+pub(super) fn plain(value: &impl serde::Serialize) -> Value {
     unsealed(serde_json::to_value(value).unwrap_or_default())
 }
 

@@ -4,8 +4,12 @@
 //! `openapi.json`, which is served beside it.
 
 mod answer;
+mod back;
+mod everything;
+mod looks;
 mod refused;
 mod request;
+mod socket;
 mod watch;
 
 use std::sync::Arc;
@@ -20,7 +24,7 @@ use base_explain::Report;
 use futures_util::future::BoxFuture;
 use operate_deploy::Strategy;
 use operate_execute::{Command, Entry, Filter, Order, RunId, RunRow, State as RunState, Status};
-use operate_plan::{Finding, Plan, StepId};
+use operate_plan::{Finding, Inventory, Plan, StepId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
@@ -63,6 +67,37 @@ pub struct Prepared {
     pub findings: Vec<Finding>,
 }
 
+/// What was done to a run, and the releases around it.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Lines of the audit log: `{seq, at_ms, actor, role, action, run, why, hash}`.
+    pub audit: Vec<Value>,
+    /// Of the same service and environment, the newest first, the run itself among them.
+    pub runs: Vec<RunRow>,
+}
+
+/// What became of a run's containers, and how the judge sees it from the telemetry of that time.
+#[derive(Clone, Debug)]
+pub struct Health {
+    pub objects: Inventory,
+    /// In the judge's form; null where no judge was asked.
+    pub verdict: Value,
+}
+
+/// What a run's service said.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    /// LogQL.
+    pub query: String,
+    pub start_ms: i64,
+    pub end_ms: i64,
+    /// Unix milliseconds and text, in order.
+    pub lines: Vec<(i64, String)>,
+    pub truncated: bool,
+    /// Why nothing is known.
+    pub failed: Option<String>,
+}
+
 /// The desk at which releases are asked for. What it reads it reads from the history, so runs of other processes are among it.
 pub trait Deployments: Send + Sync {
     /// The newest first.
@@ -70,6 +105,14 @@ pub trait Deployments: Send + Sync {
     fn plan(&self, run: RunId) -> BoxFuture<'_, Result<Plan, Refused>>;
     /// Entries after `after` in order, at most `limit`; none for a run that has no more.
     fn entries(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, Refused>>;
+    fn past(&self, run: RunId) -> BoxFuture<'_, Result<Past, Refused>>;
+    fn health(&self, run: RunId) -> BoxFuture<'_, Result<Health, Refused>>;
+    /// The newest `limit` lines.
+    fn lines(&self, run: RunId, limit: usize) -> BoxFuture<'_, Result<Lines, Refused>>;
+    /// The newest complete run of the same service and environment before this one, with its plan.
+    fn before(&self, run: RunId) -> BoxFuture<'_, Result<Option<(RunId, Plan)>, Refused>>;
+    /// What became of the releases that were over since then: `{total, outcomes, duration_ms, hurt_ms, dora}`.
+    fn figures(&self, since_ms: i64) -> BoxFuture<'_, Result<Value, Refused>>;
     /// Entries of runs that this process carries out, as they are kept.
     fn live(&self) -> broadcast::Receiver<Entry>;
     /// Leaves an order for whoever carries the run out, and a line in the audit log.
@@ -84,17 +127,25 @@ pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/apm/v1/openapi.json", get(openapi))
         .route("/apm/v1/deployments", get(list).post(create))
+        .route("/apm/v1/deployments/metrics", get(looks::metrics))
+        .route("/apm/v1/deployments/watch", get(follow_all))
+        .route("/apm/v1/deployments/ws", get(socket::all))
         .route("/apm/v1/deployments/{run}", get(one))
         .route("/apm/v1/deployments/{run}/plan", get(plan))
+        .route("/apm/v1/deployments/{run}/diff", get(looks::diff))
+        .route("/apm/v1/deployments/{run}/health", get(looks::health))
+        .route("/apm/v1/deployments/{run}/history", get(looks::history))
+        .route("/apm/v1/deployments/{run}/logs", get(looks::logs))
         .route("/apm/v1/deployments/{run}/events", get(events))
         .route("/apm/v1/deployments/{run}/watch", get(follow))
+        .route("/apm/v1/deployments/{run}/ws", get(socket::one))
         .route("/apm/v1/deployments/{run}/approve", post(|way: Way| way.step(Order::Approve)))
         .route("/apm/v1/deployments/{run}/reject", post(|way: Way| way.step(Order::Reject)))
         .route("/apm/v1/deployments/{run}/skip", post(|way: Way| way.step(Order::Skip)))
         .route("/apm/v1/deployments/{run}/pause", post(|way: Way| way.whole(Order::Pause)))
         .route("/apm/v1/deployments/{run}/resume", post(|way: Way| way.whole(Order::Resume)))
         .route("/apm/v1/deployments/{run}/cancel", post(|way: Way| way.whole(Order::Cancel)))
-        .route("/apm/v1/deployments/{run}/rollback", post(rollback))
+        .route("/apm/v1/deployments/{run}/rollback", get(back::preview).post(back::rollback))
 }
 
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");
@@ -216,6 +267,20 @@ async fn follow(
     api.watchers.open(Arc::clone(&api.deployments), RunId(run), after).await
 }
 
+/// Where a watcher of all runs begins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllQuery {
+    after: Option<String>,
+}
+
+async fn follow_all(State(api): State<Api>, headers: HeaderMap, query: Asked<AllQuery>) -> Result<Response, Refused> {
+    let query = asked(query)?;
+    let id = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+    let place = id.or(query.after.as_deref()).map(socket::place).transpose()?;
+    api.watchers.open_all(Arc::clone(&api.deployments), place).await
+}
+
 /// An order's request: to which run, by whom, and what it says.
 struct Way {
     api: Api,
@@ -296,42 +361,6 @@ async fn create(
         actor: request::actor(caller, said.actor.as_deref())?,
         role: caller.role.word(),
         reason: request::reason(said.reason.as_deref())?,
-    };
-    begin(&api, wanted, said.dry_run).await
-}
-
-/// A release of the version that the run replaced.
-async fn rollback(
-    State(api): State<Api>,
-    Path(run): Path<String>,
-    Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
-    let said: request::RollbackBody = request::read(&api, &headers, body).await?;
-    let run = RunId(run);
-    let plan = api.deployments.plan(run.clone()).await?;
-    let status = RunState::of(&journal(&api, &run).await?).status();
-    if !status.is_end() {
-        let report = Report::new(format!("run `{run}` is {status}, and has nothing yet to go back from"));
-        return Err(Refused::new(RefusedKind::Conflict, "not-ended", report.hint("cancel it: that undoes it")));
-    }
-    let label = |name: &str| plan.labels.get(name).cloned();
-    let before = said.to.or_else(|| label("version_before").filter(|version| version != "unknown"));
-    let version = before.ok_or_else(|| {
-        let report = Report::new(format!("run `{run}` does not say which version was there before it"));
-        Refused::new(RefusedKind::Refused, "version-unknown", report.hint("`to` names the version"))
-    })?;
-    let reason = request::reason(said.reason.as_deref())?;
-    let wanted = Wanted {
-        service: label("service"),
-        environment: label("environment"),
-        version: Some(version),
-        actor: request::actor(caller, said.actor.as_deref())?,
-        role: caller.role.word(),
-        reason: if reason.is_empty() { format!("back from {run}") } else { reason },
-        back: Some(run),
-        ..Wanted::default()
     };
     begin(&api, wanted, said.dry_run).await
 }

@@ -11,6 +11,8 @@ use serde_json::json;
 pub enum RefusedKind {
     /// The request itself is wrong: 400.
     Invalid,
+    /// It came from where nothing may be asked: 403.
+    Forbidden,
     /// There is no such run: 404.
     Unknown,
     /// Where the run or its target stands does not allow it now: 409.
@@ -43,6 +45,7 @@ impl Refused {
     fn status(&self) -> StatusCode {
         match self.kind {
             RefusedKind::Invalid => StatusCode::BAD_REQUEST,
+            RefusedKind::Forbidden => StatusCode::FORBIDDEN,
             RefusedKind::Unknown => StatusCode::NOT_FOUND,
             RefusedKind::Conflict => StatusCode::CONFLICT,
             RefusedKind::Refused => StatusCode::UNPROCESSABLE_ENTITY,

@@ -14,16 +14,17 @@ use operate_execute::{Entry, Event, RunId};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
+use super::everything::{self, Place};
 use super::{Deployments, Refused, RefusedKind, answer};
 
 /// How often a journal is looked at that another process may write.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(150);
 /// A comment that keeps proxies from closing a quiet connection.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Entries at a time.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 /// Entries a slow watcher may lag behind before it reads them from the history instead.
-const LAG: usize = 256;
+pub(super) const LAG: usize = 256;
 
 /// How many may watch at once, and who reads for them. Clones share both.
 #[derive(Clone)]
@@ -31,13 +32,56 @@ pub struct Watchers {
     limit: usize,
     permits: Arc<Semaphore>,
     feeds: Arc<Mutex<BTreeMap<RunId, broadcast::Sender<Entry>>>>,
+    /// Of all runs together.
+    pub(super) whole: Arc<Mutex<Option<broadcast::Sender<Entry>>>>,
     stop: watch::Receiver<bool>,
 }
 
 impl Watchers {
     /// `stop` turning true ends them all, so that nobody waits for a watcher when the engine stops.
     pub fn new(limit: usize, stop: watch::Receiver<bool>) -> Self {
-        Watchers { limit, permits: Arc::new(Semaphore::new(limit)), feeds: Arc::default(), stop }
+        Watchers { limit, permits: Arc::new(Semaphore::new(limit)), feeds: Arc::default(), whole: Arc::default(), stop }
+    }
+
+    /// A place among the watchers, of which there are so many.
+    pub(super) fn permit(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        self.permits.clone().try_acquire_owned().map_err(|_| {
+            let report = Report::new(format!("{} watchers are open, and no more are taken", self.limit));
+            let hint = "close one, or ask `…/events?after=` now and then";
+            Refused::new(RefusedKind::Away, "too-many-watchers", report.hint(hint))
+        })
+    }
+
+    /// Turns true when the engine stops.
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+
+    /// A watcher of what follows `after`; `None` when the run has ended and nothing follows.
+    pub(super) async fn begin(
+        &self,
+        deployments: Arc<dyn Deployments>,
+        run: RunId,
+        after: u64,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Option<Watcher>, Refused> {
+        // Before the stream begins, so that an unknown run is an answer of its own.
+        let ready: VecDeque<Entry> = deployments.entries(run.clone(), after, PAGE).await?.into();
+        if ready.is_empty() && ended(&*deployments, &run, after).await? {
+            return Ok(None);
+        }
+        let all = self.clone();
+        Ok(Some(Watcher {
+            deployments,
+            run,
+            after,
+            ready,
+            feed: None,
+            stale: false,
+            ended: false,
+            all,
+            _permit: permit,
+        }))
     }
 
     /// A stream of what follows `after`, or the reason why there is none.
@@ -47,29 +91,32 @@ impl Watchers {
         run: RunId,
         after: u64,
     ) -> Result<Response, Refused> {
-        let permit = self.permits.clone().try_acquire_owned().map_err(|_| {
-            let report = Report::new(format!("{} watchers are open, and no more are taken", self.limit));
-            let hint = "close one, or ask `…/events?after=` now and then";
-            Refused::new(RefusedKind::Away, "too-many-watchers", report.hint(hint))
-        })?;
-        // Before the stream begins, so that an unknown run is an answer of its own.
-        let ready: VecDeque<Entry> = deployments.entries(run.clone(), after, PAGE).await?.into();
-        if ready.is_empty() && ended(&*deployments, &run, after).await? {
+        let permit = self.permit()?;
+        let Some(watcher) = self.begin(deployments, run, after, permit).await? else {
             // What a browser's EventSource takes as: do not connect again.
             return Ok(axum::http::StatusCode::NO_CONTENT.into_response());
-        }
-        let watcher =
-            Watcher { deployments, run, after, ready, feed: None, ended: false, all: self.clone(), _permit: permit };
+        };
         let sent = stream::unfold(watcher, |mut watcher| async move {
             let entry = watcher.next().await?;
             let data = answer::entry(&entry).to_string();
             Some((Ok::<_, Infallible>(Sent::default().id(entry.seq.to_string()).data(data)), watcher))
         });
-        let mut response = Sse::new(sent).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
-        // A proxy that gathers an answer before it passes it on would hold every event back.
-        let name = axum::http::HeaderName::from_static("x-accel-buffering");
-        response.headers_mut().insert(name, axum::http::HeaderValue::from_static("no"));
-        Ok(response)
+        Ok(events(sent))
+    }
+
+    /// Journals of all runs as server-sent events; the id of each is where its watcher stands among them.
+    pub(crate) async fn open_all(
+        &self,
+        deployments: Arc<dyn Deployments>,
+        place: Option<Place>,
+    ) -> Result<Response, Refused> {
+        let watcher = everything::begin(self, deployments, place, self.permit()?).await?;
+        let sent = stream::unfold(watcher, |mut watcher| async move {
+            let entry = watcher.next().await?;
+            let data = answer::entry(&entry).to_string();
+            Some((Ok::<_, Infallible>(Sent::default().id(watcher.place().to_string()).data(data)), watcher))
+        });
+        Ok(events(sent))
     }
 
     /// What is read of a run from now on; somebody reads it already, or begins to.
@@ -84,6 +131,14 @@ impl Watchers {
         tokio::spawn(reader.read());
         joined
     }
+}
+
+fn events(sent: impl futures_util::Stream<Item = Result<Sent, Infallible>> + Send + 'static) -> Response {
+    let mut response = Sse::new(sent).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
+    // A proxy that gathers an answer before it passes it on would hold every event back.
+    let name = axum::http::HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(name, axum::http::HeaderValue::from_static("no"));
+    response
 }
 
 /// Whether the entry that was sent last is the run's end.
@@ -161,21 +216,28 @@ async fn written(live: &mut broadcast::Receiver<Entry>, run: &RunId) -> bool {
 }
 
 /// One open stream.
-struct Watcher {
+pub(super) struct Watcher {
     deployments: Arc<dyn Deployments>,
     run: RunId,
     /// The last entry that was sent.
     after: u64,
     ready: VecDeque<Entry>,
     feed: Option<broadcast::Receiver<Entry>>,
+    /// The history may hold what the feed has not told.
+    stale: bool,
     ended: bool,
     all: Watchers,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Watcher {
-    /// The next entry; `None` after the run's last one, or when the engine stops.
-    async fn next(&mut self) -> Option<Entry> {
+    /// Whether the run's last entry was given.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next entry; `None` after the run's last one, or when the engine stops. It may be dropped at any moment and called again.
+    pub(super) async fn next(&mut self) -> Option<Entry> {
         let mut stop = self.all.stop.clone();
         loop {
             if self.ended || *stop.borrow() {
@@ -186,10 +248,16 @@ impl Watcher {
                 self.ended = self.ready.is_empty() && matches!(entry.event, Event::Ended { .. });
                 return Some(entry);
             }
+            if self.stale {
+                // Without a history the stream ends, and whoever watches comes again with the last id.
+                self.ready = self.deployments.entries(self.run.clone(), self.after, PAGE).await.ok()?.into();
+                self.stale = self.ready.len() == PAGE;
+                continue;
+            }
             let Some(feed) = &mut self.feed else {
                 // Joined first and then read: what is written in between comes twice and is sent once.
                 self.feed = Some(self.all.join(&self.deployments, &self.run, self.after));
-                self.catch_up().await?;
+                self.stale = true;
                 continue;
             };
             let heard = tokio::select! {
@@ -199,15 +267,9 @@ impl Watcher {
             match heard {
                 Ok(entry) if entry.seq <= self.after => {}
                 Ok(entry) if entry.seq == self.after + 1 => self.ready.push_back(entry),
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => self.catch_up().await?,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => self.stale = true,
                 Err(broadcast::error::RecvError::Closed) => self.feed = None,
             }
         }
-    }
-
-    /// From the history; without one the stream ends, and whoever watches comes again with the last id.
-    async fn catch_up(&mut self) -> Option<()> {
-        self.ready = self.deployments.entries(self.run.clone(), self.after, PAGE).await.ok()?.into();
-        Some(())
     }
 }

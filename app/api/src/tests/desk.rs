@@ -4,12 +4,12 @@ use futures_util::future::BoxFuture;
 use operate_execute::{
     Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, MemoryHistory, Order, Recorded, RunId, RunRow,
 };
-use operate_plan::{Act, Draft, Inventory, ObjectId, OnFailure, Plan, Seen, Step, StepId, Work};
+use operate_plan::{Act, Class, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Seen, Step, StepId, Work};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{broadcast, watch};
 
-use crate::{Deployments, Prepared, Refused, RefusedKind, Wanted};
+use crate::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Wanted};
 
 /// Stands for everything that must not leave the engine.
 pub(super) const SEALED: &str = "c2VhbGVkLXNlY3JldA";
@@ -130,6 +130,73 @@ impl Deployments for Desk {
     }
     fn entries(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, Refused>> {
         Box::pin(async move { self.history.entries(&run, after, limit).await.map_err(|error| no_run(&error)) })
+    }
+    fn past(&self, run: RunId) -> BoxFuture<'_, Result<Past, Refused>> {
+        Box::pin(async move {
+            self.history.plan(&run).await.map_err(|error| no_run(&error))?;
+            let line = json!({
+                "seq": 1, "at_ms": super::NOW_MS, "actor": "ann", "role": "admin", "action": "create", "run": run,
+                "why": "a new version", "hash": "00",
+            });
+            let runs = self.history.runs(&Filter { limit: 9, ..Filter::default() }).await;
+            Ok(Past { audit: vec![line], runs: runs.map_err(|error| no_run(&error))? })
+        })
+    }
+    fn health(&self, run: RunId) -> BoxFuture<'_, Result<Health, Refused>> {
+        Box::pin(async move {
+            self.history.plan(&run).await.map_err(|error| no_run(&error))?;
+            let mut objects = Inventory::new("test");
+            let present =
+                |running: bool| Seen::Present(json!({"running": running, "image": "shop/cart:2", "labels": {}}));
+            let away = Failure::new(Class::Transient, "docker.away", "nobody answers", "start it");
+            for (name, seen) in [
+                ("cart", present(true)),
+                ("cart-next", Seen::Absent),
+                ("cart-previous", present(false)),
+                ("web", Seen::Unknown(away)),
+            ] {
+                objects.add(ObjectId::new("container", name), seen, "test", super::NOW_MS);
+            }
+            let judged = json!({
+                "name": "error_ratio", "layer": "service", "direction": "increase", "unit": "share", "new": 0.3, "old": 0.0,
+                "effect": 0.3, "effect_low": 0.2, "effect_high": 0.4, "p_value": 0.001, "weight": 1.0, "critical": true,
+                "outcome": "high", "note": "", "questions": ["errors.new"],
+            });
+            let verdict = json!({
+                "outcome": "fail", "sentence": "errors rose", "metrics": [judged], "score": 12.5,
+                "layers": [{"layer": "service", "score": 12.5}, {"layer": "host", "score": null}], "hurt_since_ms": 1,
+                "hurt_ms": 9, "links": [{"label": "errors", "question": "sum(x)"}], "notes": [], "at_ms": 10, "again_ms": null,
+            });
+            Ok(Health { objects, verdict })
+        })
+    }
+    fn lines(&self, run: RunId, limit: usize) -> BoxFuture<'_, Result<Lines, Refused>> {
+        Box::pin(async move {
+            self.history.plan(&run).await.map_err(|error| no_run(&error))?;
+            let lines = (0..3).map(|at| (at, format!("line {at}"))).take(limit).collect();
+            let query = r#"{service_name="cart"} | service_version=~"2|""#.to_owned();
+            Ok(Lines { query, start_ms: 1, end_ms: 9, lines, truncated: limit < 3, failed: None })
+        })
+    }
+    fn before(&self, run: RunId) -> BoxFuture<'_, Result<Option<(RunId, Plan)>, Refused>> {
+        Box::pin(async move {
+            let filter = Filter { before: Some(run), limit: 1, ..Filter::default() };
+            let rows = self.history.runs(&filter).await.map_err(|error| no_run(&error))?;
+            let Some(row) = rows.into_iter().next() else { return Ok(None) };
+            let plan = self.history.plan(&row.run).await.map_err(|error| no_run(&error))?;
+            Ok(Some((row.run, plan)))
+        })
+    }
+    fn figures(&self, since_ms: i64) -> BoxFuture<'_, Result<serde_json::Value, Refused>> {
+        Box::pin(async move {
+            let reached = operate_plan::Reached { ended_ms: super::NOW_MS, ..operate_plan::Reached::default() };
+            Ok(json!({
+                "since_ms": since_ms, "until_ms": super::NOW_MS, "total": 1,
+                "outcomes": {"complete": 1, "rolled-back": 0, "failed": 0}, "success_ratio": 1.0,
+                "duration_ms": {"p50": 5, "p95": null}, "hurt_ms": 0,
+                "dora": operate_plan::dora(&[reached], since_ms, super::NOW_MS),
+            }))
+        })
     }
     fn live(&self) -> broadcast::Receiver<Entry> {
         self.live.subscribe()

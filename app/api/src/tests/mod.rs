@@ -7,12 +7,14 @@ mod desk;
 mod follow;
 mod jaeger;
 mod loki;
+mod looks;
 mod lookups;
 mod operators;
 mod otlp;
 mod prometheus;
 mod services;
 mod sign_in;
+mod socket;
 mod sockets;
 mod writes;
 

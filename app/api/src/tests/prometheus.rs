@@ -299,3 +299,29 @@ async fn a_forms_value_goes_before_the_query_strings() {
     let (_, found) = server.send("POST", "/api/v1/query?query=1&time=5", "text/plain", "query=2").await;
     assert_eq!(found["data"]["result"], json!([5, "1"]));
 }
+
+#[tokio::test]
+async fn federation_gives_the_newest_of_what_lives() {
+    let server = Server::new();
+    server.metric(
+        &[("__name__", "calls_total"), ("service", "cart"), ("host.name", "a\"b")],
+        &[(NOW_MS - 60_000, 1.0), (NOW_MS - 5_000, 2.5)],
+    );
+    server.metric(
+        &[("__name__", "calls_total"), ("service", "ended")],
+        &[(NOW_MS - 10_000, 1.0), (NOW_MS - 5_000, base_signal::stale_nan())],
+    );
+    server.metric(&[("__name__", "calls_total"), ("service", "old")], &[(NOW_MS - 301_000, 1.0)]);
+    server.metric(&[("__name__", "up"), ("job", "node"), ("instance", "h")], &[(NOW_MS - 1_000, 1.0)]);
+    server.metric(&[("__name__", "other"), ("job", "node")], &[(NOW_MS - 1_000, 1.0)]);
+    let params = [("match[]", "calls_total"), ("match[]", "{job=\"node\",__name__=~\"up|nothing\"}")];
+    let (status, text) = server.get_with("/federate", &params).await;
+    let text = text.as_str().unwrap_or_else(|| panic!("{status}"));
+    let at = |ms: i64| NOW_MS - ms;
+    let calls = format!(r#"calls_total{{host_name="a\"b",service="cart",instance="",job=""}} 2.5 {}"#, at(5_000));
+    let up = format!(r#"up{{instance="h",job="node"}} 1 {}"#, at(1_000));
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines, [calls, up], "{text}");
+    let (status, said) = server.get("/federate").await;
+    assert_eq!((status, said["error"].as_str()), (400, Some("no match[] parameter provided")));
+}

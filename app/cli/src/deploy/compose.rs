@@ -10,9 +10,9 @@ use base_world::World;
 use operate_deploy::Part;
 
 use super::start::agreed;
-use super::{actor, desk, progress};
+use super::{actor, desk, follow};
 use crate::args::{Global, StartArgs};
-use crate::output::{Failure, note, paint, say};
+use crate::output::{Failure, note, say};
 use crate::run::find;
 
 /// The compose files that are meant, whole paths: those of the flags begin in this folder, those of the settings beside the settings.
@@ -42,19 +42,19 @@ pub(crate) async fn start(
     composed.notes.iter().for_each(|line| note(line));
     let desk = Arc::new(desk(global, &project, &args.places).await?);
     let otlp_endpoint = find(global).and_then(|engine| engine.otlp_http);
-    if args.service.is_none() && (args.image.is_some() || args.version.is_some()) {
+    if args.release.service.is_none() && (args.release.image.is_some() || args.release.version.is_some()) {
         let report = Report::new("`--image` and `--version` are of one service");
         return Err(Failure::Usage(report.hint("name it by `--service`; the others keep their images")));
     }
     let mut parts = Vec::new();
     for (service, needs) in composed.order {
-        if args.service.as_ref().is_some_and(|only| *only != service) {
+        if args.release.service.as_ref().is_some_and(|only| *only != service) {
             continue;
         }
         let mut asked = Asked {
             service: Some(service.clone()),
-            image: args.image.clone(),
-            version: args.version.clone(),
+            image: args.release.image.clone(),
+            version: args.release.version.clone(),
             strategy: args.strategy.as_deref().map(super::start::strategy),
             adopt: args.adopt,
             force: args.force,
@@ -67,10 +67,10 @@ pub(crate) async fn start(
             // As Docker reads it.
             asked.version = Some("latest".into());
         }
-        let release = project.release(&asked, &desk.seal, &*world.disk).map_err(Failure::Usage)?;
+        let release = desk.release(&project, &asked).map_err(Failure::Usage)?;
         parts.push(Part { release, needs });
     }
-    if let Some(only) = args.service.as_ref().filter(|_| parts.is_empty()) {
+    if let Some(only) = args.release.service.as_ref().filter(|_| parts.is_empty()) {
         let names: Vec<_> = project.services.keys().map(String::as_str).collect();
         let report = Report::new(format!("there is no service `{only}` in the compose files"));
         return Err(Failure::Usage(report.hint(format!("there are {}", names.join(", ")))));
@@ -86,8 +86,8 @@ pub(crate) async fn start(
         return Err(Failure::Refused(Report::new("nobody agreed; nothing was changed")));
     }
     let run = desk.create(&planned, &actor(), &args.reason).await?;
-    say(global, &format!("{} {}", paint(global, "1", &planned.plan.title), paint(global, "2", &format!("({run})"))));
-    progress::carry_out(global, &desk, &run).await
+    super::start::begun(global, &planned, &run);
+    follow::carry_out(global, &desk, &run).await
 }
 
 /// Neither a tag nor a digest after the last slash.

@@ -2,22 +2,36 @@
 
 mod artefacts;
 mod compose;
+pub(crate) mod diff;
+mod dora;
+mod follow;
+mod frame;
+pub(crate) mod judge;
+pub(crate) mod logs;
+mod office;
 mod progress;
+pub(crate) mod promote;
 pub(crate) mod prune;
+mod screen;
 mod start;
+mod wizard;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use app_deploy::{Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project};
+use app_deploy::{
+    Asked, AskedAt, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project, RemoteError,
+};
 use base_explain::Report;
 use base_world::World;
-use operate_execute::{Command, Filter, Order, RunError, RunId, State, Status, Tell};
+use operate_execute::{Command, Filter, Order, RunError, RunId, RunRow, State, Status, Tell};
 use operate_plan::{Severity, StepId};
 
-use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, RunName, UpArgs};
+use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, ReleaseArgs, RunName, ServerArgs, UpArgs};
 use crate::config::{tree, xdg};
 use crate::output::{Failure, note, paint, say};
 use crate::run::find;
+use office::Office;
 
 /// Ended, and what the shell is told.
 fn code(status: Status) -> u8 {
@@ -33,15 +47,21 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
     let runtime = runtime.map_err(|error| Failure::Broken(Report::of(&error)))?;
     let ended = runtime.block_on(async {
         match &args.what {
-            None => start::start(global, &args.start, None).await,
-            Some(DeployCommand::Start(start)) => start::start(global, start, None).await,
+            None if wizard::is_wanted(&args.start) => wizard::wizard(global, &args.start).await,
+            None => start::start(global, &args.start).await,
+            Some(DeployCommand::Start(start)) => start::start(global, start).await,
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
-            Some(DeployCommand::List { limit, places }) => list(global, *limit, places).await,
+            Some(DeployCommand::List { limit, places, server }) => list(global, *limit, places, server).await,
+            Some(DeployCommand::Dora { since, output, places }) => dora::dora(global, since, output, places).await,
             Some(DeployCommand::Status(name)) => status(global, name).await,
             Some(DeployCommand::Prune(args)) => prune::prune(global, args).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
             Some(DeployCommand::Artefacts { name, get }) => artefacts::artefacts(global, name, get.as_deref()).await,
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
+            Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
+            Some(DeployCommand::Logs(args)) => logs::logs(global, args).await,
+            Some(DeployCommand::Judge(args)) => judge::judge(global, args).await,
+            Some(DeployCommand::Promote(args)) => promote::promote(global, args).await,
             Some(DeployCommand::Approve(order)) => give(global, order, |step| Some(Order::Approve(step?))).await,
             Some(DeployCommand::Reject(order)) => give(global, order, |step| Some(Order::Reject(step?))).await,
             Some(DeployCommand::Skip(order)) => give(global, order, |step| Some(Order::Skip(step?))).await,
@@ -68,11 +88,31 @@ impl From<DeskError> for Failure {
     }
 }
 
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Failure {
+        let report = error.report().clone();
+        match &error {
+            // As the same refusals end here.
+            RemoteError::Refused { code, .. }
+                if ["settings", "invalid-request", "no-step", "nothing-waits"].contains(&code.as_str()) =>
+            {
+                Failure::Usage(report)
+            }
+            RemoteError::Refused { status: 401 | 403 | 409 | 422, .. } => Failure::Refused(report),
+            _ => Failure::Broken(report),
+        }
+    }
+}
+
 /// What people are told while a run goes on.
 struct OnStderr;
 
 impl Tell for OnStderr {
     fn tell(&self, run: &RunId, severity: Severity, message: &str) {
+        // A picture of the run shows the same.
+        if screen::is_drawn() {
+            return;
+        }
         note(&format!("{severity}: {run}: {message}"));
     }
 }
@@ -107,6 +147,7 @@ pub(crate) fn serving(global: Global, history_given: Option<String>) -> Result<K
     Ok(KeeperOptions {
         history: history(&name, history_given.or_else(named)),
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
+        program: program(),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
         project: Box::new(move |environment| {
             project_in(&World::real(), &global, environment.or(global.env.as_deref()))
@@ -115,19 +156,27 @@ pub(crate) fn serving(global: Global, history_given: Option<String>) -> Result<K
     })
 }
 
+/// This very program.
+fn program() -> std::path::PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "apm".into())
+}
+
+/// Whom the judge asks.
+fn asked_of(global: &Global, project: &Project) -> AskedAt {
+    let engine = global.url.clone().or_else(|| Some(find(global)?.url));
+    let engine = engine.unwrap_or_else(|| "http://127.0.0.1:4300".to_owned());
+    project.judge.places(engine, std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty()))
+}
+
 /// Everything that is needed, found as the other commands find it.
 async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Desk, Failure> {
     let world = World::real();
-    let engine = find(global);
-    let engine_url = global.url.clone().or_else(|| Some(engine.as_ref()?.url.clone()));
-    let engine_url = engine_url.unwrap_or_else(|| "http://127.0.0.1:4300".to_owned());
     let options = DeskOptions {
         history: history(&project.name, places.history.clone()),
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
+        program: program(),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
-        prometheus: project.judge.prometheus.clone().unwrap_or_else(|| engine_url.clone()),
-        loki: project.judge.loki.clone().unwrap_or(engine_url),
-        token: std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty()),
+        places: asked_of(global, project),
         holder: format!("apm {} of {}", std::process::id(), actor()),
         tell: Arc::new(OnStderr),
         notify: project.notify.clone(),
@@ -136,37 +185,81 @@ async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Des
     Ok(Desk::open(options).await?)
 }
 
+/// What the command line says about a release.
+fn asked(global: &Global, args: &ReleaseArgs) -> Asked {
+    Asked {
+        service: args.service.clone(),
+        image: args.image.clone(),
+        version: args.version.clone(),
+        actor: actor(),
+        // Containers that share the machine's network reach it; others are told by their settings.
+        otlp_endpoint: find(global).and_then(|engine| engine.otlp_http),
+        ..Asked::default()
+    }
+}
+
 /// Who asks.
 fn actor() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }
 
-async fn list(global: &Global, limit: usize, places: &Places) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, places).await?;
-    let rows = desk.runs(&Filter { limit, ..Filter::default() }).await?;
+/// One line of the list.
+struct Row {
+    name: String,
+    word: &'static str,
+    created_ms: i64,
+    text: String,
+}
+
+impl Row {
+    fn of(row: RunRow) -> Row {
+        let mut text = row.title;
+        if !row.sentence.is_empty() && row.status != Status::Complete {
+            text.push_str(&format!(" ({})", row.sentence));
+        }
+        Row { name: row.run.0, word: row.status.word(), created_ms: row.created_ms, text }
+    }
+}
+
+/// Runs and promotions; the runs of a promotion are seen by its `status`.
+async fn list(global: &Global, limit: usize, places: &Places, server: &ServerArgs) -> Result<u8, Failure> {
+    let office = Office::open(global, places, server).await?;
+    let runs = office.runs(&Filter { limit, ..Filter::default() }).await?;
+    let mut rows = Vec::new();
+    let mut folded = BTreeSet::new();
+    for standing in office.promotions(limit).await? {
+        let (word, text) = promote::row(&standing);
+        let name = standing.promotion.id.clone();
+        folded.insert(name.clone());
+        rows.push(Row { name, word, created_ms: standing.promotion.created_ms, text });
+    }
+    let is_part = |run: &RunRow| run.labels.get(app_deploy::PROMOTION).is_some_and(|id| folded.contains(id));
+    rows.extend(runs.into_iter().filter(|run| !is_part(run)).map(Row::of));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.created_ms));
+    rows.truncate(limit);
     if rows.is_empty() {
         say(global, "nothing was deployed yet; begin with `apm deploy`");
         return Ok(0);
     }
-    let wide = rows.iter().map(|row| row.run.0.len()).max().unwrap_or(0);
+    let wide = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     for row in rows {
         let age = progress::ago(World::real().clock.now_ms() - row.created_ms);
-        let mut line = format!("{:<wide$}  {:<12} {age:>10}  {}", row.run.0, row.status.word(), row.title);
-        if !row.sentence.is_empty() && row.status != Status::Complete {
-            line.push_str(&format!(" ({})", row.sentence));
-        }
-        say(global, &line);
+        say(global, &format!("{:<wide$}  {:<12} {age:>10}  {}", row.name, row.word, row.text));
     }
     Ok(0)
 }
 
 async fn status(global: &Global, name: &RunName) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, &name.places).await?;
-    let run = desk.find(name.run.as_deref()).await?;
-    let (plan, state) = desk.look(&run).await?;
-    say(global, &format!("{run}: {}, {} %", plan.title, state.percent(&plan)));
+    let office = Office::open(global, &name.places, &name.server).await?;
+    if let Some((_, standing)) = office.promotion(name.run.as_deref()).await? {
+        return promote::told(global, &standing);
+    }
+    let run = office.find(name.run.as_deref()).await?;
+    let (plan, state) = office.look(&run).await?;
+    let now = operate_execute::progress(&plan, &state, World::real().clock.now_ms());
+    let left = now.eta_ms.filter(|_| !state.status().is_end());
+    let left = left.map(|ms| format!(", about {} left", frame::span(ms))).unwrap_or_default();
+    say(global, &format!("{run}: {}, {} %{left}", plan.title, now.percent));
     for line in progress::table(&plan, &state) {
         say(global, &line);
     }
@@ -175,20 +268,21 @@ async fn status(global: &Global, name: &RunName) -> Result<u8, Failure> {
 }
 
 async fn plan(global: &Global, name: &RunName) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, &name.places).await?;
-    let run = desk.find(name.run.as_deref()).await?;
-    let (plan, _) = desk.look(&run).await?;
+    let office = Office::open(global, &name.places, &name.server).await?;
+    let run = office.find(name.run.as_deref()).await?;
+    let (plan, _) = office.look(&run).await?;
     say(global, operate_plan::report(&plan, &[]).trim_end());
     Ok(0)
 }
 
-/// Follows; a run whose executor is gone is carried on here.
+/// Follows; a run whose executor is gone is carried on here, unless an engine was named.
 async fn watch(global: &Global, name: &RunName) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = Arc::new(desk(global, &project, &name.places).await?);
-    let run = desk.find(name.run.as_deref()).await?;
-    progress::carry_out(global, &desk, &run).await
+    let office = Office::open(global, &name.places, &name.server).await?;
+    if let Some((desk, standing)) = office.promotion(name.run.as_deref()).await? {
+        return promote::watch(global, desk, &standing).await;
+    }
+    let run = office.find(name.run.as_deref()).await?;
+    office.carry_out(global, &run).await
 }
 
 async fn give(
@@ -196,17 +290,28 @@ async fn give(
     args: &OrderArgs,
     order: impl Fn(Option<StepId>) -> Option<Order>,
 ) -> Result<u8, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, &args.places).await?;
-    let run = desk.find(args.run.as_deref()).await?;
-    let (_, state) = desk.look(&run).await?;
+    let office = Office::open(global, &args.places, &args.server).await?;
+    if let Some((desk, standing)) = office.promotion(args.run.as_deref()).await? {
+        return match order(Some(StepId(String::new()))) {
+            Some(Order::Approve(_)) => promote::approve(global, desk, &standing, args).await,
+            Some(Order::Reject(_)) => promote::reject(global, desk, &standing, args).await,
+            _ => {
+                let report = Report::new(format!("{} is a promotion: it takes a yes or a no", standing.promotion.id));
+                Err(Failure::Usage(
+                    report.hint("`apm deploy status` names the run of each stage, which takes the others"),
+                ))
+            }
+        };
+    }
+    let run = office.find(args.run.as_deref()).await?;
+    let (_, state) = office.look(&run).await?;
     let step = args.step.as_deref().map(StepId::from).or_else(|| waiting(&state));
     let Some(order) = order(step) else {
         let report = Report::new(format!("no step of {run} waits for anybody"));
         return Err(Failure::Usage(report.hint("`--step` names one; `apm deploy status` lists them")));
     };
     let command = Command { order, actor: actor(), reason: args.reason.clone() };
-    desk.order(&run, command).await?;
+    office.order(&run, command).await?;
     say(global, &paint(global, "2", &format!("said so to {run}; `apm deploy watch {run}` follows it")));
     Ok(0)
 }

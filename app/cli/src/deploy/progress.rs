@@ -1,158 +1,68 @@
-//! A run as it goes on: a line for each thing a person wants to know, the same on a terminal and in a log. Whoever finds nobody carrying
-//! the run out does it here.
+//! What a run and its entries say to people, in lines: the same on a terminal and in a log. It prints nothing.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use app_deploy::{Desk, DeskError};
-use operate_execute::{Entry, Event, Order, Ruling, RunError, RunId, State, StepState};
+use operate_execute::{Entry, Event, Order, Ruling, State, StepState};
 use operate_plan::{Plan, StepId};
 
-use crate::args::Global;
-use crate::output::{Failure, paint, say};
+/// Text in a colour, or plain.
+type Paint<'a> = dyn Fn(&str, &str) -> String + 'a;
 
-/// How often a run that somebody else carries out is looked at.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// What a shell is told of a program that was interrupted.
-const INTERRUPTED: u8 = 130;
-
-/// Carries it out, or follows whoever does, to its end; returns the exit code.
-pub(super) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) -> Result<u8, Failure> {
-    let (plan, _) = desk.look(run).await?;
-    let mut teller = Teller { global, plan: &plan, state: State::default(), shown: 0 };
-    let mut live = desk.watch();
-    let executing = Arc::clone(desk);
-    let id = run.clone();
-    let mut executed = tokio::spawn(async move { executing.execute(&id).await });
-    loop {
-        tokio::select! {
-            biased;
-            _ = tokio::signal::ctrl_c() => {
-                say(global, &format!("left as it stands: `apm deploy watch {run}` goes on with it, `apm deploy cancel {run}` and then `watch` undo it"));
-                return Ok(INTERRUPTED);
-            }
-            Ok(entry) = live.recv() => if entry.run == *run { teller.take(&entry) },
-            ended = &mut executed => {
-                // Whatever came last.
-                teller.catch_up(desk, run).await?;
-                match ended.map_err(|error| Failure::Broken(base_explain::Report::of(&error)))? {
-                    Ok(status) => {
-                        say(global, &standing(&plan, &teller.state));
-                        return Ok(super::code(status));
-                    }
-                    Err(DeskError::Run(RunError::Busy { holder, .. })) => {
-                        let elsewhere = teller.state.last.as_ref().is_some_and(|entry| entry.seq > 1);
-                        if !elsewhere {
-                            return Err(busy(&plan, &holder));
-                        }
-                        tokio::time::sleep(LOOK).await;
-                        let (executing, id) = (Arc::clone(desk), run.clone());
-                        executed = tokio::spawn(async move { executing.execute(&id).await });
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-    }
+/// What an entry says to a person, with its time; nothing, for entries of the executor's own. `state` has taken it in.
+pub(super) fn line(paint: &Paint<'_>, plan: &Plan, state: &State, entry: &Entry) -> Option<String> {
+    let text = text(paint, plan, state, entry)?;
+    Some(format!("{} {text}", paint("2", &clock(entry.at_ms))))
 }
 
-fn busy(plan: &Plan, holder: &str) -> Failure {
-    let report = base_explain::Report::new(format!("{} is being changed by {holder}", plan.target));
-    Failure::Refused(report.hint("wait for it, or see `apm deploy list` and cancel it"))
-}
-
-struct Teller<'a> {
-    global: &'a Global,
-    plan: &'a Plan,
-    state: State,
-    shown: u64,
-}
-
-impl Teller<'_> {
-    fn take(&mut self, entry: &Entry) {
-        if entry.seq <= self.shown {
-            return;
+fn text(paint: &Paint<'_>, plan: &Plan, state: &State, entry: &Entry) -> Option<String> {
+    let name = |id: &StepId| plan.step(id).map_or(id.0.clone(), |step| step.name.clone());
+    let stage = |id: &StepId| plan.step(id).map_or(String::new(), |step| step.stage.clone());
+    let percent = state.percent(plan);
+    Some(match &entry.event {
+        Event::StepDone { step } => {
+            let took = took(&state.step(step)).map(|took| format!("  {took}")).unwrap_or_default();
+            format!("{:<12} {} {}{took}  {percent} %", stage(step), paint("32", "done"), name(step))
         }
-        self.shown = entry.seq;
-        self.state.add(entry);
-        if let Some(line) = self.line(entry) {
-            let time = clock(entry.at_ms);
-            say(self.global, &format!("{} {line}", paint(self.global, "2", &time)));
+        Event::Judged { step, ruling, .. } => match ruling {
+            Ruling::Wait { sentence, .. } => format!("{:<12} {}", stage(step), paint("2", sentence)),
+            Ruling::Pass { sentence } | Ruling::Fail { sentence, .. } | Ruling::Inconclusive { sentence } => {
+                format!("{:<12} {sentence}", stage(step))
+            }
+        },
+        Event::Asked { step, question } => {
+            format!("{:<12} {} {question}  (apm deploy approve)", stage(step), paint("33", "asks"))
         }
-    }
-
-    async fn catch_up(&mut self, desk: &Desk, run: &RunId) -> Result<(), Failure> {
-        for entry in desk.entries(run, self.shown).await? {
-            self.take(&entry);
+        Event::Halted { step, why } => {
+            format!("{:<12} {} {why}  (apm deploy resume)", stage(step), paint("33", "halts"))
         }
-        Ok(())
-    }
-
-    fn line(&self, entry: &Entry) -> Option<String> {
-        let paint = |code: &str, text: &str| paint(self.global, code, text);
-        let name = |id: &StepId| self.plan.step(id).map_or(id.0.clone(), |step| step.name.clone());
-        let stage = |id: &StepId| self.plan.step(id).map_or(String::new(), |step| step.stage.clone());
-        let percent = self.state.percent(self.plan);
-        Some(match &entry.event {
-            Event::StepDone { step } => {
-                let took = took(&self.state.step(step)).map(|took| format!("  {took}")).unwrap_or_default();
-                format!("{:<12} {} {}{took}  {percent} %", stage(step), paint("32", "done"), name(step))
-            }
-            Event::Judged { step, ruling } => match ruling {
-                Ruling::Wait { sentence, .. } => format!("{:<12} {}", stage(step), paint("2", sentence)),
-                Ruling::Pass { sentence } | Ruling::Fail { sentence, .. } | Ruling::Inconclusive { sentence } => {
-                    format!("{:<12} {sentence}", stage(step))
-                }
-            },
-            Event::Asked { step, question } => {
-                format!("{:<12} {} {question}  (apm deploy approve)", stage(step), paint("33", "asks"))
-            }
-            Event::Halted { step, why } => {
-                format!("{:<12} {} {why}  (apm deploy resume)", stage(step), paint("33", "halts"))
-            }
-            Event::AttemptFailed { failure, again_ms: Some(again_ms), step, .. } => {
-                format!(
-                    "{:<12} {} {}; again in {again_ms} ms: {failure}",
-                    stage(step),
-                    paint("33", "failed"),
-                    name(step)
-                )
-            }
-            Event::StepFailed { step, failure } => {
-                format!("{:<12} {} {}: {failure}; {}", stage(step), paint("31", "failed"), name(step), failure.next)
-            }
-            Event::GivenUp { step, failure } => {
-                format!("{:<12} {} {}: {failure}", stage(step), paint("33", "left"), name(step))
-            }
-            Event::Ordered { command, .. } => {
-                let what = match &command.order {
-                    Order::Pause => "paused it".to_owned(),
-                    Order::Resume => "lets it go on".to_owned(),
-                    Order::UndoAgain => "has the undo tried again".to_owned(),
-                    Order::Cancel => "cancelled it".to_owned(),
-                    Order::Skip(step) => format!("skips `{}`", name(step)),
-                    Order::Approve(step) => format!("says yes to `{}`", name(step)),
-                    Order::Reject(step) => format!("says no to `{}`", name(step)),
-                };
-                let reason = if command.reason.is_empty() { String::new() } else { format!(": {}", command.reason) };
-                format!("{} {what}{reason}", command.actor)
-            }
-            Event::Taken { holder, token } if *token > 1 && entry.seq > 2 => format!("{holder} goes on with it"),
-            Event::UndoBegun { why } => format!("{:<12} {} because {why}", "rolling back", paint("31", "undoing")),
-            Event::Undone { step } => format!("{:<12} {} {}", "rolling back", paint("32", "undone"), name(step)),
-            Event::UndoFailed { step, failure } => {
-                format!(
-                    "{:<12} {} {}: {failure}; {}",
-                    "rolling back",
-                    paint("31", "cannot undo"),
-                    name(step),
-                    failure.next
-                )
-            }
-            _ => return None,
-        })
-    }
+        Event::AttemptFailed { failure, again_ms: Some(again_ms), step, .. } => {
+            format!("{:<12} {} {}; again in {again_ms} ms: {failure}", stage(step), paint("33", "failed"), name(step))
+        }
+        Event::StepFailed { step, failure } => {
+            format!("{:<12} {} {}: {failure}; {}", stage(step), paint("31", "failed"), name(step), failure.next)
+        }
+        Event::GivenUp { step, failure } => {
+            format!("{:<12} {} {}: {failure}", stage(step), paint("33", "left"), name(step))
+        }
+        Event::Ordered { command, .. } => {
+            let what = match &command.order {
+                Order::Pause => "paused it".to_owned(),
+                Order::Resume => "lets it go on".to_owned(),
+                Order::UndoAgain => "has the undo tried again".to_owned(),
+                Order::Cancel => "cancelled it".to_owned(),
+                Order::Skip(step) => format!("skips `{}`", name(step)),
+                Order::Approve(step) => format!("says yes to `{}`", name(step)),
+                Order::Reject(step) => format!("says no to `{}`", name(step)),
+            };
+            let reason = if command.reason.is_empty() { String::new() } else { format!(": {}", command.reason) };
+            format!("{} {what}{reason}", command.actor)
+        }
+        Event::Taken { holder, token } if *token > 1 && entry.seq > 2 => format!("{holder} goes on with it"),
+        Event::UndoBegun { why } => format!("{:<12} {} because {why}", "rolling back", paint("31", "undoing")),
+        Event::Undone { step } => format!("{:<12} {} {}", "rolling back", paint("32", "undone"), name(step)),
+        Event::UndoFailed { step, failure } => {
+            format!("{:<12} {} {}: {failure}; {}", "rolling back", paint("31", "cannot undo"), name(step), failure.next)
+        }
+        _ => return None,
+    })
 }
 
 fn took(step: &StepState) -> Option<String> {
@@ -161,7 +71,7 @@ fn took(step: &StepState) -> Option<String> {
 }
 
 /// Time of day, UTC.
-fn clock(at_ms: i64) -> String {
+pub(super) fn clock(at_ms: i64) -> String {
     let seconds = at_ms.div_euclid(1000).rem_euclid(86_400);
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }

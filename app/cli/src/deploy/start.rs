@@ -1,45 +1,53 @@
 //! A release from the command line: planned, shown, asked about, carried out. Rolling back is a release of the version before.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::sync::Arc;
 
-use app_deploy::Asked;
+use app_deploy::{Asked, Planned};
 use base_explain::Report;
 use base_world::World;
 use operate_deploy::Strategy;
-use operate_execute::{Filter, Status};
+use operate_execute::{Filter, RunId, RunRow, Status};
 
-use super::{actor, compose, desk, progress, project};
+use super::office::Office;
+use super::{compose, follow, project};
 use crate::args::{Global, RollbackArgs, StartArgs};
 use crate::output::{Failure, paint, say};
-use crate::run::find;
 
-pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<String>) -> Result<u8, Failure> {
-    // A version that is given beside the arguments is one that ran before.
-    let back = version.is_some();
-    let world = World::real();
-    let project = project(&world, global)?;
-    let files = compose::files(global, args, &project);
-    if !files.is_empty() {
-        return compose::start(global, args, project, files).await;
+/// Runs in which the version before is looked for.
+const RUNS_MAX: usize = 50;
+
+/// To which version, and from which run.
+#[derive(Debug)]
+pub(super) struct Back {
+    version: String,
+    pub(super) run: Option<RunId>,
+}
+
+pub(crate) async fn start(global: &Global, args: &StartArgs) -> Result<u8, Failure> {
+    // Elsewhere the engine has the settings.
+    if args.server.server.is_none() {
+        let project = project(&World::real(), global)?;
+        let files = compose::files(global, args, &project);
+        if !files.is_empty() {
+            return compose::start(global, args, project, files).await;
+        }
     }
-    let desk = Arc::new(desk(global, &project, &args.places).await?);
-    let strategy = args.strategy.as_deref().map(strategy);
+    release(global, args, None).await
+}
+
+/// `back`: the version is one that ran before, and becomes the very image that it was.
+async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Result<u8, Failure> {
+    let office = Office::open(global, &args.places, &args.server).await?;
     let asked = Asked {
-        service: args.service.clone(),
-        image: args.image.clone(),
-        version: version.or_else(|| args.version.clone()),
-        strategy,
+        strategy: args.strategy.as_deref().map(strategy),
         adopt: args.adopt,
         force: args.force,
-        actor: actor(),
         reason: args.reason.clone(),
-        // Containers that share the machine's network reach it; others are told by their settings.
-        otlp_endpoint: find(global).and_then(|engine| engine.otlp_http),
+        ..super::asked(global, &args.release)
     };
-    let release = project.release(&asked, &desk.seal, &*world.disk).map_err(Failure::Usage)?;
-    let release = if back { desk.as_before(release).await? } else { release };
-    let planned = desk.plan(&release).await?;
+    let version = back.as_ref().map(|back| back.version.clone());
+    let asked = Asked { version: version.or(asked.version), ..asked };
+    let planned = office.plan(global, &asked, back.as_ref()).await?;
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
     }
@@ -49,12 +57,20 @@ pub(crate) async fn start(global: &Global, args: &StartArgs, version: Option<Str
     if !args.yes && !agreed("carry it out?")? {
         return Err(Failure::Refused(Report::new("nobody agreed; nothing was changed")));
     }
-    let run = desk.create(&planned, &asked.actor, &asked.reason).await?;
-    say(global, &format!("{} {}", paint(global, "1", &planned.plan.title), paint(global, "2", &format!("({run})"))));
-    progress::carry_out(global, &desk, &run).await
+    let run = office.begin(global, &asked, back.as_ref(), &planned).await?;
+    begun(global, &planned, &run);
+    office.carry_out(global, &run).await
 }
 
-pub(super) fn strategy(word: &str) -> Strategy {
+/// Where there is no picture, its head.
+pub(super) fn begun(global: &Global, planned: &Planned, run: &RunId) {
+    if !follow::is_drawn(global) {
+        let name = paint(global, "2", &format!("({run})"));
+        say(global, &format!("{} {name}", paint(global, "1", &planned.plan.title)));
+    }
+}
+
+pub(crate) fn strategy(word: &str) -> Strategy {
     match word {
         "rolling" => Strategy::Rolling,
         "blue-green" => Strategy::BlueGreen,
@@ -77,23 +93,20 @@ pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
 }
 
 pub(crate) async fn rollback(global: &Global, args: &RollbackArgs) -> Result<u8, Failure> {
-    let version = match &args.to {
-        Some(version) => version.clone(),
-        None => before(global, &args.start).await?,
-    };
-    start(global, &args.start, Some(version)).await
-}
-
-/// The version that the newest complete run replaced.
-async fn before(global: &Global, args: &StartArgs) -> Result<String, Failure> {
-    let project = project(&World::real(), global)?;
-    let desk = desk(global, &project, &args.places).await?;
-    let mut labels = vec![("environment".to_owned(), project.environment.clone())];
-    labels.extend(args.service.iter().map(|service| ("service".to_owned(), service.clone())));
-    let rows = desk.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
-    let before = rows.into_iter().next().and_then(|row| row.labels.get("version_before").cloned());
-    before.filter(|version| version != "unknown").ok_or_else(|| {
+    let start = &args.start;
+    let office = Office::open(global, &start.places, &start.server).await?;
+    let mut labels = Vec::new();
+    labels.extend(office.environment(global).map(|environment| ("environment".to_owned(), environment)));
+    labels.extend(start.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
+    let rows = office.runs(&Filter { status: Some(Status::Complete), labels, limit: RUNS_MAX, before: None }).await?;
+    // A version that was made anew replaced itself.
+    let label = |row: &RunRow, name: &str| row.labels.get(name).cloned();
+    let moved = |row: &&RunRow| label(row, "version_before") != label(row, "version");
+    let before = rows.iter().find(moved).and_then(|row| label(row, "version_before"));
+    let version = args.to.clone().or(before.filter(|version| version != "unknown")).ok_or_else(|| {
         let report = Report::new("no complete run says which version was there before it");
         Failure::Refused(report.hint("`--to` names the version"))
-    })
+    })?;
+    let run = rows.into_iter().next().map(|row| row.run);
+    release(global, start, Some(Back { version, run })).await
 }

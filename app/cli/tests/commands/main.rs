@@ -4,6 +4,7 @@
 
 mod arrival;
 mod demo;
+mod deploy;
 mod engine;
 mod faces;
 mod home;
@@ -12,4 +13,5 @@ mod listening;
 mod run;
 mod run_agent;
 mod scraping;
+mod terminal;
 mod transcript;

@@ -67,6 +67,11 @@ fn registries_are_named_rightly_or_not_asked() {
 }
 
 #[test]
+fn releases_are_explained_and_slips_are_named() {
+    check("deploy.txt");
+}
+
+#[test]
 fn dockerfiles_are_checked_and_mended() {
     check("docker.txt");
 }

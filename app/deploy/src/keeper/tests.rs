@@ -4,168 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use app_config::Tree;
-use async_trait::async_trait;
 use base_world::Clock;
-use connect_registry::{Digest, Reference, RegistryError};
-use operate_execute::{Command, Context, Done, Filter, Image, Judge, Met, Order, Ruling, Seal, Target};
+use operate_execute::{Command, Filter, Order, Seal};
 use operate_history::SqlHistory;
-use operate_plan::{Act, Condition, Failure, Inventory, ObjectId};
 use operate_target_fake::{Crash, FakeWorld, Faults};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::DeskParts;
+use crate::paper::{Nobody, Paper, Shelf};
 
-/// Containers in the fake world, in the words of a release's plan.
-struct Paper {
-    world: FakeWorld,
-    /// Whether what runs also answers.
-    answers: AtomicBool,
-}
-
-/// A receiver of webhooks that refuses the first ones.
-struct Hook {
-    address: std::net::SocketAddr,
-    state: Arc<Mutex<(usize, Vec<Seen>)>>,
-}
-
-#[derive(Clone)]
-struct Seen {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Hook {
-    async fn new(refuses: usize) -> Hook {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let state = Arc::new(Mutex::new((refuses, Vec::new())));
-        let hook = Hook { address: listener.local_addr().unwrap(), state: Arc::clone(&state) };
-        tokio::spawn(async move {
-            loop {
-                let (mut peer, _) = listener.accept().await.unwrap();
-                let (mut bytes, mut end) = (Vec::new(), None);
-                while end.is_none_or(|end| bytes.len() < end) {
-                    if peer.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
-                        break;
-                    }
-                    let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-                    let head = text.find("\r\n\r\n");
-                    let length =
-                        text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
-                    end = head.zip(length).map(|(head, length): (usize, usize)| head + 4 + length);
-                }
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                // An engine that was stopped in the middle of a request.
-                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                let status = {
-                    let mut state = state.lock();
-                    let status = if state.0 > 0 { 503 } else { 200 };
-                    state.0 = state.0.saturating_sub(1);
-                    state.1.push(Seen { status, head: head.to_owned(), body: body.into() });
-                    status
-                };
-                let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                let _ = peer.write_all(answer.as_bytes()).await;
-            }
-        });
-        hook
-    }
-
-    fn refuse(&self, next: usize) {
-        self.state.lock().0 = next;
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.state.lock().1.clone()
-    }
-
-    async fn until(&self, comes: impl Fn(&[Seen]) -> bool) {
-        let seen = async {
-            while !comes(&self.seen()) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), seen).await.expect("it is told within a minute");
-    }
-}
-
-fn put(act: &Act, with: Value) -> Act {
-    Act { verb: "put".into(), with, ..act.clone() }
-}
-
-#[async_trait]
-impl Target for Paper {
-    async fn survey(&self, objects: &[ObjectId]) -> Inventory {
-        self.world.survey(objects).await
-    }
-
-    async fn check(&self, context: &Context, condition: &Condition) -> Result<Met, Failure> {
-        if ["present", "absent"].contains(&condition.verb.as_str()) {
-            return self.world.check(context, condition).await;
-        }
-        let Image::Present(now) = self.world.image(context, &condition.object).await? else {
-            return Ok(Met::No("it is not there".into()));
-        };
-        let holds = match condition.verb.as_str() {
-            "same" => now["id"] == condition.with["id"],
-            "stopped" => now["running"] == json!(false),
-            "healthy" => now["running"] == json!(true) && self.answers.load(Ordering::Relaxed),
-            verb => panic!("no plan of these tests asks for `{verb}`"),
-        };
-        Ok(if holds { Met::Yes } else { Met::No(format!("it is {now}")) })
-    }
-
-    async fn image(&self, context: &Context, object: &ObjectId) -> Result<Image, Failure> {
-        self.world.image(context, object).await
-    }
-
-    async fn act(&self, context: &Context, act: &Act) -> Result<Done, Failure> {
-        let act = match (act.verb.as_str(), act.object.kind.as_str()) {
-            ("pull", _) => put(act, json!({"there": true})),
-            ("create", "container") => {
-                let labels = &act.with["body"]["Labels"];
-                put(act, json!({"id": labels["apm.config"], "labels": labels, "running": false}))
-            }
-            ("stop" | "start", _) => {
-                let Image::Present(mut now) = self.world.image(context, &act.object).await? else {
-                    panic!("{} is not there", act.object)
-                };
-                now["running"] = json!(act.verb == "start");
-                put(act, now)
-            }
-            ("rename", _) => Act { verb: "move".into(), ..act.clone() },
-            _ => act.clone(),
-        };
-        self.world.act(context, &act).await
-    }
-
-    async fn restore(&self, context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
-        self.world.restore(context, object, before).await
-    }
-}
-
-/// The plans of these tests ask no judge.
-struct Nobody;
-
-#[async_trait]
-impl Judge for Nobody {
-    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Ruling, Failure> {
-        panic!("asked for {request}")
-    }
-}
-
-/// A registry in which each tag is its own digest.
-struct Shelf;
-
-#[async_trait]
-impl crate::Registries for Shelf {
-    async fn digest(&self, image: &Reference) -> Result<Digest, RegistryError> {
-        Ok(Digest::of(image.wanted().as_bytes()))
-    }
-}
+mod notices;
+mod waits;
 
 /// The system's clock, as it will be some time from now.
 struct Later(Arc<dyn Clock>, i64);
@@ -235,8 +86,10 @@ impl Rig {
                 let seal = Arc::new(Seal::new(&[7; 32], Arc::clone(&world.random)).unwrap());
                 let (judge, tell) = (Arc::new(Nobody), Arc::new(InTheLog));
                 let registries = Arc::new(Shelf);
+                let fronts = PathBuf::new();
+                let target = paper;
                 let parts =
-                    DeskParts { world, history, seal, target: paper, judge, registries, tell, holder, receivers };
+                    DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
                 Ok(Desk::new(parts, live))
             })
         });
@@ -404,137 +257,6 @@ async fn a_release_that_is_cancelled_is_undone() {
     assert!(is(&life.order(&run, Order::Pause).await.expect_err("an end"), "Ended"));
     let ann = "ann (deployer) deployer create".to_owned();
     assert_eq!(life.audit().await, [ann.clone(), ann, "bob (admin) admin cancel".to_owned()]);
-}
-
-#[tokio::test]
-async fn a_release_waits_while_changes_are_frozen_unless_somebody_says_why_not() {
-    let rig = Rig::new();
-    let life = rig.life("apm 1", 0);
-    let now_ms = World::real().clock.now_ms();
-    let frozen = |from_ms: i64, to_ms: i64, environment: &str| {
-        rig.image("shop/cart:2");
-        let freeze = format!("{{ from_ms: {from_ms}, to_ms: {to_ms}, reason: sale, environments: [{environment}] }}");
-        rig.settings
-            .lock()
-            .push_str(&format!("freezes: [{freeze}]\nwindows: [{{ zone: UTC, environments: [prod] }}]\n"));
-    };
-    let waits = async || {
-        let plan = life.keeper.plan(&asked(), None).await.unwrap().plan;
-        plan.steps.iter().any(|step| step.id.0 == operate_plan::WINDOW)
-    };
-    frozen(now_ms - 1, now_ms + 3_600_000, "prod");
-    assert!(!waits().await, "another environment");
-    frozen(now_ms - 2, now_ms - 1, "default");
-    assert!(!waits().await, "over");
-    frozen(now_ms + 1_800_000, now_ms + 3_600_000, "default");
-    assert!(waits().await, "it may have begun when the first change is made");
-    frozen(now_ms - 1, now_ms + 3_600_000, "default");
-    let run = life.create().await;
-    assert_eq!(life.until(&run, |event| matches!(event, Event::Asked { .. })).await, Status::Waiting);
-    assert_eq!(rig.containers(), []);
-    let approve = |reason: &str| {
-        let order = Order::Approve(operate_plan::WINDOW.into());
-        Command { order, actor: "bob (admin)".into(), reason: reason.into() }
-    };
-    let error = life.keeper.order(&run, approve(" "), "admin").await.expect_err("a reason is wanted");
-    assert!(is(&error, "NoReason") && error.report().hint.is_some(), "{error:?}");
-    life.keeper.order(&run, approve("the cart is broken"), "admin").await.unwrap();
-    assert_eq!((life.end(&run).await, rig.containers()), (Status::Complete, cart("2")));
-    life.idle().await;
-    rig.image("shop/cart:3");
-    rig.settings.lock().push_str("windows: [{ days: monday }]\n");
-    let error = life.keeper.plan(&asked(), None).await.map(|_| ()).expect_err("no day");
-    assert!(is(&error, "Settings") && error.to_string().contains("mon-thu,sat"), "{error}");
-}
-
-#[tokio::test]
-async fn receivers_are_told_although_they_were_away() {
-    let rig = Rig::new();
-    let hook = Hook::new(2).await;
-    let secret = rig.folder.path().join("hook.key");
-    std::fs::write(&secret, "hunter2hunter2\n").unwrap();
-    let settings = crate::NotifySettings {
-        webhook: format!("http://{}/T0KEN-in-the-path", hook.address),
-        events: vec![operate_execute::Occasion::Started, operate_execute::Occasion::Ended],
-        secret: Some(secret),
-    };
-    assert!(!format!("{settings:?}").contains("T0KEN"));
-    rig.receivers.lock().push(settings.receiver(&*World::real().disk).unwrap());
-    // Two tries fail before the first is taken; the run ends meanwhile.
-    let life = rig.life("apm 1", 0);
-    let first = life.create().await;
-    assert_eq!(life.end(&first).await, Status::Complete);
-    hook.until(|seen| seen.len() == 4).await;
-    let told = |run: &RunId, seen: &[Seen]| {
-        seen.iter()
-            .map(|seen| {
-                let body: Value = serde_json::from_slice(&seen.body).unwrap();
-                assert_eq!(body["run"], json!(run));
-                assert!(
-                    seen.head.contains(&format!("x-apm-delivery: {}", body["id"].as_str().unwrap())),
-                    "{}",
-                    seen.head
-                );
-                assert!(seen.head.contains("x-apm-signature: sha256="), "{}", seen.head);
-                format!(
-                    "{} {} {}",
-                    seen.status,
-                    body["event"].as_str().unwrap(),
-                    body["status"].as_str().unwrap_or("-")
-                )
-            })
-            .collect::<Vec<_>>()
-    };
-    let expect = ["503 started -", "503 started -", "200 started -", "200 ended complete"];
-    assert_eq!(told(&first, &hook.seen()), expect);
-
-    // It is away until the engine is gone; the next engine tells it.
-    hook.refuse(usize::MAX);
-    rig.image("shop/cart:2");
-    life.idle().await;
-    let second = life.create().await;
-    assert_eq!(life.end(&second).await, Status::Complete);
-    hook.until(|seen| seen.len() > 4).await;
-    life.stop.send(true).unwrap();
-    drop(life);
-    hook.refuse(0);
-    let life = rig.life("apm 2", 0);
-    life.keeper.desk().await.unwrap();
-    let ends = |seen: &[Seen]| told(&second, &seen[4..]).contains(&"200 ended complete".to_owned());
-    hook.until(ends).await;
-    let mut taken = told(&second, &hook.seen()[4..]);
-    taken.retain(|line| line.starts_with("200"));
-    // More than once is no fault: the first engine may have had one on its way.
-    taken.dedup();
-    assert_eq!(taken, ["200 started -", "200 ended complete"]);
-}
-
-#[tokio::test]
-async fn an_undo_that_failed_is_tried_again_where_it_stopped() {
-    let rig = Rig::new();
-    let life = rig.life("apm 1", 0);
-    let first = life.create().await;
-    life.end(&first).await;
-    life.idle().await;
-    rig.paper.answers.store(false, Ordering::Relaxed);
-    rig.image("shop/cart:2");
-    let run = life.create().await;
-    life.until(&run, |event| matches!(event, Event::Acted { step, .. } if step.0 == "start-shop-cart")).await;
-    rig.paper.world.set_faults(Faults::new(1, 100, &[operate_target_fake::Fault::Denied]));
-    life.order(&run, Order::Cancel).await.unwrap();
-    assert_eq!(life.end(&run).await, Status::Failed);
-    life.idle().await;
-    let again = |order| Command { order, actor: "bob (admin)".into(), reason: "it may again".into() };
-    let error = life.keeper.order(&run, again(Order::Pause), "admin").await.expect_err("only that");
-    assert!(is(&error, "Ended"), "{error:?}");
-
-    rig.paper.world.set_faults(Faults::none());
-    life.keeper.order(&run, again(Order::Resume), "admin").await.unwrap();
-    let undone = |event: &Event| matches!(event, Event::Ended { status: Status::RolledBack, .. });
-    assert_eq!((life.until(&run, undone).await, rig.containers()), (Status::RolledBack, cart("1")));
-    life.idle().await;
-    assert_eq!(life.rows(Some(Status::RolledBack)).await, [run]);
-    assert_eq!(life.audit().await.last().unwrap(), "bob (admin) admin resume");
 }
 
 #[tokio::test]

@@ -76,6 +76,11 @@ impl Client {
         self.json(Method::POST, "/v1/drain", drain, timeout).await
     }
 
+    /// Tells it to end, as SIGTERM does. It may still answer for a while.
+    pub async fn stop(&self) -> Result<State, ControlError> {
+        self.json(Method::POST, "/v1/stop", &(), TIMEOUT).await
+    }
+
     /// In Prometheus's text format.
     pub async fn metrics(&self) -> Result<String, ControlError> {
         let (_, bytes) = self.ask(Method::GET, "/metrics", Bytes::new(), TIMEOUT).await?;

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::{Drain, Drained, REQUEST_BYTES_MAX, Refused};
 use crate::model::{Set, State, Upstream, validate};
@@ -33,7 +33,12 @@ pub(crate) struct Control {
     listen: String,
     /// Held from the comparison of generations until the new one is in force.
     changing: tokio::sync::Mutex<()>,
+    /// Set when somebody wants the front to end.
+    end: watch::Sender<bool>,
 }
+
+/// So that whoever asks for the end still gets his answer.
+const BEFORE_END: Duration = Duration::from_millis(50);
 
 enum Failure {
     Stale { wanted: u64 },
@@ -43,8 +48,17 @@ enum Failure {
 }
 
 impl Control {
-    pub(crate) fn new(context: Arc<Context>, state: PathBuf, listen: String) -> Arc<Self> {
-        Arc::new(Control { context, state, listen, changing: tokio::sync::Mutex::default() })
+    pub(crate) fn new(context: Arc<Context>, state: PathBuf, listen: String, end: watch::Sender<bool>) -> Arc<Self> {
+        Arc::new(Control { context, state, listen, changing: tokio::sync::Mutex::default(), end })
+    }
+
+    fn stop(&self) -> State {
+        let end = self.end.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(BEFORE_END).await;
+            end.send_replace(true);
+        });
+        self.state()
     }
 
     fn state(&self) -> State {
@@ -129,6 +143,7 @@ impl Control {
             ("/metrics", Method::GET),
             ("/v1/upstreams", Method::PUT),
             ("/v1/drain", Method::POST),
+            ("/v1/stop", Method::POST),
         ];
         let result = match (&head.method, path) {
             (&Method::GET, "/v1/state") => Ok(json(&self.state())),
@@ -142,9 +157,12 @@ impl Control {
                 Ok(drain) => self.drain(drain).await.map(|drained| json(&drained)),
                 Err(failure) => Err(failure),
             },
+            (&Method::POST, "/v1/stop") => Ok(json(&self.stop())),
             (method, path) => Err(Failure::Unknown(match known.iter().find(|(known, _)| *known == path) {
                 Some((_, allowed)) => format!("{path} takes {allowed}, not {method}"),
-                None => format!("there is no {path}; see /v1/state, /v1/health, /v1/upstreams, /v1/drain and /metrics"),
+                None => format!(
+                    "there is no {path}; see /v1/state, /v1/health, /v1/upstreams, /v1/drain, /v1/stop and /metrics"
+                ),
             })),
         };
         result.unwrap_or_else(|failure| self.refused(failure))

@@ -49,6 +49,19 @@ async fn of_many_who_switch_at_once_one_wins() {
     assert_eq!(won, 1);
 }
 
+#[tokio::test]
+async fn who_runs_a_front_learns_that_somebody_wants_it_to_end() {
+    let blue = Server::start("blue").await;
+    let mut stage = Stage::new(vec![blue.spec(1)]).await;
+    let front = stage.front.take().unwrap();
+    let waiting = tokio::time::timeout(std::time::Duration::from_millis(200), front.is_told_to_end()).await;
+    assert!(waiting.is_err(), "nobody has said so yet");
+    assert_eq!(stage.control.stop().await.unwrap().pid, std::process::id());
+    tokio::time::timeout(crate::stage::PATIENCE, front.is_told_to_end()).await.unwrap();
+    front.stop().await;
+    assert!(stage.control.get().await.is_err_and(|error| error.is_unreachable()));
+}
+
 /// The protocol as someone without our client speaks it.
 async fn ask(stage: &Stage, method: &str, path: &str, body: &str) -> String {
     let mut stream = tokio::net::UnixStream::connect(socket(&stage.folder)).await.unwrap();

@@ -31,6 +31,9 @@ fn each_error_has_its_code() {
     check(occupied, RefusedKind::Conflict, "target-busy");
     check(DeskError::Refused(nothing), RefusedKind::Refused, "nothing-to-do");
     check(DeskError::NoStep { run: run(), step: "x".into() }, RefusedKind::Refused, "no-step");
+    let overtaken = RunError::Overtaken { run: run(), target: "t".into(), by: RunId("cart-2".into()) };
+    check(DeskError::Run(overtaken), RefusedKind::Conflict, "run-overtaken");
+    check(DeskError::NoReason { step: "window".into() }, RefusedKind::Refused, "no-reason");
     check(DeskError::Lint(Vec::new()), RefusedKind::Refused, "critical-findings");
     check(DeskError::Settings(Report::new("no service")), RefusedKind::Refused, "settings");
     check(DeskError::Told(Report::new("no engine")), RefusedKind::Away, "desk-closed");
@@ -61,6 +64,7 @@ async fn an_engine_answers_for_its_project_and_makes_no_history_for_a_look() {
         deploy: KeeperOptions {
             history: history.display().to_string(),
             state_folder: folder.path().join("key"),
+            program: folder.path().join("nobody"),
             docker: DockerSurroundings { docker_host: Some(nowhere), ..DockerSurroundings::default() },
             project: Box::new(project),
             owner: "ann".into(),

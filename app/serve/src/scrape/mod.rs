@@ -1,7 +1,8 @@
-//! Scraping as a timetable of tasks: one a target, each with its own offset, plus the host and the engine itself.
+//! Scraping as a timetable of tasks: one a target, each with its own offset, plus the host, containers and the engine itself.
 //!
 //! What a scrape means (labels, staleness, limits) is `observe/ingest`'s; here are only the timers and the HTTP calls.
 
+mod containers;
 mod fetch;
 mod host;
 mod plan;
@@ -10,6 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use app_deploy::DockerSurroundings;
 use base_signal::TenantId;
 use base_world::World;
 use observe_ingest::scrape::{
@@ -69,12 +71,15 @@ pub(crate) async fn run(
     scraper: Scraper,
     own: Arc<Own>,
     settings: ObserveSettings,
+    docker: DockerSurroundings,
     mut plans: watch::Receiver<ScrapePlan>,
     mut stop: watch::Receiver<bool>,
 ) {
     let interval_ms = settings.self_interval.as_millis_i64().max(1000);
     let own_task = tokio::spawn(scrape_own(scraper.clone(), own, interval_ms));
     let host_task = settings.host_metrics.then(|| tokio::spawn(host::run(scraper.clone(), interval_ms)));
+    let docker = containers::place(&settings.docker, docker);
+    let docker_task = docker.map(|place| tokio::spawn(containers::run(scraper.clone(), place, interval_ms)));
     let mut running: HashMap<(String, u64), Running> = HashMap::new();
     let mut told = BTreeSet::new();
     while !*stop.borrow() {
@@ -118,7 +123,7 @@ pub(crate) async fn run(
         }
     }
     own_task.abort();
-    if let Some(task) = host_task {
+    for task in [host_task, docker_task].into_iter().flatten() {
         task.abort();
     }
     for (_, old) in running {
@@ -155,22 +160,25 @@ async fn scrape(scraper: Scraper, found: FoundTarget, mut gone: watch::Receiver<
     }
 }
 
-/// The engine's own metrics, by the way any target's go but for the network.
-async fn scrape_own(scraper: Scraper, own: Arc<Own>, interval_ms: i64) {
+/// The loop of a job that has one target and needs no call over HTTP; `instance` is what a person knows it by.
+fn only(job: &str, instance: String, interval_ms: i64) -> Option<ScrapeLoop> {
     let interval = PromDuration { ms: interval_ms };
     let config = ScrapeConfig {
-        job_name: "apm".to_owned(),
+        job_name: job.to_owned(),
         scrape_interval: Some(interval),
         scrape_timeout: Some(interval),
         ..ScrapeConfig::default()
     };
-    let job = match ScrapeJob::new(&GlobalConfig::default(), &config) {
-        Ok(job) => Arc::new(job),
-        Err(error) => return tracing::error!(%error, "the engine cannot scrape itself"),
-    };
-    let group = TargetGroup { targets: vec![own.address()], ..TargetGroup::default() };
-    let Some(target) = job.targets([&group]).active.into_iter().next() else { return };
-    let mut state = ScrapeLoop::new(job, target);
+    let made = ScrapeJob::new(&GlobalConfig::default(), &config);
+    let made = made.inspect_err(|error| tracing::error!(%error, "{job} cannot be scraped")).ok()?;
+    let group = TargetGroup { targets: vec![instance], ..TargetGroup::default() };
+    let target = made.targets([&group]).active.into_iter().next()?;
+    Some(ScrapeLoop::new(Arc::new(made), target))
+}
+
+/// The engine's own metrics, by the way any target's go but for the network.
+async fn scrape_own(scraper: Scraper, own: Arc<Own>, interval_ms: i64) {
+    let Some(mut state) = only("apm", own.address(), interval_ms) else { return };
     loop {
         let due_ms = scraper.world.clock.now_ms();
         let text = app_api::Control::metrics_text(own.as_ref());

@@ -110,6 +110,30 @@ fn a_new_series_begins_with_a_zero_one_interval_earlier() {
 }
 
 #[test]
+fn versions_of_one_service_are_told_apart_where_they_are_known() {
+    let mut metrics = SpanMetrics::default();
+    let of = |version: Option<&str>| {
+        let mut span = span("shop", "GET /", 3, StatusCode::Unset);
+        let mut attributes = span.resource.attributes.clone();
+        attributes.extend(version.map(|version| ("service.version".to_owned(), Value::String(version.to_owned()))));
+        span.resource = Arc::new(Resource { attributes });
+        span
+    };
+    let spans = [of(Some("1")), of(Some("2")), of(Some("2")), of(None), of(Some(""))];
+    let write = metrics.observe(&TenantId::default(), &batch(spans), 1_000_000);
+    let mut stored = Stored::default();
+    stored.append(&write);
+    let of = |version: &str| {
+        format!(
+            r#"{{__name__="traces_spanmetrics_calls_total", instance="i", job="shop", service="shop", {version}span_kind="SPAN_KIND_SERVER", span_name="GET /", status_code="STATUS_CODE_UNSET"}}"#
+        )
+    };
+    for (version, expect) in [(r#"service_version="1", "#, 1.0), (r#"service_version="2", "#, 2.0), ("", 2.0)] {
+        assert_eq!(stored.value(&of(version)), expect, "{version}");
+    }
+}
+
+#[test]
 fn only_touched_series_are_written() {
     let mut metrics = SpanMetrics::default();
     let tenant = TenantId::default();

@@ -6,6 +6,21 @@ use crate::duration;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
+/// What an Alertmanager is asked, where there is one, beside [`questions_before`]: its matcher goes into the parameter `filter`.
+pub fn question_alertmanager(subject: &Subject, settings: &Settings, now_ms: i64) -> Question {
+    let service = format!("{}|", query::escaped(&subject.service));
+    Question {
+        id: "alertmanager".to_owned(),
+        label: "firing alerts".to_owned(),
+        language: Language::Alertmanager,
+        expression: format!("{}=~{}", settings.names.service_label, query::quoted(&service)),
+        start_ms: now_ms,
+        end_ms: now_ms,
+        step_ms: 1000,
+        limit: 0,
+    }
+}
+
 /// All that [`crate::before`] wants to know.
 pub fn questions_before(subject: &Subject, settings: &Settings, slo: &Slo, now_ms: i64) -> Vec<Question> {
     let names = &settings.names;

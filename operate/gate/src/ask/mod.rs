@@ -12,7 +12,7 @@ use crate::duration;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-pub use budget::questions_before;
+pub use budget::{question_alertmanager, questions_before};
 use query::Selector;
 
 const DAY_MS: i64 = 86_400_000;
@@ -31,6 +31,8 @@ pub enum Language {
     Promql,
     /// `/loki/api/v1/query_range`, backwards.
     Logql,
+    /// `/api/v2/alerts` of an Alertmanager: those that fire and that nobody silenced; each is a series of one point that is 1.
+    Alertmanager,
 }
 
 /// One thing to ask.

@@ -9,6 +9,8 @@ use crate::verdict::{Judged, Layer, Mark, Unit};
 
 /// Below this a resource is not short, whatever it was before.
 const FULL_FROM: f64 = 0.8;
+/// Memory this near to its limit is a kill that has not come yet: it decides alone.
+const KILLED_FROM: f64 = 0.95;
 
 pub(super) fn judged(bench: &Bench<'_>) -> Vec<Judged> {
     let mut all = vec![restarts(bench)];
@@ -67,6 +69,11 @@ fn share(bench: &Bench<'_>, metric: Metric, layer: Layer) -> Judged {
     let grew = effect.is_none_or(|effect| effect > rule.allowed_increase)
         && judged.p_value.is_none_or(|p| p < bench.settings.significance);
     judged.outcome = if now >= FULL_FROM && grew { Mark::High } else { Mark::Pass };
+    // So few windows prove nothing, but this is no matter of chance: what is held is held.
+    if metric == Metric::Memory && now >= KILLED_FROM && effect.is_some_and(|effect| effect > rule.allowed_increase) {
+        (judged.outcome, judged.critical) = (Mark::High, true);
+        judged.note = "and what goes over its limit is killed".into();
+    }
     judged
 }
 

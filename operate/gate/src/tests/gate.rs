@@ -55,6 +55,15 @@ fn open_and_shut() {
         "alert Down (critical)",
     );
     check(&[("alerts", alert(&[("alertname", "Down")]))], &[], false, "alert Down");
+    let page = alert(&[("alertname", "Paged"), ("severity", "page")]);
+    check(&[("alertmanager", page)], &[], false, "alert Paged (page)");
+    check(
+        &[("alertmanager", Answer::Failed { reason: "refused".into() })],
+        &[],
+        false,
+        "alertmanager is unknown: refused",
+    );
+    check(&[("alertmanager", Answer::Series(vec![]))], &[], true, "50.0 %");
 }
 
 #[test]

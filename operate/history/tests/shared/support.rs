@@ -131,7 +131,11 @@ pub(crate) fn event(number: u64) -> Event {
         5 => Event::Attempt { step: step(), number: 1 },
         6 => Event::AttemptFailed { step: step(), number: 1, failure: failure(), again_ms: None },
         7 => Event::Acted { step: step(), note: "pulled 12 MB".into() },
-        8 => Event::Judged { step: step(), ruling: Ruling::Wait { again_ms: 5, sentence: "too early".into() } },
+        8 => Event::Judged {
+            step: step(),
+            ruling: Ruling::Wait { again_ms: 5, sentence: "too early".into() },
+            health: [("service".to_owned(), 75)].into(),
+        },
         9 => Event::Asked { step: step(), question: "on to prod?".into() },
         10 => ordered(Order::Approve(step())),
         11 => Event::Halted { step: step(), why: "odd\0text \u{1f600} 'quoted'".into() },

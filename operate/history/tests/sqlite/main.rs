@@ -8,6 +8,8 @@
 mod conformance;
 #[path = "../shared/databases.rs"]
 mod databases;
+#[path = "../shared/retention.rs"]
+mod retention;
 #[path = "../shared/support.rs"]
 mod support;
 #[path = "../shared/versions.rs"]

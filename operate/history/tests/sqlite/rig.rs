@@ -8,7 +8,8 @@ use std::time::Duration;
 use base_world::os::OsRandom;
 use base_world::{Clock as _, Rng};
 use operate_execute::{
-    Context, Event, Executor, History as _, Judge, Order, Ruling, RunError, RunId, Seal, Settings, Status, Tell,
+    Context, Event, Executor, History as _, Judge, Judgement, Order, Ruling, RunError, RunId, Seal, Settings, Status,
+    Tell,
 };
 use operate_plan::{
     Act, Condition, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Severity, Step, StepId, Work,
@@ -53,8 +54,8 @@ struct AllIsWell;
 
 #[async_trait::async_trait]
 impl Judge for AllIsWell {
-    async fn judge(&self, _: &Context, _: &Value, _: i64) -> Result<Ruling, Failure> {
-        Ok(Ruling::Pass { sentence: "all is well".into() })
+    async fn judge(&self, _: &Context, _: &Value, _: i64) -> Result<Judgement, Failure> {
+        Ok(Ruling::Pass { sentence: "all is well".into() }.into())
     }
 }
 

@@ -66,18 +66,45 @@ pub(crate) fn is_same(before: &Image, now: &Image) -> bool {
                 body.remove("Image");
             }
         }
-        image
+        said(image)
     };
     // Only containers have both; of a network or an image everything counts.
     if before.get("body").is_some() { rest(before) == rest(now) } else { before == now }
 }
 
+/// Without what says nothing. An engine that was started again reads its containers from disk, and what was null before (`Dns`, `DnsOptions`)
+/// is an empty list from then on.
+fn said(value: Value) -> Value {
+    let is_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    };
+    match value {
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(name, member)| (name, said(member)));
+            Value::Object(members.filter(|(_, member)| !is_nothing(member)).collect())
+        }
+        // Places in a list mean something, so nothing is taken out of one.
+        Value::Array(items) => Value::Array(items.into_iter().map(said).collect()),
+        other => other,
+    }
+}
+
 /// What a planner sees: no variables, for they may be secret.
 pub(crate) async fn summary(engine: &Engine, object: &ObjectId) -> Result<Option<Value>, Failure> {
     if object.kind == "image" {
-        // Also what registries call it, by which a planner tells one that was pulled from one that was made here.
         let record = absent(engine.inspect_image(&object.name).await)?;
-        return Ok(record.map(|record| json!({"id": record["Id"], "digests": record["RepoDigests"]})));
+        return Ok(record.map(|record| {
+            // Also what registries call it, by which a planner tells one that was pulled from one that was made here; and when it was built, if
+            // it says so (OCI image spec, annotations).
+            let mut seen = json!({"id": record["Id"], "digests": record["RepoDigests"]});
+            if let Value::String(built) = &record["Config"]["Labels"]["org.opencontainers.image.created"] {
+                seen["built"] = json!(built);
+            }
+            seen
+        }));
     }
     if object.kind != "container" {
         return Ok(match of(engine, object).await? {

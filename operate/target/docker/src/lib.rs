@@ -5,6 +5,10 @@
 //! `rename` (`with.to`), `remove`. Conditions: `present`, `absent`, `same` (`with.id`), `stopped`, `healthy`, `answers` (`with.port`, and
 //! `with.path` for HTTP).
 //!
+//! Beside them `front/CONTROL-SOCKET`, the proxy that owns a service's port, with the acts `start` (`with.listen`, `with.to`), `set`
+//! (`with.from`, `with.to`: upstreams in the front's own words), `drain` (`with.upstream`, `with.timeout_ms`), and the conditions `absent`,
+//! `sends` (`with.to`), `well` and `idle` (`with.upstream`); and `port/ADDRESS`, which can only be looked at.
+//!
 //! It plans nothing and judges nothing. Docker compares no tokens, so the lease alone keeps two executors apart.
 
 mod act;
@@ -12,6 +16,7 @@ mod auth;
 mod check;
 mod evidence;
 mod failure;
+mod front;
 mod image;
 mod lost;
 mod restore;
@@ -29,6 +34,7 @@ use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 
 pub use act::secret_name;
 pub use evidence::Evidence;
+pub use front::StartFront;
 
 /// One engine.
 pub struct DockerTarget {
@@ -39,6 +45,7 @@ pub struct DockerTarget {
     /// Who we are to registries that the engine pulls from.
     logins: Arc<dyn Login>,
     evidence: Option<Arc<dyn Evidence>>,
+    fronts: Option<Arc<dyn StartFront>>,
 }
 
 impl DockerTarget {
@@ -46,7 +53,8 @@ impl DockerTarget {
     pub fn new(engine: Engine, seal: Arc<Seal>, clock: Arc<dyn Clock>) -> Result<DockerTarget, HttpError> {
         // A redirect is an answer; following it would ask somebody else.
         let config = HttpConfig { follow_redirects: false, ..HttpConfig::default() };
-        Ok(DockerTarget { engine, seal, clock, http: Client::new(config)?, logins: Arc::new(Nobody), evidence: None })
+        let (http, logins) = (Client::new(config)?, Arc::new(Nobody));
+        Ok(DockerTarget { engine, seal, clock, http, logins, evidence: None, fronts: None })
     }
 
     /// The same, which hands over what containers said before an undo removes them.
@@ -58,6 +66,11 @@ impl DockerTarget {
     pub fn with_logins(self, logins: Arc<dyn Login>) -> DockerTarget {
         DockerTarget { logins, ..self }
     }
+
+    /// The same, able to start a front that does not run.
+    pub fn with_fronts(self, fronts: Arc<dyn StartFront>) -> DockerTarget {
+        DockerTarget { fronts: Some(fronts), ..self }
+    }
 }
 
 #[async_trait]
@@ -67,29 +80,47 @@ impl Target for DockerTarget {
         let source = format!("the Docker engine at {} ({})", found.place, found.found_by);
         let mut inventory = Inventory::new(source.clone());
         for object in objects {
-            let seen = match image::summary(&self.engine, object).await {
-                Ok(Some(value)) => Seen::Present(value),
-                Ok(None) => Seen::Absent,
-                Err(failure) => Seen::Unknown(failure),
+            let (seen, source) = match object.kind.as_str() {
+                "front" | "port" => (front::survey(self, object).await, "this machine"),
+                _ => {
+                    let seen = match image::summary(&self.engine, object).await {
+                        Ok(Some(value)) => Seen::Present(value),
+                        Ok(None) => Seen::Absent,
+                        Err(failure) => Seen::Unknown(failure),
+                    };
+                    (seen, source.as_str())
+                }
             };
-            inventory.add(object.clone(), seen, &source, self.clock.now_ms());
+            inventory.add(object.clone(), seen, source, self.clock.now_ms());
         }
         inventory
     }
 
     async fn check(&self, _: &Context, condition: &Condition) -> Result<Met, Failure> {
-        check::check(self, condition).await
+        match condition.object.kind.as_str() {
+            "front" => front::check(condition).await,
+            _ => check::check(self, condition).await,
+        }
     }
 
     async fn image(&self, _: &Context, object: &ObjectId) -> Result<Image, Failure> {
-        image::of(&self.engine, object).await
+        match object.kind.as_str() {
+            "front" => front::image(object).await,
+            _ => image::of(&self.engine, object).await,
+        }
     }
 
     async fn act(&self, _: &Context, act: &Act) -> Result<Done, Failure> {
-        act::act(self, act).await
+        match act.object.kind.as_str() {
+            "front" => front::act(self, act).await,
+            _ => act::act(self, act).await,
+        }
     }
 
     async fn restore(&self, context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
+        if object.kind == "front" {
+            return front::restore(self, object, before).await;
+        }
         if let (Some(evidence), Image::Absent, "container") = (&self.evidence, before, object.kind.as_str())
             && let Some(view) = restore::doomed(&self.engine, object).await?
         {

@@ -50,6 +50,10 @@ fn a_container_made_anew_is_the_same_but_nothing_else_may_differ() {
     check_same(|now| now["image_id"] = json!("sha256:2"), false);
     check_same(|now| now["running"] = json!(false), false);
     check_same(|now| now["body"]["Env"] = json!(["A=2"]), false);
+    // As an engine that was started again tells it.
+    check_same(|now| now["body"]["HostConfig"] = json!({"Dns": [], "DnsOptions": null, "LogConfig": {}}), true);
+    check_same(|now| now["body"]["HostConfig"] = json!({"Dns": ["10.0.0.1"]}), false);
+    check_same(|now| now["body"]["Env"] = json!(["A=1", {}]), false);
     check_same(|now| now["joins"] = json!([["other", {}]]), false);
     assert!(!is_same(&Image::Absent, &Image::Present(json!({}))));
     assert!(!is_same(&Image::Present(json!({"id": "1"})), &Image::Present(json!({"id": "2"}))), "an image is its id");

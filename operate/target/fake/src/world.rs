@@ -53,6 +53,11 @@ impl FakeWorld {
         FakeWorld { inner: Mutex::new(inner), crash, clock, call_ms: 20 }
     }
 
+    /// The same, where each call takes so long.
+    pub fn slow(self, call_ms: u64) -> FakeWorld {
+        FakeWorld { call_ms, ..self }
+    }
+
     /// What is there now.
     pub fn objects(&self) -> BTreeMap<ObjectId, Value> {
         self.inner.lock().objects.clone()

@@ -10,7 +10,15 @@ use tempfile::TempDir;
 use tests_journeys::{Dockerd, Engine, Peer, artefacts, engine, http, peer, wait};
 
 /// The store of the demo in a container: address, feed and faults come from its surroundings.
-const STORE: &str = "exec /bin/apm __demo store --listen 127.0.0.1:$PORT --feed-url $FEED --data-dir /data --start-faults \\\"$FAULTS\\\"";
+const STORE: &str = "exec /bin/apm __demo store --listen ${LISTEN:-127.0.0.1}:$PORT --feed-url $FEED --data-dir /data --start-faults \\\"$FAULTS\\\"";
+/// It ends by itself after some seconds, again and again.
+const CRASH: &str = "/bin/apm __demo store --listen 127.0.0.1:$PORT --feed-url $FEED --data-dir /data & p=$!; sleep 6; kill -9 $p; exit 3";
+/// It holds more and more memory until next to nothing is left below its limit, of cgroup v1 or v2.
+const LEAK: &str = "cd /sys/fs/cgroup; [ -d memory ] && cd memory; \
+    used() { u=$(cat memory.usage_in_bytes memory.current 2>/dev/null); f=$(awk '$1 ~ /^(total_)?inactive_file$/ {v=$2} END {print v}' memory.stat); echo $((u - f)); }; \
+    (i=0; while [ $(used) -lt 73400000 ]; do i=$((i+1)); dd if=/dev/zero of=/dev/shm/$i bs=1M count=1 2>/dev/null; sleep 0.2; done) & ";
+/// Long enough for everything that the journeys get wrong.
+pub(crate) const BAKE: &str = "settings: { bake: 60s }";
 /// Tags and what is wrong with them.
 const VERSIONS: [(&str, &str); 5] =
     [("1", "{}"), ("2", "{}"), ("3", "{}"), ("errors", "{\"error_ratio\": 0.3}"), ("slow", "{\"slow_store_ms\": 400}")];
@@ -27,7 +35,7 @@ impl Stage {
     pub(crate) fn new() -> Stage {
         let docker = Dockerd::shared();
         images(docker);
-        let engine = Engine::start("deploy");
+        let engine = Engine::start_with("deploy", &["--docker", &docker.host], &[]);
         let port = peer::free_port();
         let mut feed = engine::command(engine.home(), &engine::apm());
         feed.args(["__demo", "feed", "--listen", &format!("127.0.0.1:{port}")]).envs(otlp(&engine));
@@ -74,16 +82,19 @@ pub(crate) fn images(docker: &Dockerd) {
     let certificates = PathBuf::from("/etc/ssl/certs/ca-certificates.crt");
     let with_certificates = format!("FROM {base}\nCOPY certificates /etc/ssl/certs/ca-certificates.crt\n");
     docker.build("journey/store-base:1", &with_certificates, &[("certificates", &certificates)]);
-    for (tag, faults) in VERSIONS {
+    let build = |tag: &str, faults: &str, script: &str| {
         let faults = faults.replace('"', "\\\"");
         let dockerfile = format!(
-            "FROM journey/store-base:1\nENV FAULTS=\"{faults}\"\nENTRYPOINT [\"/bin/sh\", \"-c\", \"{STORE}\"]\n"
+            "FROM journey/store-base:1\nENV FAULTS=\"{faults}\"\nENTRYPOINT [\"/bin/sh\", \"-c\", \"{script}\"]\n"
         );
         docker.build(&format!("journey/store:{tag}"), &dockerfile, &[]);
-    }
+    };
+    VERSIONS.iter().for_each(|(tag, faults)| build(tag, faults, STORE));
+    build("crash", "{}", CRASH);
+    build("leak", "{}", &format!("{LEAK}{STORE}"));
 }
 
-fn otlp(engine: &Engine) -> [(&'static str, String); 5] {
+pub(crate) fn otlp(engine: &Engine) -> [(&'static str, String); 5] {
     [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", engine.otlp_http.clone()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".into()),
@@ -133,6 +144,8 @@ pub(crate) struct Shop<'a> {
     pub(crate) port: u16,
     pub(crate) home: TempDir,
     pub(crate) artefacts: PathBuf,
+    /// The keys of `judge` in its settings.
+    pub(crate) judge: String,
     runs: AtomicUsize,
 }
 
@@ -145,7 +158,8 @@ impl<'a> Shop<'a> {
     pub(crate) fn on(stage: &'a Stage, docker: &'a Dockerd, name: &'static str) -> Shop<'a> {
         let home = tempfile::Builder::new().prefix("apm-shop-").tempdir().expect("a temporary folder");
         let artefacts = artefacts::folder(&format!("deploy_{name}"));
-        let shop = Shop { stage, docker, name, port: peer::free_port(), home, artefacts, runs: AtomicUsize::new(0) };
+        let (port, judge, runs) = (peer::free_port(), BAKE.to_owned(), AtomicUsize::new(0));
+        let shop = Shop { stage, docker, name, port, home, artefacts, judge, runs };
         shop.settings("judged: false", "");
         shop
     }
@@ -168,6 +182,25 @@ impl<'a> Shop<'a> {
         self.settings_of("journey/store", &deploy, &service);
     }
 
+    /// The same behind a front on the shop's port: the container is in the engine's own network, and reaches the machine's loopback by its gateway.
+    pub(crate) fn settings_behind_a_front(&self, deploy: &str, service: &str) {
+        let inside = |url: &str| {
+            let port = url.rsplit(':').next().and_then(|port| port.trim_end_matches('/').parse().ok());
+            format!("http://{}", self.docker.let_in(port.expect("a URL with a port")))
+        };
+        let mut env = vec![("PORT", "8080".to_owned()), ("LISTEN", "0.0.0.0".into())];
+        env.push(("FEED", inside(&self.stage.feed_url)));
+        env.extend(otlp(&self.stage.engine).into_iter().map(|(name, value)| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => (name, inside(&value)),
+            _ => (name, value),
+        }));
+        let env: String = env.into_iter().map(|(name, value)| format!("\n  {name}: \"{value}\"")).collect();
+        let service = format!("port: 8080\nenv:{env}\n{service}");
+        let front = format!("front: {{ listen: \"127.0.0.1:{}\" }}", self.port);
+        let deploy = format!("{front}\nchecks: [{{ http: /readyz }}]\nready: 60s\nstop_grace: 5s\n{deploy}");
+        self.settings_of("journey/store", &deploy, &service);
+    }
+
     /// The same for any image.
     pub(crate) fn settings_of(&self, image: &str, deploy: &str, service: &str) {
         let indented = |text: &str, spaces: &str| {
@@ -176,7 +209,8 @@ impl<'a> Shop<'a> {
         };
         let (service, deploy) = (indented(service, "    "), indented(deploy, "      "));
         let service = format!("  {}:\n    image: {image}\n{service}    deploy:\n{deploy}", self.name);
-        let yaml = format!("project: shop\nservices:\n{service}judge: {{ settings: {{ bake: 60s }} }}\n");
+        let judge = &self.judge;
+        let yaml = format!("project: shop\nservices:\n{service}judge: {{ {judge} }}\n");
         std::fs::write(self.home.path().join("apm.yaml"), yaml).expect("the settings can be written");
     }
 
@@ -190,6 +224,17 @@ impl<'a> Shop<'a> {
     /// To its end.
     pub(crate) fn deploy(&self, words: &[&str]) -> Ended {
         end(&mut self.begin(words))
+    }
+
+    /// A release that nobody has to agree to, to its end, on a pseudo-terminal of its own.
+    pub(crate) fn on_a_terminal(&self, words: &[&str]) -> Ended {
+        let mut command = engine::command(self.home.path(), std::path::Path::new("script"));
+        let typed =
+            format!("{} deploy --yes {} --url {}", engine::apm().display(), words.join(" "), self.stage.engine.url);
+        command.env("DOCKER_HOST", &self.docker.host).env("USER", "ann").env("TERM", "xterm-256color");
+        command.args(["-q", "-e", "-c", &typed, "/dev/null"]);
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        end(&mut Peer::start(&mut command, self.artefacts.join(format!("{number:02}.log"))))
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -258,7 +303,11 @@ impl<'a> Shop<'a> {
 impl Drop for Shop<'_> {
     fn drop(&mut self) {
         // Without judging what the journey left: whoever looks on has seen it.
-        let names = ["", "-next", "-previous"].map(|rest| format!("{}{rest}", self.container()));
+        let rests = ["", "-next", "-previous", "-blue", "-green"];
+        let names = rests.map(|rest| format!("{}{rest}", self.container()));
+        // It outlives whoever started it, and so it would this test.
+        let _ = self.asked("POST", "/v1/stop");
+        let _ = std::fs::copy(self.control().with_extension("log"), self.artefacts.join("front.log"));
         let logs =
             names.iter().filter_map(|name| Some((name, self.docker.command().args(["logs", name]).output().ok()?)));
         for (name, output) in logs {

@@ -83,3 +83,10 @@ export async function send(method: 'POST' | 'DELETE', path: string, body?: unkno
   const response = await fetch(path, { method, credentials: 'same-origin', headers: { ...FROM_PAGE, 'content-type': 'application/json' }, ...json });
   if (!response.ok) throw explain(await response.text(), response.status);
 }
+/** The same where the answer is of interest. */
+export async function post<T>(path: string, body: unknown): Promise<T> {
+  const response = await fetch(path, { method: 'POST', credentials: 'same-origin', headers: { ...FROM_PAGE, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  const text = await response.text();
+  if (!response.ok) throw explain(text, response.status);
+  return JSON.parse(text) as T;
+}

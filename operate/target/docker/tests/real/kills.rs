@@ -40,7 +40,7 @@ fn check(service: &str, judge_fails: bool, kills: &[Kill]) {
 }
 
 /// Plays all cases in a few lanes; a case that fails says which.
-fn play(name: &str, cases: Vec<(bool, Vec<Kill>)>) {
+pub(crate) fn play(name: &str, cases: Vec<(bool, Vec<Kill>)>, check: fn(&str, bool, &[Kill])) {
     std::thread::scope(|scope| {
         for lane in 0..LANES {
             let cases = &cases;
@@ -67,7 +67,7 @@ fn boundaries(name: &str, judge_fails: bool) -> u64 {
 fn a_release_killed_at_any_boundary_takes_over_all_the_same() {
     let boundaries = boundaries("kill-count", false);
     assert!(boundaries > 40, "only {boundaries} boundaries");
-    play("kill", (1..=boundaries).map(|moment| (false, vec![Kill::Moment(moment)])).collect());
+    play("kill", (1..=boundaries).map(|moment| (false, vec![Kill::Moment(moment)])).collect(), check);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_release_killed_at_any_boundary_of_its_way_back_is_undone_all_the_same() {
     let (forward, both) = (boundaries("back-count-1", false), boundaries("back-count-2", true));
     // The way forward was played already, but for the removal at its end.
     let back = forward.saturating_sub(20)..=both;
-    play("back", back.map(|moment| (true, vec![Kill::Moment(moment)])).collect());
+    play("back", back.map(|moment| (true, vec![Kill::Moment(moment)])).collect(), check);
 }
 
 #[test]
@@ -84,5 +84,5 @@ fn a_release_killed_at_random_instants_ends_as_it_should() {
     let mut rng = Rng::new(instants);
     let mut drawn = || Kill::After(Duration::from_millis(rng.below(3_000)));
     let cases = (0..instants).map(|number| (number % 2 == 1, vec![drawn(), drawn()])).collect();
-    play("instant", cases);
+    play("instant", cases, check);
 }

@@ -1,6 +1,7 @@
 //! Releases on a real engine: one that works, ones that do not, and one killed at every boundary of its journal and at random instants.
 //! `cargo xtask journeys` starts the engine and names it in APM_TEST_DOCKER_HOST; this is compiled only with the feature `real-engine`.
 
+mod fronts;
 mod kills;
 mod releases;
 mod rig;

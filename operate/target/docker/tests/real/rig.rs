@@ -11,11 +11,11 @@ use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy};
 use operate_execute::{
-    Command as Order, Context, Done, Executor, History, Image, Judge, MemoryHistory, Met, Ruling, RunError, RunId,
-    Seal, Settings, Status, Target, Tell,
+    Command as Order, Context, Done, Executor, History, Image, Judge, Judgement, MemoryHistory, Met, Ruling, RunError,
+    RunId, Seal, Settings, Status, Target, Tell,
 };
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Severity};
-use operate_target_docker::{DockerTarget, secret_name};
+use operate_target_docker::{DockerTarget, StartFront, secret_name};
 use operate_target_fake::{Crash, CrashingHistory};
 use serde_json::Value;
 
@@ -55,6 +55,67 @@ fn images() {
             assert!(running.wait().expect("built").success());
         }
     });
+}
+
+/// What may follow the service's name.
+const RESTS: [&str; 5] = ["", "-next", "-previous", "-blue", "-green"];
+
+/// A place for a front, and who starts it there: the real one, in a thread that outlives the lives of the executor.
+struct FrontHere {
+    settings: operate_deploy::Front,
+    starter: Arc<InAThread>,
+    _folder: tempfile::TempDir,
+}
+
+impl FrontHere {
+    fn new() -> FrontHere {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Taken together, so that they differ; free again when they are used.
+        let taken = [(); 3].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let [listen, blue, green] = taken.each_ref().map(|one| one.local_addr().expect("an address").port());
+        let settings = operate_deploy::Front {
+            listen: format!("127.0.0.1:{listen}"),
+            control: folder.path().join("front.sock").display().to_string(),
+            port: 80,
+            ports: [blue, green],
+        };
+        FrontHere { settings, starter: Arc::default(), _folder: folder }
+    }
+}
+
+#[derive(Default)]
+struct InAThread;
+
+#[async_trait]
+impl StartFront for InAThread {
+    async fn start(&self, listen: &str, control: &std::path::Path) -> Result<(), Failure> {
+        let options = app_gateway::Options {
+            listen: listen.to_owned(),
+            control: control.to_owned(),
+            state: control.with_extension("state"),
+            tcp: false,
+            metrics: None,
+            limits: app_gateway::Limits::default(),
+        };
+        let (tell, told) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                match app_gateway::Front::start(World::real(), options).await {
+                    Ok(front) => {
+                        let _ = tell.send(Ok(()));
+                        front.is_told_to_end().await;
+                        front.stop().await;
+                    }
+                    Err(error) => {
+                        let _ = tell.send(Err(error.to_string()));
+                    }
+                }
+            });
+        });
+        let started = told.await.unwrap_or_else(|_| Err("the thread ended".to_owned()));
+        started.map_err(|why| Failure::new(operate_plan::Class::Transient, "front.start", why, "look at it"))
+    }
 }
 
 /// A target that can be killed around each of its calls.
@@ -105,13 +166,11 @@ struct Obedient;
 
 #[async_trait]
 impl Judge for Obedient {
-    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Ruling, Failure> {
+    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
         let sentence = "the test says so".to_owned();
-        Ok(if request["fail"] == Value::Bool(true) {
-            Ruling::Fail { sentence, hurt_since_ms: None }
-        } else {
-            Ruling::Pass { sentence }
-        })
+        let fails = request["fail"] == Value::Bool(true);
+        let ruling = if fails { Ruling::Fail { sentence, hurt_since_ms: None } } else { Ruling::Pass { sentence } };
+        Ok(ruling.into())
     }
 }
 
@@ -121,6 +180,7 @@ pub(crate) struct Rig {
     pub(crate) crash: Arc<Crash>,
     world: World,
     seal: Arc<Seal>,
+    front: Option<FrontHere>,
 }
 
 impl Rig {
@@ -129,18 +189,32 @@ impl Rig {
         let world = World::real();
         let seal = Arc::new(Seal::new(&[3; 32], Arc::clone(&world.random)).expect("a key"));
         let service = service.to_owned();
-        Rig { service, history: Arc::default(), crash: Arc::default(), world, seal }
+        Rig { service, history: Arc::default(), crash: Arc::default(), world, seal, front: None }
+    }
+
+    /// The same, with a service that is released behind a front.
+    pub(crate) fn behind_a_front(service: &str) -> Rig {
+        let mut rig = Rig::new(service);
+        rig.front = Some(FrontHere::new());
+        rig
     }
 
     pub(crate) fn target(&self) -> DockerTarget {
         let surroundings = Surroundings { docker_host: Some(host()), ..Default::default() };
         let engine = Engine::new(find(&surroundings, &*self.world.disk).expect("an address")).expect("no TLS");
-        DockerTarget::new(engine, Arc::clone(&self.seal), Arc::clone(&self.world.clock)).expect("a client")
+        let target =
+            DockerTarget::new(engine, Arc::clone(&self.seal), Arc::clone(&self.world.clock)).expect("a client");
+        match &self.front {
+            Some(front) => target.with_fronts(front.starter.clone()),
+            None => target,
+        }
     }
 
     pub(crate) fn release(&self, version: &str) -> Release {
         let sealed = self.seal.seal(&secret_name("DB_PASSWORD"), b"correct-horse").expect("sealed");
         let secret = Secret { sealed, mark: self.seal.mark(b"correct-horse") };
+        let front = self.front.as_ref().map(|front| front.settings.clone());
+        let publish = Publish { address: "127.0.0.1".into(), port: 0 };
         Release {
             calendar: operate_plan::Calendar::default(),
             project: "target".into(),
@@ -149,12 +223,14 @@ impl Rig {
             version: version.into(),
             image: format!("target/service:{version}"),
             target: format!("docker:{}", self.service),
-            strategy: Strategy::Recreate,
+            strategy: if front.is_some() { Strategy::BlueGreen } else { Strategy::Recreate },
+            front,
+            canary: None,
             replicas: 1,
             container: Container {
                 env: [("COLOR".to_owned(), "blue".to_owned())].into(),
                 secrets: [("DB_PASSWORD".to_owned(), secret)].into(),
-                ports: vec![Port { container: 80, publish: Some(Publish { address: "127.0.0.1".into(), port: 0 }) }],
+                ports: vec![Port { container: 80, publish: Some(publish) }],
                 restart: "no".into(),
                 stop_grace_s: 1,
                 ..Container::default()
@@ -228,7 +304,7 @@ impl Rig {
         let target = self.target();
         let context = Context { run: RunId("look".into()), step: "look".into(), fence: operate_execute::Fence(0) };
         let base = format!("target-dev-{}", self.service);
-        let names = ["", "-next", "-previous"].map(|rest| format!("{base}{rest}"));
+        let names = RESTS.map(|rest| format!("{base}{rest}"));
         runtime.block_on(async {
             let mut found = BTreeMap::new();
             for name in names {
@@ -237,8 +313,36 @@ impl Rig {
                     found.insert(name, image);
                 }
             }
+            if let Some(front) = &self.front {
+                let object = ObjectId::new("front", &front.settings.control);
+                found.insert("front".into(), target.image(&context, &object).await.expect("an image"));
+            }
             found
         })
+    }
+
+    /// As a machine's end would; what it was told last stays on disk.
+    pub(crate) fn end_the_front(&self) {
+        let front = self.front.as_ref().expect("a front");
+        let control = connect_front::Front::new(&front.settings.control).expect("short");
+        tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+            control.stop().await.expect("it runs");
+            while !control.state().await.is_err_and(|error| error.is_not_running()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+
+    /// What a customer gets of the page that the service serves, at the front's address.
+    pub(crate) fn answers(&self) -> bool {
+        use std::io::{Read as _, Write as _};
+        let front = self.front.as_ref().expect("a front");
+        let mut answer = String::new();
+        let asked = std::net::TcpStream::connect(&front.settings.listen).and_then(|mut stream| {
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+            stream.read_to_string(&mut answer)
+        });
+        asked.is_ok() && answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok\n")
     }
 
     pub(crate) fn journal(&self, run: &RunId) -> String {
@@ -252,8 +356,12 @@ impl Rig {
 /// Whatever became of the test, the engine is as it was.
 impl Drop for Rig {
     fn drop(&mut self) {
+        if let Some(front) = &self.front {
+            let stop = async { connect_front::Front::new(&front.settings.control).expect("short").stop().await };
+            let _ = tokio::runtime::Runtime::new().expect("a runtime").block_on(stop);
+        }
         let base = format!("target-dev-{}", self.service);
-        let names = ["", "-next", "-previous"].map(|rest| format!("{base}{rest}"));
+        let names = RESTS.map(|rest| format!("{base}{rest}"));
         let removed = Command::new("docker").args(["-H", &host(), "rm", "-f"]).args(names).output();
         assert!(removed.is_ok() || std::thread::panicking(), "docker is gone");
     }

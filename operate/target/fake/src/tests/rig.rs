@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use base_world::{Clock, Random, Rng};
 use operate_execute::{
-    Command, Context, Entry, Event, Executor, History, Judge, MemoryHistory, Order, Ruling, RunError, RunId, Seal,
-    Settings, State, Status, Tell, progress,
+    Command, Context, Entry, Event, Executor, History, Judge, Judgement, MemoryHistory, Order, Ruling, RunError, RunId,
+    Seal, Settings, State, Status, Tell, progress,
 };
 use operate_plan::{
     Act, Condition, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Seen, Severity, Step, StepId, Work,
@@ -74,9 +74,10 @@ pub(super) struct Rulings(pub(super) Mutex<Vec<Ruling>>);
 
 #[async_trait::async_trait]
 impl Judge for Rulings {
-    async fn judge(&self, _: &Context, _: &Value, _: i64) -> Result<Ruling, Failure> {
+    async fn judge(&self, _: &Context, _: &Value, _: i64) -> Result<Judgement, Failure> {
         let mut rulings = self.0.lock();
-        Ok(if rulings.len() > 1 { rulings.remove(0) } else { rulings.first().cloned().unwrap_or(pass()) })
+        let ruling = if rulings.len() > 1 { rulings.remove(0) } else { rulings.first().cloned().unwrap_or(pass()) };
+        Ok(ruling.into())
     }
 }
 
