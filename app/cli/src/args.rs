@@ -133,6 +133,14 @@ pub(crate) enum DeployCommand {
     Skip(OrderArgs),
     /// Remove old runs
     Prune(crate::deploy::prune::PruneArgs),
+    /// List what is kept with a run, such as the log of a container that failed
+    Artefacts {
+        #[command(flatten)]
+        name: RunName,
+        /// Print this one
+        #[arg(long, value_name = "NAME")]
+        get: Option<String>,
+    },
 }
 
 /// Which release.
@@ -153,6 +161,12 @@ pub(crate) struct ReleaseArgs {
 pub(crate) struct StartArgs {
     #[command(flatten)]
     pub(crate) release: ReleaseArgs,
+    /// Compose files that say what the services are, later ones laid over earlier ones [default: `compose` in apm.yaml]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) compose: Vec<std::path::PathBuf>,
+    /// Services of the compose files that are in this profile too
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Vec<String>,
     /// How the new version takes over [default: as in apm.yaml, else recreate]
     #[arg(long, value_parser = ["recreate", "rolling", "blue-green", "canary"])]
     pub(crate) strategy: Option<String>,

@@ -1,6 +1,7 @@
 //! The desk at which releases are asked for, carried out and ordered about. It holds what all of them share: history, seal, engine, judge.
 
 mod error;
+mod planning;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -13,17 +14,18 @@ use base_explain::Report;
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use connect_registry::{DockerLogins, Login};
-use operate_deploy::{Refusal, Release};
+use operate_deploy::Release;
 use operate_execute::{
     Begun, Command, Deliver, Entry, Executor, Fence, Filter, History, Judge, Lease, NewRun, Order, RunError, RunId,
     RunRow, Seal, Settings, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest, estimate, guard, hold, lint};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest};
 use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
+use crate::evidence::Kept;
 use crate::notify::Notifier;
 use crate::pin::{Registries, pinned};
 use crate::{Asked, NotifySettings, Project};
@@ -142,6 +144,8 @@ impl Desk {
         let asking = connect_registry::Options { head_max: REGISTRY_HEAD_MAX, ..Default::default() };
         let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
+        let kept = Kept { history: history.clone(), clock: Arc::clone(&world.clock) };
+        let target = target.keeping(Arc::new(kept));
         let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
         let telemetry = telemetry(&options.places)?;
         let looks = telemetry.clone();
@@ -201,44 +205,6 @@ impl Desk {
     /// Who this is, for people.
     pub(crate) fn holder(&self) -> &str {
         &self.holder
-    }
-
-    /// Looks at the world and plans; changes nothing.
-    pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
-        self.plan_labelled(release, BTreeMap::new()).await
-    }
-
-    /// The same with more labels.
-    pub(crate) async fn plan_labelled(
-        &self,
-        release: &Release,
-        labels: BTreeMap<String, String>,
-    ) -> Result<Planned, DeskError> {
-        let (release, pinning) = self.pinned(release).await?;
-        let release = &release;
-        let seen = self.survey(&operate_deploy::objects(release)).await;
-        let now_ms = self.world.clock.now_ms();
-        let plan = match operate_deploy::plan(release, &seen, now_ms) {
-            Ok(plan) => plan,
-            Err(left_over @ Refusal::LeftOver { .. }) => {
-                // What is left over may be what somebody is at this very moment.
-                self.nobody_changes(&release.target).await?;
-                return Err(left_over.into());
-            }
-            Err(refusal) => return Err(refusal.into()),
-        };
-        // Plans of the same labels are alike; what they took is what this one will take.
-        let learnt = self.history.learnt(&plan.labels).await?;
-        let mut draft = (*plan).clone();
-        estimate(&mut draft, &learnt);
-        draft.labels.extend(labels);
-        // What is over by now forbids nothing any more.
-        hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
-        let plan = Plan::new(draft, &seen);
-        let mut findings = lint(&plan, &seen, now_ms);
-        findings.extend(pinning);
-        findings.sort_by_key(|finding| finding.severity);
-        Ok(Planned { plan: guard(&plan, &findings), findings })
     }
 
     /// Refused by the name of whoever changes the target now. Nothing is held afterwards: who executes takes the lease himself.

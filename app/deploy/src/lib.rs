@@ -3,9 +3,13 @@
 //!
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
+mod compose;
 mod desk;
 mod diff;
+mod env_files;
+mod evidence;
 mod front;
+mod health;
 mod judging;
 mod keeper;
 mod known;
@@ -22,6 +26,7 @@ mod release;
 mod remote;
 mod settings;
 
+pub use compose::{ComposeAsk, Composed};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
 pub use judging::{Again, Chart, Judging, Looked, Replay};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
@@ -41,7 +46,7 @@ pub use settings::{CanarySettings, DeploySettings, FrontSettings, NotifySettings
 pub use app_adapt::Places as AskedAt;
 
 /// What the audit log says of a deed.
-pub use operate_history::Action;
+pub use operate_history::{Action, Artefact};
 
 /// Why a registry did not do what it was asked.
 pub use connect_registry::{Kind as RegistryKind, RegistryError};

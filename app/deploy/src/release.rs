@@ -12,6 +12,7 @@ use operate_gate::{Side, Subject, UserCheck};
 use operate_plan::Calendar;
 use operate_target_docker::secret_name;
 
+use crate::env_files;
 use crate::front;
 use crate::settings::{CheckSettings, Project, ServiceSettings};
 
@@ -79,7 +80,7 @@ impl Project {
     ) -> Result<Release, Report> {
         let (service, settings) = self.chosen(asked.service.as_deref())?;
         let (image, version) = image(&service, settings, asked)?;
-        let container = container(settings, asked, seal, disk)?;
+        let container = container(settings, &self.environment, asked, seal, disk)?;
         let deploy = &settings.deploy;
         if deploy.target != "docker" {
             let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));
@@ -191,18 +192,25 @@ fn image(service: &str, settings: &ServiceSettings, asked: &Asked) -> Result<(St
     }
 }
 
-fn container(settings: &ServiceSettings, asked: &Asked, seal: &Seal, disk: &dyn Disk) -> Result<Container, Report> {
+fn container(
+    settings: &ServiceSettings,
+    environment: &str,
+    asked: &Asked,
+    seal: &Seal,
+    disk: &dyn Disk,
+) -> Result<Container, Report> {
     let deploy = &settings.deploy;
     let mut env = settings.env.clone();
-    if let Some(endpoint) = &asked.otlp_endpoint {
-        env.entry("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).or_insert_with(|| endpoint.clone());
-    }
     let mut secrets = BTreeMap::new();
     for (variable, path) in &settings.secrets {
         let bytes = disk.read(path, SECRET_BYTES_MAX).map_err(|error| Report::of(&error))?;
         let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let sealed = seal.seal(&secret_name(variable), value).map_err(|error| Report::of(&error))?;
         secrets.insert(variable.clone(), Secret { sealed, mark: seal.mark(value) });
+    }
+    env_files::add(&settings.env_file, environment, disk, seal, &mut env, &mut secrets)?;
+    if let Some(endpoint) = &asked.otlp_endpoint {
+        env.entry("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).or_insert_with(|| endpoint.clone());
     }
     Ok(Container {
         command: deploy.command.clone(),
@@ -218,8 +226,9 @@ fn container(settings: &ServiceSettings, asked: &Asked, seal: &Seal, disk: &dyn 
         user: deploy.user.clone(),
         read_only_root: deploy.read_only,
         restart: deploy.restart.clone(),
-        health: None,
+        health: deploy.health.as_ref().map(|health| health.health(settings.port)).transpose()?,
         stop_grace_s: u32::try_from(deploy.stop_grace.0.as_secs()).unwrap_or(u32::MAX),
+        extra: deploy.container.clone(),
     })
 }
 

@@ -10,11 +10,14 @@ use app_config::{ByteSize, ConfigError, Span, Tree, Value};
 use base_explain::Report;
 use base_http::Secret;
 use base_world::Disk;
-use operate_deploy::Strategy;
+use operate_deploy::{Extra, Strategy};
 use operate_execute::{Deliver, Occasion};
 use operate_gate::{Freeze, Slo, UserCheck};
 use operate_plan::Window;
 use serde::Deserialize;
+
+use crate::env_files::EnvFile;
+use crate::health::HealthSettings;
 
 /// What the file says about a project.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +28,10 @@ pub struct Project {
     pub judge: JudgeSettings,
     /// No changes from … to.
     pub freezes: Vec<Freeze>,
+    /// Compose files that say what the services are, relative to the folder of the settings.
+    pub compose: Vec<PathBuf>,
+    /// Whether the settings say what the project is called.
+    pub named: bool,
     /// With any, changes are made within one of them only.
     pub windows: Vec<Window>,
     /// Who is told of runs.
@@ -87,6 +94,8 @@ pub struct ServiceSettings {
     /// With a tag, or without: then the version is the tag.
     pub image: Option<String>,
     pub env: BTreeMap<String, String>,
+    /// Files of variables; `env` wins over them, and a later one over an earlier one.
+    pub env_file: Vec<EnvFile>,
     /// Name of the variable to a file that holds its value.
     pub secrets: BTreeMap<String, PathBuf>,
     pub slo: Slo,
@@ -120,6 +129,10 @@ pub struct DeploySettings {
     pub read_only: bool,
     pub restart: String,
     pub checks: Vec<CheckSettings>,
+    /// Docker's own check, inside the container.
+    pub health: Option<HealthSettings>,
+    /// The rarer settings of a container.
+    pub container: Extra,
     /// How long a new container may take until it answers.
     pub ready: Span,
     pub stop_grace: Span,
@@ -157,6 +170,8 @@ impl Default for DeploySettings {
             read_only: false,
             restart: String::new(),
             checks: Vec::new(),
+            health: None,
+            container: Extra::default(),
             ready: Span::from_secs(60),
             stop_grace: Span::from_secs(10),
             approval: false,
@@ -220,6 +235,14 @@ pub struct JudgeSettings {
     pub settings: operate_gate::Settings,
 }
 
+/// A file or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(PathBuf),
+    More(Vec<PathBuf>),
+}
+
 impl JudgeSettings {
     /// Whom the judge asks, with an engine for all that is not named.
     pub fn places(&self, engine: String, token: Option<String>) -> Places {
@@ -239,6 +262,7 @@ impl Project {
         tree.choose_environment(environment);
         let name: Option<String> = tree.section("project")?;
         Ok(Project {
+            named: name.is_some(),
             name: name.unwrap_or_else(|| folder_name.to_owned()),
             environment: environment.to_owned(),
             services: tree.section("services")?,
@@ -246,6 +270,11 @@ impl Project {
             freezes: tree.section::<Option<Vec<Freeze>>>("freezes")?.unwrap_or_default(),
             windows: tree.section::<Option<Vec<Window>>>("windows")?.unwrap_or_default(),
             notify: tree.section::<Option<Vec<NotifySettings>>>("notify")?.unwrap_or_default(),
+            compose: match tree.section::<Option<OneOrMore>>("compose")? {
+                None => Vec::new(),
+                Some(OneOrMore::One(path)) => vec![path],
+                Some(OneOrMore::More(paths)) => paths,
+            },
             promotion: tree.section::<Option<Vec<String>>>("promotion")?.unwrap_or_default(),
             environments,
         })

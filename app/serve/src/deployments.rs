@@ -68,6 +68,7 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::NeedsFront { .. } => "needs-front",
         Refusal::PortShared { .. } => "port-shared",
         Refusal::NotOurs { .. } => "not-ours",
+        Refusal::Lost { .. } => "cannot-be-put-back",
         Refusal::LeftOver { .. } => "left-over",
         Refusal::NothingToDo { .. } => "nothing-to-do",
         Refusal::Replicas { .. } => "replicas",

@@ -1,6 +1,6 @@
 //! Each step as the docker command that does the same, for `--dry-run`: a reader checks it against what he knows. It is shown, never run.
 
-use crate::{Release, container};
+use crate::{Release, container, extra_by_hand};
 
 /// `docker create` with everything that was asked for. A secret is given by its name only, which has docker take it from the environment.
 pub(crate) fn create(release: &Release, name: &str) -> String {
@@ -36,18 +36,28 @@ pub(crate) fn create(release: &Release, name: &str) -> String {
     limit(wanted.pids > 0, format!("--pids-limit {}", wanted.pids));
     limit(wanted.read_only_root, "--read-only".to_owned());
     limit(wanted.stop_grace_s > 0, format!("--stop-timeout {}", wanted.stop_grace_s));
+    words.extend(wanted.health.iter().flat_map(extra_by_hand::health));
+    words.extend(extra_by_hand::words(&wanted.extra, wanted.networks.first()));
     words.extend(wanted.user.iter().map(|user| format!("--user {}", quoted(user))));
     words.extend(wanted.entrypoint.iter().flatten().take(1).map(|word| format!("--entrypoint {}", quoted(word))));
-    words.push(format!("--restart {}", if wanted.restart.is_empty() { "unless-stopped" } else { &wanted.restart }));
+    let restart = if wanted.restart.is_empty() { "unless-stopped" } else { &wanted.restart };
+    words.push(match wanted.extra.restart_max {
+        0 => format!("--restart {restart}"),
+        most => format!("--restart {restart}:{most}"),
+    });
     words.push(quoted(release.exact()));
     let rest = wanted.entrypoint.iter().flatten().skip(1).chain(wanted.command.iter().flatten());
     words.extend(rest.map(|word| quoted(word)));
-    let joins = wanted.networks.iter().skip(1).map(|network| format!(" && docker network connect {network} {name}"));
+    let joins = wanted.networks.iter().skip(1).map(|network| {
+        let wishes = extra_by_hand::endpoint(&wanted.extra, network, "alias");
+        let wishes: String = wishes.iter().map(|word| format!("{word} ")).collect();
+        format!(" && docker network connect {wishes}{network} {name}")
+    });
     words.join(" ") + &joins.collect::<String>()
 }
 
 /// In single quotes where a shell would take it apart.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -53,14 +53,22 @@ pub fn body(release: &Release) -> Value {
         "Healthcheck",
         container.health.as_ref().map(|health| {
             let ns = |ms: u64| ms.saturating_mul(1_000_000);
-            json!({"Test": health.test, "Interval": ns(health.interval_ms), "Timeout": ns(health.timeout_ms), "Retries": health.retries})
+            json!({"Test": health.test, "Interval": ns(health.interval_ms), "Timeout": ns(health.timeout_ms), "Retries": health.retries, "StartPeriod": ns(health.start_period_ms)})
         }),
     );
     let exposed: Map<_, _> =
         container.ports.iter().map(|port| (format!("{}/tcp", port.container), json!({}))).collect();
     set("ExposedPorts", (!exposed.is_empty()).then(|| json!(exposed)));
     set("HostConfig", Some(host(release)));
+    container.extra.put(&mut body, container.networks.first());
     Value::Object(body)
+}
+
+/// The networks that are joined after the container was made: by name, or with how it is known there.
+pub(crate) fn joins(release: &Release) -> Vec<Value> {
+    let extra = &release.container.extra;
+    let join = |name: &String| extra.endpoint(name).map_or_else(|| json!(name), |endpoint| json!([name, endpoint]));
+    release.container.networks.iter().skip(1).map(join).collect()
 }
 
 /// The service's own, and what its telemetry is told apart by; a person's setting wins, attribute by attribute.
@@ -91,13 +99,16 @@ fn escaped(value: &str) -> String {
 
 /// What says whose a container is.
 pub(crate) fn labels(release: &Release) -> Value {
-    let mut labels = json!({
-        label::PROJECT: release.project,
-        label::SERVICE: release.service,
-        label::ENVIRONMENT: release.environment,
-        label::VERSION: release.version,
-        label::CONFIG: config(release),
-    });
+    let mut labels = json!(release.container.extra.labels);
+    for (name, value) in [
+        (label::PROJECT, &release.project),
+        (label::SERVICE, &release.service),
+        (label::ENVIRONMENT, &release.environment),
+        (label::VERSION, &release.version),
+        (label::CONFIG, &config(release)),
+    ] {
+        labels[name] = json!(value);
+    }
     if release.pinned.is_some() {
         labels[label::IMAGE] = json!(release.image);
     }
@@ -128,17 +139,15 @@ fn host(release: &Release) -> Value {
     if let Some(first) = container.networks.first() {
         set("NetworkMode", true, json!(first));
     }
-    let bindings: Map<_, _> = container
-        .ports
-        .iter()
-        .filter_map(|port| {
-            let publish = port.publish.as_ref()?;
-            Some((
-                format!("{}/tcp", port.container),
-                json!([{"HostIp": publish.address, "HostPort": publish.port.to_string()}]),
-            ))
-        })
-        .collect();
+    // One port of the container may be published at several places.
+    let mut bindings: Map<String, Value> = Map::new();
+    for (port, publish) in container.ports.iter().filter_map(|port| Some((port.container, port.publish.as_ref()?))) {
+        let binding = json!({"HostIp": publish.address, "HostPort": publish.port.to_string()});
+        match bindings.entry(format!("{port}/tcp")).or_insert_with(|| json!([])) {
+            Value::Array(list) => list.push(binding),
+            other => *other = json!([binding]),
+        }
+    }
     set("PortBindings", !bindings.is_empty(), json!(bindings));
     Value::Object(host)
 }

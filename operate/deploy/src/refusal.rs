@@ -17,6 +17,9 @@ pub enum Refusal {
     PortShared { service: String, replicas: u32, port: u16 },
     #[error("a container called {name} is there already, and apm did not make it")]
     NotOurs { name: String },
+    /// It could not be made what it was.
+    #[error("the container {name} cannot be adopted, for it could not be put back: {}", lost.join("; "))]
+    Lost { name: String, lost: Vec<String> },
     #[error("a container called {name} is left from a release that did not end")]
     LeftOver { name: String },
     #[error("{service} {version} runs already, with the same settings")]
@@ -56,6 +59,9 @@ impl Refusal {
             }
             Refusal::PortShared { .. } => "publish no port, or run one container".to_owned(),
             Refusal::NotOurs { .. } => "`--adopt` replaces it and can put it back; or rename it".to_owned(),
+            Refusal::Lost { name, .. } => {
+                format!("make it anew without that, or stop and remove it yourself: docker rm -f {name}")
+            }
             Refusal::LeftOver { name } => {
                 format!(
                     "`apm deploy list` names the run; resume or cancel it, or remove the container: docker rm -f {name}"
@@ -131,6 +137,14 @@ pub(crate) fn check(release: &Release, seen: &Inventory) -> Result<(), Refusal> 
     for name in names(release) {
         if seen.present(&container_id(&name)).is_some_and(|value| !is_ours(release, value)) && !release.adopt {
             return Err(Refusal::NotOurs { name });
+        }
+        let lost = |value: &Value| -> Vec<String> {
+            value["lost"].as_array().into_iter().flatten().filter_map(|word| Some(word.as_str()?.to_owned())).collect()
+        };
+        if let Some(value) = seen.present(&container_id(&name)).filter(|value| !is_ours(release, value))
+            && !lost(value).is_empty()
+        {
+            return Err(Refusal::Lost { name, lost: lost(value) });
         }
     }
     let config = crate::container::config(release);

@@ -6,6 +6,8 @@ use operate_plan::Calendar;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Extra;
+
 /// How the new version takes over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,6 +86,13 @@ pub struct Health {
     pub interval_ms: u64,
     pub timeout_ms: u64,
     pub retries: u32,
+    /// Failures do not count so long after the start.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start_period_ms: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A container as its image and a person's settings make it.
@@ -110,6 +119,9 @@ pub struct Container {
     pub health: Option<Health>,
     /// Between SIGTERM and SIGKILL.
     pub stop_grace_s: u32,
+    /// What few containers need. Left out where there is nothing, so that a container made before it was known is known again.
+    #[serde(skip_serializing_if = "Extra::is_nothing")]
+    pub extra: Extra,
 }
 
 /// What must answer before the new version counts as up.

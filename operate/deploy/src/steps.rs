@@ -60,7 +60,7 @@ pub(crate) fn ensure(kind: &str, name: &str) -> Step {
 /// Makes the new container beside the old one, without starting it.
 pub(crate) fn create(release: &Release, id: String, name: &str) -> Step {
     let object = container_id(name);
-    let joins: Vec<_> = release.container.networks.iter().skip(1).collect();
+    let joins = container::joins(release);
     let with = json!({"body": container::body(release), "joins": joins, "secrets": release.container.secrets});
     let title = format!("create {} {} beside what runs", release.service, release.version);
     let mut step = act(id, title, "create", object.clone(), with, Vec::new());

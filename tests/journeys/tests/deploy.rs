@@ -4,7 +4,9 @@
 //! The journeys share an engine of Docker and one of ours and run side by side, for most of their time is spent watching a release.
 //! `APM_DEPLOY=errors,orders` runs these alone.
 
+mod adopted;
 mod by_hand;
+mod composed;
 mod customers;
 mod fronts;
 mod kills;
@@ -25,7 +27,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 20] = [
+const JOURNEYS: [(&str, Journey); 22] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -43,6 +45,8 @@ const JOURNEYS: [(&str, Journey); 20] = [
     ("promoted", promotion::one_image_reaches_prod),
     ("pinned", pinned::a_release_is_the_image_that_was_planned),
     ("local", pinned::an_image_that_was_made_here_is_its_id),
+    ("composed", composed::a_compose_project_is_one_run),
+    ("adopted", adopted::a_container_made_by_hand_is_put_back),
     ("taken", fronts::a_bad_version_is_taken_back),
     ("canary", fronts::a_bad_canary_hurts_few),
     ("outage", outage::the_engine_of_docker_goes_away),

@@ -73,7 +73,10 @@ async fn health_is_the_judges_words_and_the_containers() {
     let wait = operate_execute::Ruling::Wait { again_ms: 5, sentence: "too early".into() };
     let fail = operate_execute::Ruling::Fail { sentence: "errors rose".into(), hurt_since_ms: Some(1) };
     for ruling in [wait, fail] {
-        server.desk.write(&run, Event::Judged { step: "approve".into(), ruling, health: Default::default() }, true).await;
+        server
+            .desk
+            .write(&run, Event::Judged { step: "approve".into(), ruling, health: Default::default() }, true)
+            .await;
     }
     let (_, body) = server.documented("GET", &at(&run, "/health"), &[], "").await;
     let said: Vec<_> =

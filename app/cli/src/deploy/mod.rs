@@ -1,5 +1,7 @@
 //! `apm deploy`: hands the words to the desk and shows what comes of it. What a release is and how it is carried out is decided there.
 
+mod artefacts;
+mod compose;
 pub(crate) mod diff;
 mod dora;
 mod follow;
@@ -54,6 +56,7 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             Some(DeployCommand::Status(name)) => status(global, name).await,
             Some(DeployCommand::Prune(args)) => prune::prune(global, args).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
+            Some(DeployCommand::Artefacts { name, get }) => artefacts::artefacts(global, name, get.as_deref()).await,
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
             Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
             Some(DeployCommand::Logs(args)) => logs::logs(global, args).await,

@@ -4,11 +4,12 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use app_deploy::{Asked, Planned};
 use base_explain::Report;
+use base_world::World;
 use operate_deploy::Strategy;
 use operate_execute::{Filter, RunId, RunRow, Status};
 
-use super::follow;
 use super::office::Office;
+use super::{compose, follow, project};
 use crate::args::{Global, RollbackArgs, StartArgs};
 use crate::output::{Failure, paint, say};
 
@@ -23,6 +24,14 @@ pub(super) struct Back {
 }
 
 pub(crate) async fn start(global: &Global, args: &StartArgs) -> Result<u8, Failure> {
+    // Elsewhere the engine has the settings.
+    if args.server.server.is_none() {
+        let project = project(&World::real(), global)?;
+        let files = compose::files(global, args, &project);
+        if !files.is_empty() {
+            return compose::start(global, args, project, files).await;
+        }
+    }
     release(global, args, None).await
 }
 

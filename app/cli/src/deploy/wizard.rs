@@ -24,7 +24,7 @@ pub(super) fn is_wanted(args: &StartArgs) -> bool {
     let said = [service, image, version, &args.strategy].iter().any(|flag| flag.is_some());
     let flags = args.dry_run || args.yes || args.adopt || args.force || !args.reason.is_empty();
     let is_there = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    is_there && !said && !flags && args.server.server.is_none()
+    is_there && !said && !flags && args.compose.is_empty() && args.server.server.is_none()
 }
 
 /// An answer, or the end of the conversation.

@@ -99,7 +99,11 @@ async fn create(target: &DockerTarget, object: &ObjectId, with: &Value) -> Resul
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(|name| Some((name.as_str()?.to_owned(), json!({}))))
+        // A name alone, or with how the container is known in that network.
+        .filter_map(|join| match join {
+            Value::String(name) => Some((name.clone(), json!({}))),
+            join => Some((join[0].as_str()?.to_owned(), join[1].clone())),
+        })
         .collect();
     let id = target.engine.create_container_from(&object.name, body, &joins).await.map_err(|error| failure(&error))?;
     Ok(id.chars().take(12).collect())

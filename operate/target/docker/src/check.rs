@@ -106,10 +106,15 @@ async fn last_lines(target: &DockerTarget, view: &ContainerView) -> String {
 
 /// Values long enough to be a secret are taken out.
 pub(crate) fn masked(line: &str, env: &[String]) -> String {
+    masked_from(line, env, 6)
+}
+
+/// Values of at least so many characters are taken out.
+pub(crate) fn masked_from(line: &str, env: &[String], chars_min: usize) -> String {
     let values: BTreeMap<_, _> = env
         .iter()
         .filter_map(|variable| variable.split_once('='))
-        .filter(|(_, value)| value.len() >= 6)
+        .filter(|(_, value)| value.len() >= chars_min)
         .map(|(name, value)| (std::cmp::Reverse(value.len()), (name, value)))
         .collect();
     let mut line: String = line.chars().take(300).collect();

@@ -120,5 +120,6 @@ pub(crate) async fn summary(engine: &Engine, object: &ObjectId) -> Result<Option
         "image_id": view.image_id,
         "running": is_running(&view),
         "labels": view.labels,
+        "lost": crate::lost::lost(&record),
     })))
 }

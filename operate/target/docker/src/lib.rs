@@ -14,9 +14,11 @@
 mod act;
 mod auth;
 mod check;
+mod evidence;
 mod failure;
 mod front;
 mod image;
+mod lost;
 mod restore;
 
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use operate_execute::{Context, Done, Image, Met, Seal, Target};
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 
 pub use act::secret_name;
+pub use evidence::Evidence;
 pub use front::StartFront;
 
 /// One engine.
@@ -41,6 +44,7 @@ pub struct DockerTarget {
     http: Client,
     /// Who we are to registries that the engine pulls from.
     logins: Arc<dyn Login>,
+    evidence: Option<Arc<dyn Evidence>>,
     fronts: Option<Arc<dyn StartFront>>,
 }
 
@@ -49,7 +53,13 @@ impl DockerTarget {
     pub fn new(engine: Engine, seal: Arc<Seal>, clock: Arc<dyn Clock>) -> Result<DockerTarget, HttpError> {
         // A redirect is an answer; following it would ask somebody else.
         let config = HttpConfig { follow_redirects: false, ..HttpConfig::default() };
-        Ok(DockerTarget { engine, seal, clock, http: Client::new(config)?, logins: Arc::new(Nobody), fronts: None })
+        let (http, logins) = (Client::new(config)?, Arc::new(Nobody));
+        Ok(DockerTarget { engine, seal, clock, http, logins, evidence: None, fronts: None })
+    }
+
+    /// The same, which hands over what containers said before an undo removes them.
+    pub fn keeping(self, evidence: Arc<dyn Evidence>) -> DockerTarget {
+        DockerTarget { evidence: Some(evidence), ..self }
     }
 
     /// The same, but pulling as whoever these say that we are.
@@ -107,11 +117,16 @@ impl Target for DockerTarget {
         }
     }
 
-    async fn restore(&self, _: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
-        match object.kind.as_str() {
-            "front" => front::restore(self, object, before).await,
-            _ => restore::restore(&self.engine, object, before).await,
+    async fn restore(&self, context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
+        if object.kind == "front" {
+            return front::restore(self, object, before).await;
         }
+        if let (Some(evidence), Image::Absent, "container") = (&self.evidence, before, object.kind.as_str())
+            && let Some(view) = restore::doomed(&self.engine, object).await?
+        {
+            evidence::keep(&**evidence, &self.engine, &context.run, &view).await;
+        }
+        restore::restore(&self.engine, object, before).await
     }
 
     fn is_same(&self, before: &Image, now: &Image) -> bool {

@@ -1,7 +1,7 @@
 //! Makes an object what it was, from whatever it has become: a container under another name is named back, one that was removed is made
 //! anew from its record, one that was not there is removed. It never removes what it cannot tell to be this release's.
 
-use connect_docker::{ContainerView, Engine, NetworkSpec};
+use connect_docker::{ContainerView, Engine, NetworkSpec, State};
 use operate_execute::Image;
 use operate_plan::{Class, Failure, ObjectId};
 use serde_json::Value;
@@ -70,6 +70,13 @@ async fn again(engine: &Engine, object: &ObjectId, was: &Value) -> Result<(), Fa
     body["Image"] = was["image_id"].clone();
     let joins: Vec<(String, Value)> = serde_json::from_value(was["joins"].clone()).unwrap_or_default();
     engine.create_container_from(&object.name, body, &joins).await.map(drop).map_err(|error| failure(&error))
+}
+
+/// A container that ran, and that making its name free again will remove.
+pub(crate) async fn doomed(engine: &Engine, object: &ObjectId) -> Result<Option<ContainerView>, Failure> {
+    let record = inspect(engine, &object.name).await?;
+    let view = record.map(|record| ContainerView::from_inspect(&record));
+    Ok(view.filter(|view| view.labels.contains_key("apm.config") && view.state != State::Created))
 }
 
 /// Only what a release of ours made may go: the step began with nothing under this name.

@@ -8,7 +8,7 @@ use super::shop::{Shop, Stage, inspected};
 const SETTINGS: &str = r#"judged: false
 networks: [shop-hand-front, shop-hand-back]
 stop_grace: 3s
-command: [sh, -c, "trap 'exit 0' TERM; echo \"it's $GREETING\"; while :; do sleep 0.1; done"]
+command: [sh, -c, "trap 'exit 0' INT TERM; echo \"it's $GREETING\"; while :; do sleep 0.1; done"]
 entrypoint: [/bin/busybox]
 ports: ["127.0.0.1:PUBLISHED:80"]
 volumes: ["shop-hand-data:/data", "/etc/hostname:/etc/named:ro"]
@@ -18,6 +18,32 @@ pids: 50
 user: "1000:1000"
 read_only: true
 restart: on-failure
+health: { test: "test -e /etc/named", interval: 500ms, timeout: 3s, retries: 7, start_period: 10s }
+container:
+  labels: { team: "the hand's" }
+  endpoints: { shop-hand-front: { aliases: [hand, other] }, shop-hand-back: { aliases: [behind] } }
+  udp: [{ container: 53, publish: { address: 127.0.0.1, port: PUBLISHED } }]
+  hostname: hand
+  working_dir: /data
+  stop_signal: SIGINT
+  init: true
+  cap_add: [CAP_NET_ADMIN]
+  cap_drop: [CAP_MKNOD]
+  security_opt: [no-new-privileges]
+  group_add: ["4"]
+  devices: ["/dev/null:/dev/nothing:rw"]
+  ipc: private
+  ulimits: { nofile: { soft: 1000, hard: 2000 } }
+  sysctls: { net.ipv4.ip_unprivileged_port_start: "80" }
+  extra_hosts: ["db.local:10.1.2.3"]
+  dns: [127.0.0.9]
+  dns_search: [shop.local]
+  dns_opt: ["ndots:2"]
+  tmpfs: { /scratch: size=1m }
+  logging: { driver: json-file, options: { max-size: 1m, max-file: "2" } }
+  shm_bytes: 1048576
+  cpu_shares: 512
+  restart_max: 5
 "#;
 
 pub(crate) fn the_commands_shown_do_the_same(stage: &Stage) {
@@ -73,6 +99,40 @@ fn relevant(container: &Value) -> Value {
         "StopTimeout": config("StopTimeout"), "Env": sorted(&container["Config"]["Env"]),
         "Binds": sorted(&host["Binds"]), "Memory": host["Memory"], "NanoCpus": host["NanoCpus"], "PidsLimit": host["PidsLimit"],
         "ReadonlyRootfs": host["ReadonlyRootfs"], "RestartPolicy": host["RestartPolicy"], "PortBindings": host["PortBindings"],
-        "Networks": networks.keys().collect::<Vec<_>>(), "State": {"Running": container["State"]["Running"]},
+        "Networks": networks.iter().map(|(name, network)| (name.clone(), aliases(container, network))).collect::<serde_json::Map<_, _>>(),
+        "State": {"Running": container["State"]["Running"], "Health": container["State"]["Health"]["Status"] == "unhealthy"},
+        "Healthcheck": config("Healthcheck"), "Hostname": config("Hostname"), "WorkingDir": config("WorkingDir"), "StopSignal": config("StopSignal"),
+        "ExposedPorts": config("ExposedPorts"), "Host": OF_HOST.iter().map(|name| ((*name).to_owned(), host[*name].clone())).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// What stays as it was given.
+const OF_HOST: [&str; 18] = [
+    "Init",
+    "CapAdd",
+    "CapDrop",
+    "SecurityOpt",
+    "GroupAdd",
+    "Devices",
+    "IpcMode",
+    "Ulimits",
+    "Sysctls",
+    "ExtraHosts",
+    "Dns",
+    "DnsSearch",
+    "DnsOptions",
+    "Tmpfs",
+    "LogConfig",
+    "ShmSize",
+    "CpuShares",
+    "Privileged",
+];
+
+/// Without the one that the engine makes of the id.
+fn aliases(container: &Value, network: &Value) -> Value {
+    let id = container["Id"].as_str().expect("an id");
+    let all = network["Aliases"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut all: Vec<_> = all.filter(|alias| !id.starts_with(alias)).collect();
+    all.sort_unstable();
+    json!(all)
 }

@@ -1,0 +1,98 @@
+//! From a release to its plan, and from several to one: the world is looked at, images are pinned, earlier runs and the calendar are heard. What
+//! the steps are, and how plans are joined, is decided elsewhere.
+
+use std::collections::BTreeMap;
+
+use base_explain::Report;
+use operate_deploy::{Part, Refusal, Release};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Seen, estimate, guard, hold, lint};
+
+use super::{Desk, DeskError, Planned};
+use crate::pin::pinned;
+
+impl Desk {
+    /// Looks at the world and plans; changes nothing.
+    pub async fn plan(&self, release: &Release) -> Result<Planned, DeskError> {
+        self.plan_labelled(release, BTreeMap::new()).await
+    }
+
+    /// The same with more labels.
+    pub(crate) async fn plan_labelled(
+        &self,
+        release: &Release,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Planned, DeskError> {
+        let (release, pinning) = self.pinned(release).await?;
+        let release = &release;
+        let seen = self.survey(&operate_deploy::objects(release)).await;
+        let now_ms = self.world.clock.now_ms();
+        let plan = match operate_deploy::plan(release, &seen, now_ms) {
+            Ok(plan) => plan,
+            Err(left_over @ Refusal::LeftOver { .. }) => {
+                // What is left over may be what somebody is at this very moment.
+                self.nobody_changes(&release.target).await?;
+                return Err(left_over.into());
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        self.weighed(release, plan, &seen, now_ms, labels, pinning.into_iter().collect()).await
+    }
+
+    /// With what earlier runs took, held to the calendar, and looked over.
+    async fn weighed(
+        &self,
+        release: &Release,
+        plan: Plan,
+        seen: &Inventory,
+        now_ms: i64,
+        labels: BTreeMap<String, String>,
+        pinning: Vec<Finding>,
+    ) -> Result<Planned, DeskError> {
+        // Plans of the same labels are alike; what they took is what this one will take.
+        let learnt = self.history.learnt(&plan.labels).await?;
+        let mut draft = (*plan).clone();
+        estimate(&mut draft, &learnt);
+        draft.labels.extend(labels);
+        // What is over by now forbids nothing any more.
+        hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
+        let plan = Plan::new(draft, seen);
+        let mut findings = lint(&plan, seen, now_ms);
+        findings.extend(pinning);
+        findings.sort_by_key(|finding| finding.severity);
+        Ok(Planned { plan: guard(&plan, &findings), findings })
+    }
+
+    /// Looks at the world once for several releases of one target, and plans them as one run in the order in which they need each other.
+    /// `there` must be there already, and nobody makes it.
+    pub async fn plan_all(&self, parts: &[Part], there: &[ObjectId]) -> Result<Planned, DeskError> {
+        let Some(first) = parts.first() else {
+            return Err(DeskError::Told(Report::new("there is no service to deploy").hint("choose a profile")));
+        };
+        let (mut named, mut pinning) = (Vec::new(), Vec::new());
+        for part in parts {
+            let (release, finding) = pinned(&part.release, &*self.target, &*self.registries).await?;
+            named.push(Part { release, needs: part.needs.clone() });
+            pinning.extend(finding);
+        }
+        let parts = named.as_slice();
+        let mut objects: Vec<_> = parts.iter().flat_map(|part| operate_deploy::objects(&part.release)).collect();
+        objects.extend(there.iter().cloned());
+        objects.sort();
+        objects.dedup();
+        let seen = self.target.survey(&objects).await;
+        if let Some(missing) = there.iter().find(|object| seen.look(object) == Seen::Absent) {
+            let report = Report::new(format!("{missing} is external, and is not there"));
+            return Err(DeskError::Told(report.hint(format!("docker {} create {}", missing.kind, missing.name))));
+        }
+        let now_ms = self.world.clock.now_ms();
+        let plan = match operate_deploy::plan_all(parts, &seen, now_ms) {
+            Ok(plan) => plan,
+            Err(left_over @ Refusal::LeftOver { .. }) => {
+                self.nobody_changes(&first.release.target).await?;
+                return Err(left_over.into());
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        self.weighed(&first.release, plan, &seen, now_ms, BTreeMap::new(), pinning).await
+    }
+}

@@ -1,0 +1,62 @@
+//! What a failed container said is kept with its run, as an artefact of the history. It masks nothing itself: that is done before.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base_explain::Report;
+use base_world::Clock;
+use operate_execute::RunId;
+use operate_history::{Artefact, ArtefactFilter, NewArtefact, SqlHistory};
+use operate_target_docker::Evidence;
+
+use crate::{Desk, DeskError};
+
+/// Three months: longer than anybody looks for why a release failed.
+const KEPT_MS: i64 = 90 * 24 * 3_600_000;
+/// Artefacts of one run that are listed.
+const LISTED_MAX: usize = 200;
+
+pub(crate) struct Kept {
+    pub(crate) history: SqlHistory,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Evidence for Kept {
+    async fn keep(&self, run: &RunId, name: &str, text: &str) {
+        let now_ms = self.clock.now_ms();
+        let new = NewArtefact {
+            run: Some(run.clone()),
+            name: name.to_owned(),
+            media_type: "text/plain; charset=utf-8".into(),
+            tags: [("kind".to_owned(), "container-log".to_owned())].into(),
+            expires_ms: Some(now_ms.saturating_add(KEPT_MS)),
+        };
+        if let Err(error) = self.history.put_artefact(now_ms, &new, text.as_bytes()).await {
+            tracing::warn!(%run, name, %error, "what a failed container said could not be kept");
+        }
+    }
+}
+
+impl Desk {
+    /// What is kept with a run, the oldest first.
+    pub async fn artefacts(&self, run: &RunId) -> Result<Vec<Artefact>, DeskError> {
+        let filter = ArtefactFilter { run: Some(run.clone()), limit: LISTED_MAX, ..ArtefactFilter::default() };
+        let mut all = self.history.artefacts(&filter).await?;
+        all.reverse();
+        Ok(all)
+    }
+
+    /// The bytes of the newest artefact of this name; refused when they are not what was put there.
+    pub async fn artefact(&self, run: &RunId, name: &str) -> Result<Vec<u8>, DeskError> {
+        let all = self.artefacts(run).await?;
+        let Some(found) = all.iter().rev().find(|artefact| artefact.name == name) else {
+            let names: Vec<_> = all.iter().map(|artefact| artefact.name.as_str()).collect();
+            let report = Report::new(format!("the run {run} has no artefact `{name}`"));
+            let hint = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+            return Err(DeskError::Told(report.hint(hint)));
+        };
+        let (_, bytes) = self.history.artefact(found.id).await.map_err(|error| DeskError::Told(Report::of(&error)))?;
+        Ok(bytes)
+    }
+}
