@@ -1,0 +1,48 @@
+//! Which files of a folder are the build context, as Docker's own client chooses them: `.dockerignore` decides, a folder that is left out is not looked
+//! into unless a `!` pattern begins with its path, and Dockerfile and `.dockerignore` are always sent. Source: `archive.TarWithOptions` and
+//! `build.TrimBuildFilesFromExcludes` of Docker 20.10 (behaviour; no code is taken).
+
+use operate_dockerfile::IgnoreFile;
+
+/// The choice for one folder.
+#[derive(Debug, Clone, Default)]
+pub struct Ignored {
+    patterns: IgnoreFile,
+    /// What `!` patterns take back in, as paths that end in a slash.
+    kept: Vec<String>,
+    /// Sent whatever the patterns say: the engine reads them, and takes them away itself where they are ignored.
+    always: Vec<String>,
+}
+
+impl Ignored {
+    /// `dockerfile` is its path in the context.
+    pub fn new(dockerignore: &str, dockerfile: &str) -> Ignored {
+        let lines = dockerignore.trim_start_matches('\u{feff}').lines().map(str::trim);
+        let kept = lines
+            .filter_map(|line| line.strip_prefix('!'))
+            .map(|path| format!("{}/", path.trim().trim_matches('/').trim_start_matches("./")))
+            .collect();
+        let always = vec![dockerfile.trim_start_matches("./").to_owned(), ".dockerignore".to_owned()];
+        Ignored { patterns: IgnoreFile::parse(dockerignore), kept, always }
+    }
+
+    /// Whether a file, a link or a folder itself is sent; the path is relative to the context.
+    pub fn sends(&self, path: &str) -> bool {
+        self.always.iter().any(|one| one == path) || !self.patterns.ignores(path)
+    }
+
+    /// Whether what is below a folder may be sent.
+    pub fn enters(&self, folder: &str) -> bool {
+        let slash = format!("{folder}/");
+        !self.patterns.ignores(folder)
+            || self.kept.iter().any(|kept| kept.starts_with(&slash))
+            || self.always.iter().any(|one| one.starts_with(&slash))
+    }
+}
+
+/// The `.dockerignore` to send when the Dockerfile comes from elsewhere and travels under a name of ours: the engine takes both away again before the
+/// build sees them.
+pub fn tar_dockerignore(own: &str, dockerfile: &str) -> String {
+    let gap = if own.is_empty() || own.ends_with('\n') { "" } else { "\n" };
+    format!("{own}{gap}.dockerignore\n{dockerfile}\n")
+}
