@@ -48,7 +48,10 @@ pub fn needs_buildkit(file: &Dockerfile<'_>) -> Vec<Needs> {
                 let text = it.head_span().of(file.text);
                 let used = |name: &&&str| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
                 for name in PLATFORM.iter().filter(used).filter(|name| !global.iter().any(|known| known == *name)) {
-                    found.push(Needs { at: file.lines.point(file.text, it.span.start), what: format!("`${name}` in FROM") });
+                    found.push(Needs {
+                        at: file.lines.point(file.text, it.span.start),
+                        what: format!("`${name}` in FROM"),
+                    });
                 }
             }
             _ => {}
@@ -77,9 +80,12 @@ fn one(file: &Dockerfile<'_>, it: &Instruction, found: &mut Vec<Needs>) {
 /// `linux/amd64` or `linux/arm/v7`.
 pub fn platform_arguments(file: &Dockerfile<'_>, platform: &str) -> Vec<(String, String)> {
     let mut parts = platform.splitn(3, '/');
-    let (os, architecture, variant) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let (os, architecture, variant) =
+        (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     let asked = |name: &str| {
-        let bare = |it: &Instruction| it.kind == Kind::Arg && it.pairs().iter().any(|(key, value)| key.value == name && value.is_none());
+        let bare = |it: &Instruction| {
+            it.kind == Kind::Arg && it.pairs().iter().any(|(key, value)| key.value == name && value.is_none())
+        };
         file.instructions.iter().any(bare)
     };
     PLATFORM

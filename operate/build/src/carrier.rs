@@ -83,7 +83,10 @@ pub fn carrier(
         Language::Python => python_carrier(&mut out, launch, runtime, project)?,
         Language::Node => {
             if let Some(old) = runtime.filter(|runtime| node_is_old(runtime)) {
-                return Err(format!("Node {}.{} is in the image; the agent needs 18.19, 20.6 or newer", old.major, old.minor));
+                return Err(format!(
+                    "Node {}.{} is in the image; the agent needs 18.19, 20.6 or newer",
+                    old.major, old.minor
+                ));
             }
             out.variables = vec![
                 variable("NODE_OPTIONS", format!("--import=file://{AGENT}/apm.mjs"), Join::After(" ")),
@@ -129,7 +132,8 @@ pub fn carrier(
         }
         Language::Go | Language::Rust => {
             let name = language.name();
-            out.nothing_because = Some(format!("a {name} program is compiled: its telemetry is built into it or not there"));
+            out.nothing_because =
+                Some(format!("a {name} program is compiled: its telemetry is built into it or not there"));
         }
         Language::Unknown => out.nothing_because = Some("its language was not recognised".to_owned()),
     }
@@ -174,7 +178,8 @@ fn python_carrier(
             _ => out.variables.push(replace(&name, value)),
         }
     }
-    let exporter = |name: &str| name.starts_with("OTEL_") && name.ends_with("_EXPORTER") || name.starts_with("OTEL_PYTHON_");
+    let exporter =
+        |name: &str| name.starts_with("OTEL_") && name.ends_with("_EXPORTER") || name.starts_with("OTEL_PYTHON_");
     for (name, value) in launch.env.iter().filter(|(name, _)| exporter(name)) {
         out.variables.push(replace(name, value.clone()));
     }

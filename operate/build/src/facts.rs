@@ -66,8 +66,13 @@ impl Facts {
     pub fn program(&self) -> Vec<String> {
         let all: Vec<String> = self.entrypoint.iter().chain(&self.command).cloned().collect();
         match &all[..] {
-            [shell, flag, line] if flag == "-c" && ["sh", "bash", "ash", "dash"].iter().any(|name| shell.ends_with(name)) => {
-                line.split_whitespace().skip_while(|word| *word == "exec" || word.contains('=')).map(str::to_owned).collect()
+            [shell, flag, line]
+                if flag == "-c" && ["sh", "bash", "ash", "dash"].iter().any(|name| shell.ends_with(name)) =>
+            {
+                line.split_whitespace()
+                    .skip_while(|word| *word == "exec" || word.contains('='))
+                    .map(str::to_owned)
+                    .collect()
             }
             [init, rest @ ..] if ["tini", "dumb-init", "docker-init"].iter().any(|name| init.ends_with(name)) => {
                 rest.iter().skip_while(|word| word.starts_with('-')).cloned().collect()

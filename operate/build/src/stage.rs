@@ -117,8 +117,10 @@ pub fn agent_image(carrier: &Carrier) -> Stage {
 
 /// The variables a container needs; what the image, or who deploys it, says about OpenTelemetry stays.
 pub fn environment(carrier: &Carrier, telemetry: &Telemetry, own: &[(String, String)]) -> Vec<Variable> {
-    let theirs = |name: &str| own.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str());
-    let set = |name: &str, value: &str| Variable { name: name.to_owned(), value: value.to_owned(), join: Join::Replace };
+    let theirs =
+        |name: &str| own.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str());
+    let set =
+        |name: &str, value: &str| Variable { name: name.to_owned(), value: value.to_owned(), join: Join::Replace };
     let mut all = vec![set("OTEL_SERVICE_NAME", &telemetry.service)];
     let attributes = attributes(telemetry, theirs("OTEL_RESOURCE_ATTRIBUTES"));
     if !attributes.is_empty() {

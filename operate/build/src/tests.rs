@@ -4,7 +4,9 @@
 use operate_agents::{Distribution, Language, Project, ProjectFile, Runtime};
 use operate_dockerfile::{Dockerfile, Stages};
 
-use crate::{Asked, Facts, Ignored, Labels, Refused, Telemetry, agent_image, carrier, docker_build, needs_buildkit, stage};
+use crate::{
+    Asked, Facts, Ignored, Labels, Refused, Telemetry, agent_image, carrier, docker_build, needs_buildkit, stage,
+};
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -73,7 +75,12 @@ fn stages_by_language() {
     let own_protobuf = runtime("cpython", 3, 12, &[("protobuf", "3.20.0")]);
     let distroless = Facts { has_shell: false, ..shop(&["python", "-m", "shop"], &["--port", "80"]) };
     check("python-no-shell", Language::Python, Some(&own_protobuf), &distroless);
-    check("node", Language::Node, Some(&runtime("node", 20, 11, &[])), &shop(&["docker-entrypoint.sh"], &["node", "."]));
+    check(
+        "node",
+        Language::Node,
+        Some(&runtime("node", 20, 11, &[])),
+        &shop(&["docker-entrypoint.sh"], &["node", "."]),
+    );
     check("java", Language::Java, None, &shop(&["java", "-jar", "/app.jar"], &[]));
     check("dotnet", Language::DotNet, None, &shop(&["dotnet", "Shop.dll"], &[]));
     check("ruby", Language::Ruby, None, &shop(&["/bin/sh", "-c", "exec \"puma\" \\ $PORT"], &[]));
@@ -84,7 +91,11 @@ fn stages_by_language() {
 
 #[test]
 fn what_the_image_says_about_telemetry_stays() {
-    let own = [("OTEL_SERVICE_NAME", "till"), ("OTEL_RESOURCE_ATTRIBUTES", "service.version=9,team=a"), ("OTEL_TRACES_EXPORTER", "none")];
+    let own = [
+        ("OTEL_SERVICE_NAME", "till"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.version=9,team=a"),
+        ("OTEL_TRACES_EXPORTER", "none"),
+    ];
     let env = own.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let facts = Facts { entrypoint: words(&["java"]), env, ..Facts::default() };
     let carrier = carrier(Language::Java, None, None, &project()).expect("an agent");
@@ -97,7 +108,8 @@ fn what_the_image_says_about_telemetry_stays() {
 
 #[test]
 fn what_cannot_carry_is_refused_by_name() {
-    let refused = |language, runtime: &Runtime| carrier(language, None, Some(runtime), &project()).expect_err("refused");
+    let refused =
+        |language, runtime: &Runtime| carrier(language, None, Some(runtime), &project()).expect_err("refused");
     assert!(refused(Language::Python, &runtime("cpython", 3, 8, &[])).contains("needs Python 3.10 or newer"));
     assert!(refused(Language::Python, &runtime("cpython", 3, 11, &[("ddtrace", "2")])).contains("Datadog's"));
     for (major, minor) in [(16, 20), (18, 18), (19, 9), (20, 5)] {
@@ -151,7 +163,10 @@ fn facts_of_a_dockerfile() {
     check("FROM a\nENTRYPOINT exec gunicorn shop:app\n", &["gunicorn", "shop:app"]);
     check("FROM a\nENTRYPOINT [\"/usr/bin/tini\", \"-g\", \"--\"]\nCMD [\"node\", \".\"]\n", &["node", "."]);
     check("FROM a AS one\nCMD [\"no\"]\nFROM a\nCMD [\"yes\"]\n", &["yes"]);
-    let facts = check("ARG V=7\nFROM a AS base\nENTRYPOINT [\"java\"]\nFROM base\nARG V\nENV JAVA_TOOL_OPTIONS=-Xmx${V}m\n", &["java"]);
+    let facts = check(
+        "ARG V=7\nFROM a AS base\nENTRYPOINT [\"java\"]\nFROM base\nARG V\nENV JAVA_TOOL_OPTIONS=-Xmx${V}m\n",
+        &["java"],
+    );
     assert_eq!(facts.variable("JAVA_TOOL_OPTIONS"), Some("-Xmx7m"));
 }
 
@@ -180,6 +195,7 @@ fn the_command_by_hand() {
         labels: vec![("a".into(), "it's".into())],
         ..Asked::default()
     };
-    let expect = "DOCKER_BUILDKIT=0 docker build --file 'my docker/File' --build-arg TOKEN --label 'a=it'\\''s' --tag shop:1 .";
+    let expect =
+        "DOCKER_BUILDKIT=0 docker build --file 'my docker/File' --build-arg TOKEN --label 'a=it'\\''s' --tag shop:1 .";
     assert_eq!(docker_build(&asked), expect);
 }
