@@ -4,6 +4,7 @@
 mod bad_input;
 mod browser;
 mod containers;
+mod build;
 mod deploy;
 mod docker_engine;
 mod exact_numbers;
