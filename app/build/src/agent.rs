@@ -240,7 +240,10 @@ async fn run(installer: &[&str], words: &[String], folder: Option<&Path>) -> Res
     }
     let output = match tokio::time::timeout(FETCH_TIME_MAX, command.output()).await {
         Err(_) => {
-            return Err(Failed::Said(format!("`{program}` took longer than {} minutes", FETCH_TIME_MAX.as_secs() / 60)));
+            return Err(Failed::Said(format!(
+                "`{program}` took longer than {} minutes",
+                FETCH_TIME_MAX.as_secs() / 60
+            )));
         }
         Ok(Err(_)) => return Err(Failed::NotThere),
         Ok(Ok(output)) => output,

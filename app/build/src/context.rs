@@ -58,6 +58,9 @@ impl Context {
     /// The tar file.
     pub fn stream(self) -> BoxStream<'static, io::Result<Bytes>> {
         stream(move |tar| {
+            // The folder itself: its mode is part of what the engine's cache knows a context by.
+            let about = fs::symlink_metadata(&self.folder).map_err(|error| named(&self.folder, &error.to_string()))?;
+            tar.file(".", &self.folder, &about)?;
             for (path, text) in &self.instead {
                 tar.text(path, text, false)?;
             }
@@ -266,6 +269,7 @@ mod tests {
             found.push((entry.path().expect("a path").display().to_string(), to.unwrap_or(text)));
         }
         let expect = [
+            ("./", ""),
             ("Dockerfile", "FROM x\n"),
             ("link", "/etc/passwd"),
             ("src/", ""),

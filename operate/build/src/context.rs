@@ -40,9 +40,11 @@ impl Ignored {
     }
 }
 
-/// The `.dockerignore` to send when the Dockerfile comes from elsewhere and travels under a name of ours: the engine takes both away again before the
-/// build sees them.
+/// The `.dockerignore` to send when the Dockerfile comes from elsewhere and travels under a name of ours: the engine takes away again what the
+/// project does not have before the build sees it.
 pub fn tar_dockerignore(own: &str, dockerfile: &str) -> String {
-    let gap = if own.is_empty() || own.ends_with('\n') { "" } else { "\n" };
-    format!("{own}{gap}.dockerignore\n{dockerfile}\n")
+    if own.is_empty() {
+        return format!(".dockerignore\n{dockerfile}\n");
+    }
+    format!("{own}{}{dockerfile}\n", if own.ends_with('\n') { "" } else { "\n" })
 }

@@ -183,7 +183,8 @@ fn what_is_sent() {
     check("a/\n!a/b\n", &["a/b", "a/b/c"], &["a", "a/c"], &[]);
     // Docker does not look into a folder for a pattern that does not begin with its path.
     check("a\n!**/b\n", &[], &["a"], &["a"]);
-    assert_eq!(crate::tar_dockerignore("a", "x"), "a\n.dockerignore\nx\n");
+    assert_eq!(crate::tar_dockerignore("a", "x"), "a\nx\n");
+    assert_eq!(crate::tar_dockerignore("", "x"), ".dockerignore\nx\n");
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl IgnoreFile {
                 Some(path) => (true, path.trim()),
                 None => (false, line),
             };
-            let parts: Vec<String> = parts(path).map(str::to_owned).collect();
+            let parts: Vec<String> = parts(path).into_iter().map(str::to_owned).collect();
             (parts.len() <= PARTS_MAX && !parts.is_empty()).then_some(Pattern { keeps, parts })
         });
         IgnoreFile { patterns: patterns.take(PATTERNS_MAX).collect() }
@@ -35,7 +35,7 @@ impl IgnoreFile {
 
     /// Whether a path, or a folder above it, is left out.
     pub fn ignores(&self, path: &str) -> bool {
-        let path: Vec<&str> = parts(path).collect();
+        let path: Vec<&str> = parts(path);
         let mut ignored = false;
         for pattern in &self.patterns {
             if pattern.keeps == ignored
@@ -53,8 +53,17 @@ impl IgnoreFile {
 }
 
 /// The parts of a path, cleaned as Go's `filepath.Clean` does.
-fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|part| !part.is_empty() && *part != ".")
+fn parts(path: &str) -> Vec<&str> {
+    let mut clean = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        // What would lead out of the context leads nowhere.
+        if part == ".." {
+            clean.pop();
+        } else {
+            clean.push(part);
+        }
+    }
+    clean
 }
 
 fn fits(pattern: &[String], path: &[&str]) -> bool {

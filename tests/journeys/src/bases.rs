@@ -94,10 +94,12 @@ impl Dockerd {
             assert!(output.status.success(), "tar: {}", String::from_utf8_lossy(&output.stderr));
         };
         let relative = |path: &str| path.trim_start_matches('/').to_owned();
-        let mut words = vec!["-C".to_owned(), "/".to_owned()];
+        // Twice in one file, it would be a link to itself.
+        let outside = files.iter().filter(|path| !trees.iter().any(|tree| path.starts_with(tree)));
+        let mut words = vec!["--hard-dereference".to_owned(), "-C".to_owned(), "/".to_owned()];
         words.extend(left_out.iter().map(|name| format!("--exclude={name}")));
         words.extend(trees.iter().map(|path| relative(path)));
-        words.extend(files.iter().map(|path| relative(&path.display().to_string())));
+        words.extend(outside.map(|path| relative(&path.display().to_string())));
         pack(true, &words);
         for (to, from) in moved {
             let words = [

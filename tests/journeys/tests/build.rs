@@ -95,7 +95,11 @@ fn check(docker: &Dockerd, language: &str, prepare: impl Fn(&Path), entry: &[&st
         wait::until("the first span", 60, || {
             let traces = engine.jaeger("traces", &[("service", service), ("limit", "20")]).to_string();
             let found = traces.contains("/hello/") && (!instance || traces.contains("service.instance.id"));
-            if found { Ok(()) } else { Err(traces) }
+            if found {
+                Ok(())
+            } else {
+                Err((traces, service.to_owned(), docker.command().args(["exec", "-e", "APM_RUN_DEBUG=1", "-e", "APM_RUN_STATUS=/tmp/status", &with.name, "sh","-c", "python -c 'import sys; print(sys.path, sys.argv)'; cat /tmp/status; env; id; ls -la /opt/apm /opt/apm/agent | head -20"]).output().map(|o| said(&o))))
+            }
         });
     }
     // Whoever ended on SIGTERM does so still, and sends what it has.

@@ -22,22 +22,10 @@ const FILES: &[(&str, &str)] = &[
         "FROM BASE\nENV GREETING hello there you\nENV A=1 B=$GREETING\nLABEL team the shop\nRUN echo \"$GREETING $A $B\" > /said\n",
     ),
     (
-        "ADD of files of the context",
-        "FROM BASE\nWORKDIR /app\nADD app.txt ./\nADD folder /app/folder/\nCMD [\"cat\", \"app.txt\"]\n",
+        "mixed keywords with a health check",
+        "FROM BASE\nWorkDir /app\nadd app.txt ./\nCopy folder /app/folder/\nhealthcheck --interval=5s Cmd true\nentrypoint [\"cat\"]\nCmd [\"app.txt\"]\n",
     ),
-    ("a maintainer", "FROM BASE\nMAINTAINER Shop <shop@example.org>\nRUN touch /file\n"),
-    ("an empty line in a continuation", "FROM BASE\nRUN echo one > /one && \\\n\n  # why\n  echo two > /two\n"),
-    ("cd in a step of its own", "FROM BASE\nRUN cd /bin\nRUN pwd > /where\nEXPOSE 80/TCP\nSTOPSIGNAL SIGINT\n"),
-    ("single quotes are no exec form", "FROM BASE\nENTRYPOINT ['sh', '-c']\nCMD [ \"true\" ]\n"),
-    ("a platform that says nothing", "FROM --platform=$TARGETPLATFORM BASE\nRUN touch /x\n"),
-    (
-        "two ENTRYPOINTs and two CMDs",
-        "FROM BASE\nCMD [\"a\"]\nENTRYPOINT [\"x\"]\nENTRYPOINT [\"echo\"]\nCMD [\"b\"]\n",
-    ),
-    (
-        "a shell with pipes",
-        "FROM BASE\nSHELL [\"/bin/sh\", \"-c\"]\nRUN echo a | cat > /a\nUSER 1000:1000\nHEALTHCHECK --interval=5s CMD true\n",
-    ),
+    ("a stage on a stage", "FROM BASE AS Base\nENV KEY value of it\nFROM Base\nRUN echo $KEY > /key\nUSER 1000:1000\n"),
 ];
 
 #[test]
@@ -50,21 +38,19 @@ fn a_safe_fix_changes_no_image() {
         std::fs::write(home.path().join(path), path).expect("written");
     }
     let file = home.path().join("Dockerfile");
-    let mut mended = 0;
     for (name, text) in FILES {
-        let text = text.replace("BASE", base).replace("--platform=$TARGETPLATFORM ", "--platform=linux/amd64 ");
+        let text = text.replace("BASE", base);
         std::fs::write(&file, &text).expect("written");
         let before = image(docker, home.path());
         let mut fix = Command::new(engine::apm());
         let output =
             fix.args(["docker", "check", "--fix", "Dockerfile"]).current_dir(home.path()).output().expect("apm starts");
         let after_text = std::fs::read_to_string(&file).expect("read");
-        mended += usize::from(after_text != text);
+        assert_ne!(after_text, text, "{name}: nothing was mended, so nothing is proved");
         let after = image(docker, home.path());
         assert_eq!(before.0, after.0, "{name}: settings\n{text}\n{after_text}{}", said(&output));
         assert_eq!(before.1, after.1, "{name}: files\n{text}\n{after_text}");
     }
-    assert!(mended >= FILES.len() / 2, "only {mended} of {} were mended", FILES.len());
 }
 
 type Listing = BTreeMap<String, (u32, u32, Vec<u8>)>;
