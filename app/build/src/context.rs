@@ -35,15 +35,17 @@ pub struct Context {
 }
 
 impl Context {
-    /// `dockerfile` is where it lies; outside of the folder it travels under a name of ours, which the build does not see.
+    /// `dockerfile` is where it lies, and `text` what is in it; outside of the folder it travels under a name of ours, which the build does not see.
     pub fn new(folder: &Path, dockerfile: &Path, text: &[u8], dockerignore: &str) -> io::Result<Context> {
         let (real, file) = (fs::canonicalize(folder)?, fs::canonicalize(dockerfile)?);
         let inside = file.strip_prefix(&real).ok().and_then(Path::to_str).map(str::to_owned);
         Ok(match inside {
-            Some(path) => {
-                let ignored = Ignored::new(dockerignore, &path);
-                Context { folder: real, ignored, instead: vec![(path.clone(), text.to_vec())], dockerfile: path }
-            }
+            Some(path) => Context {
+                folder: real,
+                ignored: Ignored::new(dockerignore, &path),
+                instead: Vec::new(),
+                dockerfile: path,
+            },
             None => {
                 let path = ".apm.Dockerfile".to_owned();
                 let instead = vec![
@@ -254,8 +256,7 @@ mod tests {
             fs::write(at(path), path).expect("written");
         }
         std::os::unix::fs::symlink("/etc/passwd", at("link")).expect("linked");
-        let context =
-            Context::new(folder.path(), &at("Dockerfile"), b"FROM x\n", "secret\nsrc/deep\n").expect("a context");
+        let context = Context::new(folder.path(), &at("Dockerfile"), b"", "secret\nsrc/deep\n").expect("a context");
         assert_eq!(context.dockerfile, "Dockerfile");
         let chunks: Vec<Bytes> = context.stream().try_collect().await.expect("whole");
         let mut tar = tar::Archive::new(io::Cursor::new(chunks.concat()));
@@ -270,7 +271,7 @@ mod tests {
         }
         let expect = [
             ("./", ""),
-            ("Dockerfile", "FROM x\n"),
+            ("Dockerfile", "Dockerfile"),
             ("link", "/etc/passwd"),
             ("src/", ""),
             ("src/a", "src/a"),

@@ -27,6 +27,9 @@ pub enum BuildError {
     NoAgent { why: String },
     #[error(transparent)]
     Stage(#[from] Refused),
+    /// A volume of that name holds another agent, and containers may run with it.
+    #[error("the volume `{name}` holds the agent of {other}, not of {wanted}")]
+    VolumeTaken { name: String, other: String, wanted: String },
     #[error("the agent could not be fetched: {why}")]
     Fetch { why: String },
 }
@@ -71,6 +74,7 @@ impl BuildError {
             BuildError::NoAgent { .. } => report.hint("`--inject none` builds it without; `--agent` names a folder that has one"),
             BuildError::Stage(_) => report.hint("`--inject volume` leaves the image as it is"),
             BuildError::Fetch { .. } => report.hint("`--agent` names a folder that has it; `--inject none` builds without"),
+            BuildError::VolumeTaken { name, .. } => report.hint(format!("give the image a new tag, or remove the volume: `docker volume rm {name}`")),
             BuildError::Unreadable { .. } | BuildError::Malformed { .. } => report,
         }
     }

@@ -10,6 +10,9 @@ use crate::build::{Built, Seen, files, one, stage_context};
 use crate::context::stream;
 use crate::{BuildError, Options, Say};
 
+/// What a volume holds, in words.
+const LABEL: &str = "apm.agent";
+
 /// Fills the volume of this service and version. It is written once: a container that runs with it would meet other files.
 pub(crate) async fn volume(
     engine: &Engine,
@@ -21,8 +24,17 @@ pub(crate) async fn volume(
 ) -> Result<(), BuildError> {
     let version = version(options, &built.image);
     let name = volume_name(&seen.telemetry.service, &version);
-    let labels = BTreeMap::from([("apm.agent".to_owned(), seen.language.name().to_owned())]);
+    let runtime = seen.runtime.as_ref().map(|runtime| format!(" for {}", runtime.tag())).unwrap_or_default();
+    let holds = format!("{}{runtime}", seen.language.name());
+    let labels = BTreeMap::from([(LABEL.to_owned(), holds.clone())]);
     let made = engine.ensure_volume(&name, &labels).await?;
+    if !made {
+        let other =
+            engine.inspect_volume(&name).await?["Labels"][LABEL].as_str().unwrap_or("something else").to_owned();
+        if other != holds {
+            return Err(BuildError::VolumeTaken { name, other, wanted: holds });
+        }
+    }
     if made {
         let holder = format!("apm-fill-{unique}");
         let spec = ContainerSpec {

@@ -53,6 +53,7 @@ pub(crate) enum Command {
     /// Work with image registries: log in, list tags, resolve, inspect, copy and delete images
     Registry(crate::registry::RegistryArgs),
     /// Check Dockerfiles, and build images with a telemetry agent
+    /// Check Dockerfiles, build images with a telemetry agent, scan images
     Docker(crate::docker::DockerArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]

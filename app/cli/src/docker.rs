@@ -2,6 +2,7 @@
 //! writes mended files back. Knows no rule.
 
 mod build;
+mod scan;
 
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub(crate) enum DockerCommand {
     Check(CheckArgs),
     /// Build an image, with a telemetry agent and without a change to the project's files
     Build(build::BuildArgs),
+    /// Find what is known to be wrong with an image's packages
+    Scan(scan::ScanArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -75,6 +78,7 @@ pub(crate) fn docker(global: &Global, args: &DockerArgs) -> Result<u8, Failure> 
     match &args.command {
         DockerCommand::Check(args) => check(global, args),
         DockerCommand::Build(args) => build::build(global, args),
+        DockerCommand::Scan(args) => scan::scan(global, args),
     }
 }
 

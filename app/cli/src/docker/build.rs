@@ -264,7 +264,7 @@ fn show(global: &Global, args: &BuildArgs, preview: &Preview) {
 }
 
 /// The engine, found as Docker's own client finds it.
-fn engine(world: &World) -> Result<app_build::Engine, Failure> {
+pub(super) fn engine(world: &World) -> Result<app_build::Engine, Failure> {
     let surroundings = DockerSurroundings::from_variables(|name| std::env::var(name).ok());
     let found = app_build::find(&surroundings, &*world.disk).and_then(app_build::Engine::new);
     found.map_err(|error| Failure::Broken(Report::of(&error)))
