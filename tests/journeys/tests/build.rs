@@ -4,6 +4,7 @@
 mod context;
 mod fixes;
 mod refused;
+mod scan;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
