@@ -8,8 +8,6 @@ use operate_dockerfile::IgnoreFile;
 #[derive(Debug, Clone, Default)]
 pub struct Ignored {
     patterns: IgnoreFile,
-    /// What `!` patterns take back in, as paths that end in a slash.
-    kept: Vec<String>,
     /// Sent whatever the patterns say: the engine reads them, and takes them away itself where they are ignored.
     always: Vec<String>,
 }
@@ -17,13 +15,8 @@ pub struct Ignored {
 impl Ignored {
     /// `dockerfile` is its path in the context.
     pub fn new(dockerignore: &str, dockerfile: &str) -> Ignored {
-        let lines = dockerignore.trim_start_matches('\u{feff}').lines().map(str::trim);
-        let kept = lines
-            .filter_map(|line| line.strip_prefix('!'))
-            .map(|path| format!("{}/", path.trim().trim_matches('/').trim_start_matches("./")))
-            .collect();
         let always = vec![dockerfile.trim_start_matches("./").to_owned(), ".dockerignore".to_owned()];
-        Ignored { patterns: IgnoreFile::parse(dockerignore), kept, always }
+        Ignored { patterns: IgnoreFile::parse(dockerignore), always }
     }
 
     /// Whether a file, a link or a folder itself is sent; the path is relative to the context.
@@ -35,7 +28,7 @@ impl Ignored {
     pub fn enters(&self, folder: &str) -> bool {
         let slash = format!("{folder}/");
         !self.patterns.ignores(folder)
-            || self.kept.iter().any(|kept| kept.starts_with(&slash))
+            || self.patterns.keeps_below(folder)
             || self.always.iter().any(|one| one.starts_with(&slash))
     }
 }

@@ -47,6 +47,18 @@ impl IgnoreFile {
         ignored
     }
 
+    /// Whether a `!` pattern takes something back in that lies below a folder, and says so by beginning with its path. For others Docker does not look into a
+    /// folder that is left out.
+    pub fn keeps_below(&self, folder: &str) -> bool {
+        let folder = parts(folder);
+        let below = |pattern: &Pattern| {
+            pattern.keeps
+                && pattern.parts.len() >= folder.len()
+                && pattern.parts.iter().zip(&folder).all(|(a, b)| a == b)
+        };
+        self.patterns.iter().any(below)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
@@ -70,12 +82,16 @@ fn fits(pattern: &[String], path: &[&str]) -> bool {
     // Rows of a table, so that many `**` cost no more than their product.
     let mut row = vec![false; path.len() + 1];
     row[0] = true;
-    for part in pattern {
+    for (number, part) in pattern.iter().enumerate() {
+        // At the end it stands for something below, not for the folder itself.
+        let is_last = number + 1 == pattern.len();
         let mut next = vec![false; path.len() + 1];
         for at in 0..=path.len() {
             let here = row.get(at).copied().unwrap_or(false);
             next[at] = if part == "**" {
-                here || at.checked_sub(1).and_then(|before| next.get(before).copied()).unwrap_or(false)
+                let before = at.checked_sub(1);
+                let of = |row: &[bool]| before.and_then(|before| row.get(before).copied()).unwrap_or(false);
+                of(&next) || if is_last { of(&row) } else { here }
             } else {
                 at.checked_sub(1).is_some_and(|before| {
                     row.get(before).copied().unwrap_or(false)

@@ -110,10 +110,6 @@ fn check(docker: &Dockerd, language: &str, prepare: impl Fn(&Path), entry: &[&st
             assert_eq!(code, plain_end.0);
         }
     }
-    println!(
-        "{language}: {} instrumented; without it ended with {} in {:.1} s",
-        built["instruments"], plain_end.0, plain_end.1
-    );
 }
 
 struct Running {
