@@ -95,11 +95,101 @@ fn fits(pattern: &[String], path: &[&str]) -> bool {
             } else {
                 at.checked_sub(1).is_some_and(|before| {
                     row.get(before).copied().unwrap_or(false)
-                        && path.get(before).is_some_and(|name| crate::expand::glob(part, name))
+                        && path.get(before).is_some_and(|name| name_fits(part, name))
                 })
             };
         }
         row = next;
     }
     row.last().copied().unwrap_or(false)
+}
+
+/// One part of a pattern.
+enum Unit {
+    /// `*`
+    Any,
+    /// `?`
+    One,
+    Sign(char),
+    /// `[a-d]`, `[^x]`
+    Set {
+        except: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+/// Go's `filepath.Match` for a name without slashes.
+fn name_fits(pattern: &str, name: &str) -> bool {
+    let units = units(pattern);
+    // Rows of a table, as above.
+    let name: Vec<char> = name.chars().collect();
+    let mut row = vec![false; name.len() + 1];
+    row[0] = true;
+    for unit in &units {
+        let mut next = vec![false; name.len() + 1];
+        for at in 0..=name.len() {
+            let before = at.checked_sub(1);
+            let of = |row: &[bool]| before.and_then(|before| row.get(before).copied()).unwrap_or(false);
+            let sign = before.and_then(|before| name.get(before)).copied();
+            next[at] = match unit {
+                Unit::Any => row.get(at).copied().unwrap_or(false) || of(&next),
+                Unit::One => of(&row),
+                Unit::Sign(wanted) => of(&row) && sign == Some(*wanted),
+                Unit::Set { except, ranges } => {
+                    let inside = |sign: char| ranges.iter().any(|(from, to)| (*from..=*to).contains(&sign));
+                    of(&row) && sign.is_some_and(|sign| inside(sign) != *except)
+                }
+            };
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(false)
+}
+
+fn units(pattern: &str) -> Vec<Unit> {
+    let mut units = Vec::new();
+    let mut rest = pattern.chars().peekable();
+    while let Some(sign) = rest.next() {
+        units.push(match sign {
+            '*' => Unit::Any,
+            '?' => Unit::One,
+            '\\' => Unit::Sign(rest.next().unwrap_or('\\')),
+            '[' => {
+                let except = rest.next_if_eq(&'^').is_some();
+                let mut ranges = Vec::new();
+                while let Some(from) = rest.next().filter(|sign| *sign != ']') {
+                    let from = if from == '\\' { rest.next().unwrap_or(from) } else { from };
+                    let to = rest.next_if_eq(&'-').and_then(|_| rest.next()).unwrap_or(from);
+                    ranges.push((from, to));
+                }
+                Unit::Set { except, ranges }
+            }
+            other => Unit::Sign(other),
+        });
+    }
+    units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::IgnoreFile;
+
+    #[test]
+    fn patterns_as_docker_reads_them() {
+        let check = |pattern: &str, ignored: &[&str], kept: &[&str]| {
+            let file = IgnoreFile::parse(pattern);
+            ignored.iter().for_each(|path| assert!(file.ignores(path), "{pattern} leaves {path} out"));
+            kept.iter().for_each(|path| assert!(!file.ignores(path), "{pattern} keeps {path}"));
+        };
+        check("[a-d]ocs", &["docs", "docs/a"], &["eocs", "ocs"]);
+        check("[^a-d]ocs", &["eocs"], &["docs"]);
+        check("\\[x\\]", &["[x]"], &["x"]);
+        check("a/../b/./c", &["b/c"], &["a", "b"]);
+        check("x/**", &["x/a", "x/a/b"], &["x"]);
+        check("**", &["x", "x/a"], &[]);
+        check("**/x", &["x", "a/x", "a/b/x"], &["xx"]);
+        check("a*c?", &["abcd", "acd"], &["ac"]);
+        let back = IgnoreFile::parse("x\n!x/y/z");
+        assert!(back.keeps_below("x") && back.keeps_below("x/y") && !back.keeps_below("z"));
+    }
 }
