@@ -128,7 +128,8 @@ fn reports_of_scanners_have_one_form() {
         title: "bad".into(),
         of_base: true,
     };
-    let check = |found: Result<Vec<Finding>, crate::BadReport>| assert_eq!(found.expect("read"), [expect.clone()]);
+    let check =
+        |found: Result<Vec<Finding>, crate::BadReport>| assert_eq!(found.expect("read"), std::slice::from_ref(&expect));
     check(trivy(
         r#"{"SchemaVersion": 2, "Results": [{"Class": "os-pkgs", "Vulnerabilities": [{"VulnerabilityID": "CVE-2026-1", "PkgName": "openssl", "InstalledVersion": "3.0", "FixedVersion": "3.1", "Severity": "CRITICAL", "Title": "bad"}]}, {"Class": "lang-pkgs"}]}"#,
     ));
