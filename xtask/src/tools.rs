@@ -36,6 +36,10 @@ const TOOLS: &[Tool] = &[
     Tool { name: "iptables", get: |_| debian::package("iptables") },
     Tool { name: "iproute2", get: |_| debian::package("iproute2") },
     Tool { name: "postgresql", get: |_| debian::package("postgresql") },
+    // What images are built with, and what their base images are made of.
+    Tool { name: "node", get: |_| debian::get("node", "nodejs") },
+    Tool { name: "npm", get: |_| debian::get("npm", "npm") },
+    Tool { name: "openjdk-17-jdk-headless", get: |_| debian::package("openjdk-17-jdk-headless") },
     Tool { name: "browser", get: browser::get },
     Tool { name: "python-flask", get: |cache| python::get(cache, "flask") },
     Tool { name: "python-sdk", get: |cache| python::get(cache, "sdk") },

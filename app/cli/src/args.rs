@@ -52,7 +52,8 @@ pub(crate) enum Command {
     Front(FrontArgs),
     /// Work with image registries: log in, list tags, resolve, inspect, copy and delete images
     Registry(crate::registry::RegistryArgs),
-    /// Work with Dockerfiles
+    /// Check Dockerfiles, and build images with a telemetry agent
+    /// Check Dockerfiles, build images with a telemetry agent, scan images
     Docker(crate::docker::DockerArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]

@@ -1,7 +1,10 @@
-//! `apm docker check`: finds Dockerfiles and their `.dockerignore`, shows them to the check, prints what it found, and
+//! `apm docker`: builds are in a file of their own. `apm docker check`: finds Dockerfiles and their `.dockerignore`, shows them to the check, prints what it found, and
 //! writes mended files back. Knows no rule.
 
-use std::io::{IsTerminal, Read, Write};
+mod build;
+mod scan;
+
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use base_explain::Report;
@@ -22,6 +25,10 @@ pub(crate) struct DockerArgs {
 pub(crate) enum DockerCommand {
     /// Find what is wrong, unsafe or slow in Dockerfiles, and mend what can be mended
     Check(CheckArgs),
+    /// Build an image, with a telemetry agent and without a change to the project's files
+    Build(build::BuildArgs),
+    /// Find what is known to be wrong with an image's packages
+    Scan(scan::ScanArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -70,6 +77,8 @@ const IGNORE_FILE_BYTES_MAX: u64 = 1 << 20;
 pub(crate) fn docker(global: &Global, args: &DockerArgs) -> Result<u8, Failure> {
     match &args.command {
         DockerCommand::Check(args) => check(global, args),
+        DockerCommand::Build(args) => build::build(global, args),
+        DockerCommand::Scan(args) => scan::scan(global, args),
     }
 }
 
@@ -114,8 +123,7 @@ fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
         OutputForm::Json => pretty(&dockerfile::json(&files)),
         OutputForm::Sarif => pretty(&dockerfile::sarif(&files, env!("CARGO_PKG_VERSION"))),
     };
-    // A closed pipe is no error: whoever listened has seen enough.
-    let _ = std::io::stdout().write_all(answer.as_bytes());
+    output::print(&answer);
     Ok(u8::from(files.iter().any(|file| file.checked.fails())))
 }
 

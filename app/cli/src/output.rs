@@ -46,6 +46,11 @@ pub(crate) fn say(global: &Global, line: &str) {
     }
 }
 
+/// An answer as a whole, quiet or not. A closed pipe is no error.
+pub(crate) fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 /// Text in a colour when stdout is a terminal.
 pub(crate) fn paint(global: &Global, code: &str, text: &str) -> String {
     if colors(global) && std::io::stdout().is_terminal() {

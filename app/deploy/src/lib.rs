@@ -3,6 +3,7 @@
 //!
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
+mod agent;
 mod compose;
 mod desk;
 mod diff;

@@ -6,12 +6,14 @@ use std::path::Path;
 use app_adapt::Request;
 use base_explain::Report;
 use base_world::Disk;
+use operate_build::Inject;
 use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume, names};
 use operate_execute::Seal;
 use operate_gate::{Side, Subject, UserCheck};
 use operate_plan::Calendar;
 use operate_target_docker::secret_name;
 
+use crate::agent;
 use crate::env_files;
 use crate::front;
 use crate::settings::{CheckSettings, Project, ServiceSettings};
@@ -80,7 +82,10 @@ impl Project {
     ) -> Result<Release, Report> {
         let (service, settings) = self.chosen(asked.service.as_deref())?;
         let (image, version) = image(&service, settings, asked)?;
-        let container = container(settings, &self.environment, asked, seal, disk)?;
+        let mut container = container(settings, &self.environment, asked, seal, disk)?;
+        if settings.build.inject == Some(Inject::Volume) {
+            agent::add(&mut container, &service, &version, settings)?;
+        }
         let deploy = &settings.deploy;
         if deploy.target != "docker" {
             let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));

@@ -10,6 +10,7 @@ use app_config::{ByteSize, ConfigError, Span, Tree, Value};
 use base_explain::Report;
 use base_http::Secret;
 use base_world::Disk;
+use operate_build::BuildSettings;
 use operate_deploy::{Extra, Strategy};
 use operate_execute::{Deliver, Occasion};
 use operate_gate::{Freeze, Slo, UserCheck};
@@ -100,6 +101,8 @@ pub struct ServiceSettings {
     pub secrets: BTreeMap<String, PathBuf>,
     pub slo: Slo,
     pub deploy: DeploySettings,
+    /// How its image is built, and how its agent comes to it.
+    pub build: BuildSettings,
 }
 
 /// How it is deployed.

@@ -5,27 +5,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use operate_agents::python::{PROBE, PROBE_MARK};
 use operate_agents::{Distribution, Runtime};
 use serde::Deserialize;
 
-/// Wrappers such as `poetry run` print lines of their own; ours begins with this.
-const MARK: &str = "APM-PROBE:";
 const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// Written for Python 3.8 and newer; an older one fails here and is run without an agent.
-const PROBE: &str = r#"
-import json, platform, sys, sysconfig
-from importlib.metadata import distributions
-installed = {}
-for one in distributions():
-    name = one.metadata["Name"]
-    if name:
-        installed.setdefault(name, one.version)
-print("\nAPM-PROBE:" + json.dumps({
-    "abi": "%s-%s" % (sysconfig.get_config_var("SOABI") or sysconfig.get_platform(), platform.machine()),
-    "executable": sys.executable, "base": getattr(sys, "_base_executable", "") or "",
-    "implementation": sys.implementation.name, "version": list(sys.version_info[:2]), "installed": installed}))
-"#;
 
 #[derive(Debug, Deserialize)]
 struct Answer {
@@ -66,7 +50,7 @@ pub(crate) async fn probe(command: &[String], cwd: &Path) -> Result<Interpreter,
         return Err(format!("`{shown}` answered with more than {OUTPUT_BYTES_MAX} bytes"));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let Some(json) = text.lines().find_map(|line| line.strip_prefix(MARK)) else {
+    let Some(json) = text.lines().find_map(|line| line.strip_prefix(PROBE_MARK)) else {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
         return Err(format!("`{shown}` could not be asked for its version and packages ({last})"));

@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use commit::{of as commit_of, source_of};
 pub use supervise::run;
 
 /// What to run and where its telemetry goes.

@@ -9,6 +9,7 @@
 //! It does not know what a plan, a deployment or a service is, gives no object a name or label of its own, and reads no environment variable: whoever
 //! calls hands in what was found there. Nothing here retries, except that the stream of events is opened again.
 
+mod archive;
 mod body;
 mod call;
 mod containers;

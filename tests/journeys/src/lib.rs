@@ -6,6 +6,7 @@
 )]
 
 pub mod artefacts;
+pub mod bases;
 pub mod bodies;
 pub mod docker;
 pub mod engine;

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+mod build;
 mod containers;
 mod deploy;
 mod docker_engine;

@@ -20,7 +20,7 @@ mod secrets;
 mod shop;
 mod verdicts;
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use shop::Stage;
@@ -77,22 +77,20 @@ const SIDE_BY_SIDE: usize = 5;
 
 /// The names of those that failed.
 fn play(stage: &Stage, journeys: Vec<(&'static str, Journey)>) -> Vec<&'static str> {
-    let (waiting, failed) = (Mutex::new(journeys.into_iter()), Mutex::new(Vec::new()));
-    let next = || waiting.lock().expect("nobody panics while holding it").next();
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                while let Some((name, journey)) = next() {
-                    let thread = thread::Builder::new().name(format!("deploy {name}"));
-                    let played = thread::scope(|one| {
-                        thread.spawn_scoped(one, move || journey(stage)).expect("a thread").join().is_ok()
-                    });
-                    if !played {
-                        failed.lock().expect("nobody panics while holding it").push(name);
-                    }
-                }
+    let next = AtomicUsize::new(0);
+    let one_after_the_other = || {
+        let mut failed = Vec::new();
+        while let Some((name, journey)) = journeys.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let played = thread::scope(|scope| {
+                let thread = thread::Builder::new().name(format!("deploy {name}"));
+                thread.spawn_scoped(scope, move || journey(stage)).expect("a thread").join()
             });
+            failed.extend(played.is_err().then_some(*name));
         }
-    });
-    failed.into_inner().expect("nobody panicked while holding it")
+        failed
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..SIDE_BY_SIDE).map(|_| scope.spawn(one_after_the_other)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker does not panic")).collect()
+    })
 }

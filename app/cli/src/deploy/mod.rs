@@ -118,7 +118,7 @@ impl Tell for OnStderr {
 }
 
 /// The project's settings for the chosen environment.
-fn project(world: &World, global: &Global) -> Result<Project, Failure> {
+pub(crate) fn project(world: &World, global: &Global) -> Result<Project, Failure> {
     project_in(world, global, global.env.as_deref()).map_err(Failure::Usage)
 }
 

@@ -89,7 +89,7 @@ async fn containers() {
         check(ok(r#"{"StatusCode":7}"#), async |engine| engine.wait_container("web", second).await, &wait).await,
         7
     );
-    let stats = ["GET /v1.41/containers/web/stats?stream=false&one-shot=true", "GET /v1.41/containers/web/json"];
+    let stats = ["GET /v1.41/containers/web/json", "GET /v1.41/containers/web/stats?stream=false&one-shot=true"];
     let seen = check(
         ok(r#"{"RestartCount":3,"pids_stats":{"current":2}}"#),
         async |engine| engine.container_stats("web").await,

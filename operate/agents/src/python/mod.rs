@@ -3,9 +3,11 @@
 
 mod lock;
 mod packages;
+mod probe;
 mod reload;
 
 pub use lock::digest as lock_digest;
+pub use probe::{PROBE, PROBE_MARK};
 
 use crate::environment;
 use crate::{Agent, Language, Launch, Places, Project, Recipe, Runtime, Settings, ShimFile, WatchRule};

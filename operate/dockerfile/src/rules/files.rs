@@ -143,7 +143,8 @@ fn ignored(context: &Context<'_>, sources: &[Word], found: &mut Findings) {
     for word in sources {
         let text = word.value.as_str();
         let is_path = !text.contains(['$', '*', '?', '[']) && !is_url(text) && !is_git(text) && !text.starts_with("<<");
-        if is_path && !matches!(text.trim_matches('/'), "" | ".") && file.ignores(text) {
+        let left_out = || file.ignores(text) && !file.keeps_below(text);
+        if is_path && !matches!(text.trim_matches('/'), "" | ".") && left_out() {
             found.add("AD0208", word.span, format!("`.dockerignore` leaves `{text}` out"));
         }
     }
