@@ -53,7 +53,7 @@ pub(crate) fn a_container_made_by_hand_is_put_back(stage: &Stage) {
     }
     assert_eq!(after["State"]["Running"], true);
     assert_eq!(networks(&after), networks(&before));
-    assert_eq!(shop.containers(), [name.clone()]);
+    assert_eq!(shop.containers(), std::slice::from_ref(&name));
 
     let good =
         "judged: false\nstop_grace: 1s\ncommand: [\"sh\", \"-c\", \"trap 'exit 0' TERM; while :; do sleep 0.1; done\"]";
