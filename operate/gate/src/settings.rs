@@ -40,6 +40,9 @@ pub struct Settings {
     /// Requests a second below which a release cannot pass, only fail or stay inconclusive.
     #[serde(alias = "minTraffic")]
     pub min_traffic: f64,
+    /// A latency below this is fast enough, whatever it was before: people do not notice, and buckets hardly tell.
+    #[serde(with = "duration", alias = "fastEnough")]
+    pub fast_enough: Duration,
     /// Fail as soon as it is clear.
     #[serde(alias = "earlyAbort")]
     pub early_abort: bool,
@@ -77,6 +80,7 @@ impl Default for Settings {
             interval: Duration::from_secs(5),
             warm_up: Duration::from_secs(10),
             min_traffic: 1.0,
+            fast_enough: Duration::from_millis(10),
             early_abort: true,
             early_alpha: 0.0005,
             alpha: 0.2,
@@ -247,6 +251,10 @@ impl Settings {
             if span.as_secs() < least || span.as_secs() > 86_400 {
                 return wrong(path, duration::written(duration::ms(span)), "between a few seconds and a day");
             }
+        }
+        if self.fast_enough.as_secs() >= 60 {
+            let value = duration::written(duration::ms(self.fast_enough));
+            return wrong("fast_enough", value, "less than a minute; 0s where every millisecond counts");
         }
         for (path, share) in [
             ("alpha", self.alpha),

@@ -3,6 +3,7 @@
 
 use super::bench::Bench;
 use crate::settings::Metric;
+use crate::stats::wilson;
 use crate::verdict::{Judged, Mark};
 
 /// What counts as bad elsewhere as a difference: two points.
@@ -24,7 +25,7 @@ pub(super) fn judged(bench: &Bench<'_>, metric: Metric, mut judged: Judged) -> J
     }
     let share = errors / requests;
     judged.new = Some(share);
-    let (low, _) = wilson(share, requests);
+    let (low, _) = wilson(share, requests, Z);
     judged.note = format!("the first release: held against {:.0} % of errors", ERRORS_MAX * 100.0);
     judged.outcome = if low > ERRORS_MAX {
         Mark::High
@@ -37,12 +38,4 @@ pub(super) fn judged(bench: &Bench<'_>, metric: Metric, mut judged: Judged) -> J
         Mark::Unsure
     };
     judged
-}
-
-/// Wilson's interval of a share (Journal of the American Statistical Association 22, 1927).
-fn wilson(share: f64, count: f64) -> (f64, f64) {
-    let z2 = Z * Z;
-    let middle = (share + z2 / (2.0 * count)) / (1.0 + z2 / count);
-    let half = Z / (1.0 + z2 / count) * (share * (1.0 - share) / count + z2 / (4.0 * count * count)).sqrt();
-    (middle - half, middle + half)
 }

@@ -8,6 +8,7 @@ use super::past::Past;
 use super::windows::Window;
 use crate::duration;
 use crate::settings::{Direction, Metric, Rule};
+use crate::stats::wilson;
 use crate::verdict::{Judged, Layer, Mark, Unit};
 
 /// From so many windows on, the last third is looked at by itself as well: a leak shows late.
@@ -17,6 +18,8 @@ const RECENT_FROM: usize = 9;
 const BEYOND_EARLY: f64 = 1.5;
 /// … and for the last.
 const BEYOND_LATE: f64 = 1.25;
+/// 97.5 % on one side.
+const FEW_Z: f64 = 1.96;
 
 pub(super) fn judged(bench: &Bench<'_>) -> Vec<Judged> {
     let mut all = vec![
@@ -137,6 +140,9 @@ impl Trial<'_> {
         }
         let p = |found: &Difference| self.p_beyond(found, self.rule.allowed_increase);
         let raw = self.bench.compare(self.statistic, windows, &self.past)?;
+        if self.is_fast_enough(&raw) {
+            return None;
+        }
         let sign = self.sign(&raw);
         let by = sign * raw.by();
         let worst_before = if sign > 0.0 { raw.highest_before } else { raw.lowest_before };
@@ -182,6 +188,7 @@ impl Trial<'_> {
         let limit = self.distance(self.rule.allowed_increase, 1.0);
         let alpha = self.alpha();
         let is_slower = self.rule.direction != Direction::Decrease
+            && !self.is_fast_enough(&tail)
             && tail.by() >= limit
             && tail.by_last >= limit / 2.0
             && found.by_last >= limit / 2.0
@@ -232,8 +239,26 @@ impl Trial<'_> {
         found.is_some_and(|found| self.p_beyond(&found, self.rule.allowed_increase) < 0.02)
     }
 
+    /// Nobody would notice, however much slower it became.
+    fn is_fast_enough(&self, found: &Difference) -> bool {
+        matches!(self.statistic, Statistic::Quantile(_))
+            && self.statistic.shown(found.new) < self.bench.settings.fast_enough.as_secs_f64()
+    }
+
+    /// Errors that are surely fewer than what must not pass unseen cannot have risen by as much, whatever was before: a past full of errors
+    /// makes a difference unsure, and this is none.
+    fn are_surely_few(&self, found: &Difference) -> bool {
+        self.statistic == Statistic::ErrorShare
+            && self.rule.direction == Direction::Increase
+            && found.requests > 0.0
+            && wilson(found.new, found.requests, FEW_Z).1 < self.rule.critical_increase
+    }
+
     /// What must not pass unseen is unlikely enough.
     fn is_fine(&self, found: &Difference) -> bool {
+        if self.is_fast_enough(found) || self.are_surely_few(found) {
+            return true;
+        }
         let sign = self.sign(found);
         let limit = self.distance(self.rule.critical_increase, sign);
         let p = if sign > 0.0 { found.p_below(limit) } else { found.p_above(-limit) };

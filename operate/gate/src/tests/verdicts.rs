@@ -193,3 +193,33 @@ fn a_first_release_is_held_against_a_share_of_errors() {
     let (_, verdict) = first(USUAL).judge();
     assert!(verdict.sentence.contains("passes after 5m: error rate 0.50 %; over"), "{}", verdict.sentence);
 }
+
+#[test]
+fn what_nobody_notices_fails_nothing() {
+    let quick = |p95_s| Traffic { p95_s, ..USUAL };
+    check(&Story { before: quick(0.002), new: quick(0.0045), ..Story::default() }, Outcome::Pass, 300);
+    check(&Story { before: quick(0.012), new: quick(0.027), ..Story::default() }, Outcome::Fail, 300);
+    let mut strict = Story { before: quick(0.002), new: quick(0.0045), ..Story::default() };
+    strict.settings.fast_enough = std::time::Duration::ZERO;
+    check(&strict, Outcome::Fail, 300);
+}
+
+/// The release before it was undone a minute ago, and its errors are this one's past.
+#[test]
+fn no_errors_pass_after_a_past_full_of_them() {
+    let mut story = Story { new: Traffic { errors: 0.0, ..USUAL }, ..Story::default() };
+    // Ten seconds of errors in the minute that is all there is.
+    let points = |of: fn(bool) -> f64| {
+        (0..7).map(|n| (RELEASED_MS - 60_000 + n * 10_000, of(n == 2))).collect::<Vec<(i64, f64)>>()
+    };
+    let series = |code: &str, points| Series { labels: [("status_code".to_owned(), code.to_owned())].into(), points };
+    let errors = series("STATUS_CODE_ERROR", points(|burst| if burst { 16.0 } else { 0.0 }));
+    let fine = series("STATUS_CODE_UNSET", points(|burst| if burst { 4.0 } else { 20.0 }));
+    story.instead.insert("calls.before".into(), Answer::Series(vec![fine, errors]));
+    for day in ["calls.day1", "calls.day7"] {
+        story.instead.insert(day.into(), Answer::Series(Vec::new()));
+    }
+    let (_, verdict) = story.judge();
+    let errors = verdict.metrics.iter().find(|metric| metric.name == "error_rate").expect("it is judged");
+    assert_eq!(errors.outcome, Mark::Pass, "{}", verdict.render());
+}
