@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 const DAY_MS: f64 = 86_400_000.0;
 const HOUR_MS: f64 = 3_600_000.0;
+/// How often, and how many fail, is not compared with others from fewer releases: one without a fault makes no elite.
+const COMPARED_FROM: usize = 3;
 
 /// One release that reached the people who use the service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,10 +93,11 @@ pub fn dora(releases: &[Reached], since_ms: i64, until_ms: i64) -> Dora {
     let count = within.len();
     let known = (count > 0).then_some(count as f64);
     let key = |value: Option<f64>, band: Band, releases: usize| Key { value, band, releases };
+    let compared = |band: Band| if count < COMPARED_FROM { Band::Unknown } else { band };
 
     let per_day = known.map(|count| count / days);
     // Once a day, a week, a month; the other way round for `Band::of`, where less is better.
-    let per_day = key(per_day, Band::of(per_day.map(|often| 1.0 / often), [1.0, 7.0, 31.0]), count);
+    let per_day = key(per_day, compared(Band::of(per_day.map(|often| 1.0 / often), [1.0, 7.0, 31.0])), count);
 
     let leads: Vec<f64> = within.iter().filter_map(|release| took(release.made_ms?, release.ended_ms)).collect();
     let lead = median(leads.clone());
@@ -102,7 +105,7 @@ pub fn dora(releases: &[Reached], since_ms: i64, until_ms: i64) -> Dora {
 
     let failed: Vec<Failed> = within.iter().filter_map(|release| release.failed).collect();
     let ratio = known.map(|count| failed.len() as f64 / count);
-    let failure_ratio = key(ratio, Band::of(ratio, [0.05, 0.10, 0.15]), count);
+    let failure_ratio = key(ratio, compared(Band::of(ratio, [0.05, 0.10, 0.15])), count);
 
     let restored: Vec<f64> = failed.iter().filter_map(|failed| took(failed.since_ms, failed.restored_ms?)).collect();
     let restore = median(restored.clone());
@@ -160,9 +163,13 @@ mod tests {
         let weekly: Vec<Reached> = [-5, 2, 9, 16, 23].map(|day| made(day * DAY, 2 * DAY)).into();
         check(&weekly, [Some(4.0 / 30.0), Some(2.0 * DAY as f64), Some(0.0), None], [Medium, High, Elite, Unknown]);
         let monthly = [good(-DAY), made(3 * DAY, 60 * DAY)];
-        check(&monthly, [Some(1.0 / 30.0), Some(60.0 * DAY as f64), Some(0.0), None], [Medium, Low, Elite, Unknown]);
+        check(&monthly, [Some(1.0 / 30.0), Some(60.0 * DAY as f64), Some(0.0), None], [Unknown, Low, Unknown, Unknown]);
+        let rarely = [-DAY, 3 * DAY, 13 * DAY, 29 * DAY].map(good);
+        check(&rarely, [Some(0.1), None, Some(0.0), None], [Medium, Unknown, Elite, Unknown]);
         // Seen for a day only: at most one day is divided by.
-        check(&[good(30 * DAY - HOUR)], [Some(1.0), None, Some(0.0), None], [Elite, Unknown, Elite, Unknown]);
+        let today = [3, 2, 1].map(|hours| good(30 * DAY - hours * HOUR));
+        check(&today, [Some(3.0), None, Some(0.0), None], [Elite, Unknown, Elite, Unknown]);
+        check(&today[..1], [Some(1.0), None, Some(0.0), None], [Unknown; 4]);
     }
 
     #[test]
