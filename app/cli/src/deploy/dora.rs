@@ -75,13 +75,13 @@ mod tests {
         assert!(unknown.iter().all(|line| line.contains("unknown         unknown   0 releases")), "{unknown:#?}");
         let hour = 3_600_000;
         let failed = Some(Failed { since_ms: 30 * hour, restored_ms: Some(30 * hour + 90_000) });
-        let told = [Reached { ended_ms: 31 * hour, made_ms: None, failed }];
+        let told = [31, 32, 33].map(|at| Reached { ended_ms: at * hour, made_ms: None, failed });
         let found = lines(&dora(&told, 0, 48 * hour));
         let expect = [
-            "deployment frequency    1.00 a day      elite     1 release",
+            "deployment frequency    3.00 a day      elite     3 releases",
             "lead time for changes   unknown         unknown   0 releases",
-            "change failure rate     100 %           low       1 release",
-            "time to restore         90 s            elite     1 release",
+            "change failure rate     100 %           low       3 releases",
+            "time to restore         90 s            elite     3 releases",
         ];
         assert_eq!(found, expect);
     }
