@@ -333,11 +333,14 @@ async fn taken_over(desk: &Desk, run: &RunId) -> Result<Status, DeskError> {
             biased;
             entry = live.recv() => match entry {
                 Ok(Entry { run: of, event: Event::Taken { holder, .. }, .. }) if of == *run => {
-                    let why = "nobody carried it out any more";
-                    if let Err(error) = desk.record(&holder, "", Action::Takeover, run, why).await {
-                        tracing::warn!(%run, error = error.report().one_line(), "the audit log does not know who goes on");
-                    }
-                    return execute.await;
+                    let record = async {
+                        let why = "nobody carried it out any more";
+                        if let Err(error) = desk.record(&holder, "", Action::Takeover, run, why).await {
+                            tracing::warn!(%run, error = error.report().one_line(), "the audit log does not know who goes on");
+                        }
+                    };
+                    // Side by side: the run may hold what the record waits for.
+                    return tokio::join!(record, &mut execute).1;
                 }
                 Err(broadcast::error::RecvError::Closed) => return execute.await,
                 _ => {}

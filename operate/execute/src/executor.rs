@@ -88,6 +88,11 @@ impl Executor {
     /// Carries a run to its end, from wherever its journal says it is. Returns where it ended; a run that waits for a person is waited for.
     pub async fn run(&self, run: &RunId) -> Result<Status, RunError> {
         let plan = self.history.plan(run).await?;
+        // A run that has ended takes its target not even for a moment: somebody may be about to begin the next one.
+        let ended = self.state(run).await?.ended.map(|(status, _)| status);
+        if let Some(status) = ended.filter(|status| *status != Status::Failed) {
+            return Ok(status);
+        }
         let now_ms = self.clock.now_ms();
         let fence = match self.history.lease(&plan.target, &self.holder, now_ms, self.settings.lease_ms).await? {
             Lease::Got(fence) => fence,
@@ -113,17 +118,21 @@ impl Executor {
         ended
     }
 
-    async fn lead(&self, run: &RunId, plan: Plan, fence: Fence) -> Result<Status, RunError> {
+    /// Where the journal says that it stands; read in pages, so that the history may bound its answers.
+    async fn state(&self, run: &RunId) -> Result<State, HistoryError> {
         let mut state = State::default();
-        // Pages, so that the history may bound its answers.
         loop {
             let after = state.last.as_ref().map_or(0, |entry| entry.seq);
             let entries = self.history.entries(run, after, 1000).await?;
             if entries.is_empty() {
-                break;
+                return Ok(state);
             }
             entries.iter().for_each(|entry| state.add(entry));
         }
+    }
+
+    async fn lead(&self, run: &RunId, plan: Plan, fence: Fence) -> Result<Status, RunError> {
+        let state = self.state(run).await?;
         let mut again = Vec::new();
         if let Some((status, _)) = &state.ended {
             let status = *status;

@@ -165,3 +165,17 @@ fn a_step_that_waits_is_skipped_with_a_reason() {
     check(&rig, &[(20_000, Order::Skip("middle".into()))], &[Status::Running, Status::Complete]);
     assert_ne!(rig.world.objects(), before());
 }
+
+/// Whoever looks at a run that is over is not in the way of somebody who begins the next one.
+#[test]
+fn a_run_that_ended_takes_no_target() {
+    let rig = Rig::new(three(put("middle", "c", json!({"version": 2}), &[])), OnFailure::Undo);
+    let ended = rig.play(&[]);
+    let (seen, next) = runtime().block_on(async {
+        rig.clock.begin();
+        let next = rig.memory.lease("fake", "somebody", rig.clock.now_ms(), 15_000).await.expect("a lease");
+        (rig.executor("late").run(&rig.run).await, next)
+    });
+    assert!(matches!(next, operate_execute::Lease::Got(_)));
+    assert_eq!(seen.expect("nobody has to be waited for"), ended);
+}
