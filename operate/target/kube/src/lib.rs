@@ -1,0 +1,3 @@
+//! A Kubernetes cluster as a target of plans.
+
+pub mod status;
