@@ -12,15 +12,32 @@ pub(crate) const PREPARING: &str = "preparing";
 pub(crate) const DEPLOYING: &str = "deploying";
 pub(crate) const VERIFYING: &str = "verifying";
 
-pub(crate) struct Line<'a> {
-    pub(crate) release: &'a Release,
+/// What every release says, whatever it is released on.
+pub(crate) struct Asked<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) environment: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) reason: &'a str,
+    pub(crate) gate: Option<&'a Value>,
+    pub(crate) approval: Option<&'a String>,
+    pub(crate) judge: Option<&'a Value>,
+    pub(crate) judge_ms: u64,
+}
+
+pub(crate) trait Asks {
+    fn asked(&self) -> Asked<'_>;
+}
+
+pub(crate) struct Line<'a, R = Release> {
+    pub(crate) release: &'a R,
     steps: Vec<Step>,
     /// What the next step waits for.
     last: Vec<StepId>,
 }
 
-impl<'a> Line<'a> {
-    pub(crate) fn new(release: &'a Release) -> Line<'a> {
+impl<'a, R: Asks> Line<'a, R> {
+    pub(crate) fn new(release: &'a R) -> Line<'a, R> {
         Line { release, steps: Vec::new(), last: Vec::new() }
     }
 
@@ -35,27 +52,78 @@ impl<'a> Line<'a> {
         let ids = steps.iter().map(|step| step.id.clone()).collect();
         for mut step in steps {
             step.stage = stage.to_owned();
-            step.component.clone_from(&self.release.service);
+            self.release.asked().service.clone_into(&mut step.component);
             step.after.clone_from(&self.last);
             self.steps.push(step);
         }
         self.last = ids;
     }
 
-    pub(crate) fn prepare(&mut self, seen: &Inventory) {
-        let release = self.release;
-        if let Some(request) = &release.gate {
+    /// Telemetry and people are asked before anything is changed.
+    pub(crate) fn ask(&mut self) {
+        let asked = self.release.asked();
+        if let Some(request) = asked.gate {
             let mut step = Step::new("gate", "ask whether now is a good time", Work::Judge(request.clone()));
             step.reason = "no release while alerts fire or the error budget is gone".into();
             step.estimate = Estimate { usual_ms: 500, p90_ms: 2_000, ..Estimate::default() };
             self.add(PREPARING, step);
         }
-        if let Some(question) = &release.approval {
+        if let Some(question) = asked.approval {
             let mut step = Step::new("approve", "ask a person", Work::Approve { question: question.clone() });
-            step.reason = format!("{} wants a yes before each release", release.environment);
+            step.reason = format!("{} wants a yes before each release", asked.environment);
             step.time_limit_ms = 24 * 3_600_000;
             self.add(PREPARING, step);
         }
+    }
+
+    /// The question whether the new version may stay, where telemetry decides.
+    pub(crate) fn judge(&self) -> Option<Step> {
+        let asked = self.release.asked();
+        let name = format!("watch {} {}", asked.service, asked.version);
+        let reason = "its own telemetry decides whether it stays";
+        Some(judged("judge", name, reason, asked.judge?, asked.judge_ms))
+    }
+
+    /// All of it.
+    pub(crate) fn end(self, labels: BTreeMap<String, String>, seen: &Inventory, now_ms: i64) -> Plan {
+        let asked = self.release.asked();
+        // Waiting for a person does not count.
+        let timed = self.steps.iter().filter(|step| !matches!(step.work, Work::Approve { .. }));
+        let time_limit_ms = timed.map(|step| step.time_limit_ms).sum();
+        let draft = Draft {
+            title: format!("deploy {} {} to {}", asked.service, asked.version, asked.environment),
+            reason: asked.reason.to_owned(),
+            target: asked.target.to_owned(),
+            labels,
+            made_ms: now_ms,
+            time_limit_ms,
+            on_failure: OnFailure::Undo,
+            steps: self.steps,
+        };
+        Plan::new(draft, seen)
+    }
+}
+
+impl Asks for Release {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            service: &self.service,
+            version: &self.version,
+            environment: &self.environment,
+            target: &self.target,
+            reason: &self.reason,
+            gate: self.gate.as_ref(),
+            approval: self.approval.as_ref(),
+            judge: self.judge.as_ref(),
+            judge_ms: self.judge_ms,
+        }
+    }
+}
+
+impl Line<'_> {
+    pub(crate) fn prepare(&mut self, seen: &Inventory) {
+        self.ask();
+        let release = self.release;
         let absent = |kind: &str, name: &str| seen.look(&ObjectId::new(kind, name)) == Seen::Absent;
         let mut missing = Vec::new();
         if absent("image", release.exact()) {
@@ -69,31 +137,10 @@ impl<'a> Line<'a> {
         self.add_side_by_side(PREPARING, missing);
     }
 
-    /// The question whether the new version may stay, where telemetry decides.
-    pub(crate) fn judge(&self) -> Option<Step> {
-        let release = self.release;
-        let name = format!("watch {} {}", release.service, release.version);
-        let reason = "its own telemetry decides whether it stays";
-        Some(judged("judge", name, reason, release.judge.as_ref()?, release.judge_ms))
-    }
-
     /// All of it; `before` is the version that is replaced, where there is one.
     pub(crate) fn plan(self, before: Option<String>, seen: &Inventory, now_ms: i64) -> Plan {
-        let release = self.release;
-        // Waiting for a person does not count.
-        let timed = self.steps.iter().filter(|step| !matches!(step.work, Work::Approve { .. }));
-        let time_limit_ms = timed.map(|step| step.time_limit_ms).sum();
-        let draft = Draft {
-            title: format!("deploy {} {} to {}", release.service, release.version, release.environment),
-            reason: release.reason.clone(),
-            target: release.target.clone(),
-            labels: labels(release, before, seen),
-            made_ms: now_ms,
-            time_limit_ms,
-            on_failure: OnFailure::Undo,
-            steps: self.steps,
-        };
-        Plan::new(draft, seen)
+        let labels = labels(self.release, before, seen);
+        self.end(labels, seen, now_ms)
     }
 }
 
