@@ -1,10 +1,11 @@
 //! The planner of releases: what is wanted and what was seen become a plan. Pure: the same release and the same inventory give the same
 //! plan, step by step, with the command that would do each by hand.
 //!
-//! It knows Docker's words for a container, for the plan must say exactly what will be asked for. It reaches no engine, reads no file and
+//! It knows Docker's words for a container and Kubernetes' for its objects ([`cluster`]), for the plan must say exactly what will be asked for. It reaches no engine, reads no file and
 //! opens no secret: values that are secret come sealed and stay so.
 
 mod by_hand;
+mod cluster;
 mod color;
 mod container;
 mod diff;
@@ -21,6 +22,10 @@ mod standing;
 mod steps;
 mod switch;
 
+pub use cluster::{
+    ClusterRelease, Item, cluster_objects, cluster_objects_left, mark as cluster_mark, object as cluster_object,
+    plan_cluster,
+};
 pub use container::{body, names};
 pub use diff::{Difference, differences};
 pub use extra::{Endpoint, Extra, Limit, Logging};

@@ -59,6 +59,11 @@ impl<'a, R: Asks> Line<'a, R> {
         self.last = ids;
     }
 
+    /// Whether a step of this stage is there.
+    pub(crate) fn has(&self, stage: &str) -> bool {
+        self.steps.iter().any(|step| step.stage == stage)
+    }
+
     /// Telemetry and people are asked before anything is changed.
     pub(crate) fn ask(&mut self) {
         let asked = self.release.asked();

@@ -45,6 +45,22 @@ pub enum Refusal {
     Divided { service: String, control: String },
     #[error("both colors of {service} run and no front does, so nobody knows which of them served")]
     FrontGone { service: String, control: String, listen: String },
+    #[error("{service} has no object that could be applied")]
+    NoObjects { service: String },
+    #[error("{who} may not {what}")]
+    Forbidden { what: String, who: String },
+    #[error("{object} is being deleted")]
+    Deleting { object: ObjectId },
+    #[error("{object} is there already, and {managers} made it")]
+    ForeignObject { object: ObjectId, managers: String },
+    #[error("{strategy} needs a Deployment, and {service} has none")]
+    NoDeployment { service: String, strategy: &'static str },
+    #[error("no Service of this release sends to the Deployment {deployment}, so there is nothing to switch")]
+    NoSender { deployment: String },
+    #[error("the Services {} and {} send to different versions: a release did not end", services[0], services[1])]
+    DividedServices { services: [String; 2] },
+    #[error("{name} is left from a release that did not end")]
+    LeftOverObject { name: String },
 }
 
 impl Refusal {
@@ -67,7 +83,7 @@ impl Refusal {
                     "`apm deploy list` names the run; resume or cancel it, or remove the container: docker rm -f {name}"
                 )
             }
-            Refusal::NothingToDo { .. } => "`--force` makes the container anew".to_owned(),
+            Refusal::NothingToDo { .. } => "`--force` makes it anew".to_owned(),
             Refusal::Replicas { .. } => "set `replicas`".to_owned(),
             Refusal::OwnedByFront { .. } => {
                 "use `--strategy blue-green` or `canary`; to give up the front, end it with `apm front stop` and remove the color"
@@ -90,6 +106,25 @@ impl Refusal {
             }
             Refusal::FrontGone { control, listen, .. } => {
                 format!("start it, and it serves as before: apm front run --listen {listen} --control {control}")
+            }
+            Refusal::NoObjects { service } => {
+                format!("name its manifests: `services.{service}.deploy.manifests: [k8s/]`")
+            }
+            Refusal::Forbidden { .. } => {
+                "ask for a Role that allows it, or use another context: kubectl auth can-i --list".to_owned()
+            }
+            Refusal::Deleting { object } => {
+                format!("wait until {object} is gone; a finalizer may hold it: kubectl get -o yaml")
+            }
+            Refusal::ForeignObject { .. } => {
+                "`--adopt` takes it over and can put it back; or rename the one in the manifest".to_owned()
+            }
+            Refusal::NoDeployment { .. } => "use `--strategy rolling`".to_owned(),
+            Refusal::NoSender { .. } => {
+                "add the Service whose selector its pods have, or use `--strategy rolling`".to_owned()
+            }
+            Refusal::DividedServices { .. } | Refusal::LeftOverObject { .. } => {
+                "`apm deploy list` names the run; resume or cancel it".to_owned()
             }
         }
     }

@@ -6,7 +6,7 @@ use operate_plan::{Inventory, ObjectId, Plan, Seen, lint, report};
 use serde_json::Value;
 
 use crate::color::Color;
-use crate::{Release, objects, plan};
+use crate::{ClusterRelease, Refusal, Release, objects, plan};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 
@@ -33,6 +33,15 @@ impl Session {
                         "permission denied",
                         "join the group docker",
                     )),
+                    value if self.is_cluster() => {
+                        let wanted: ClusterRelease = serde_json::from_value(self.release.clone()).expect("a release");
+                        let seen = wanted.items.iter().enumerate().fold(value.to_owned(), |text, (at, item)| {
+                            let config =
+                                crate::cluster::marked(&wanted, item)["metadata"]["annotations"]["apm.config"].clone();
+                            text.replace(&format!("$ITEM{at}"), config.as_str().expect("a digest"))
+                        });
+                        Seen::Present(serde_json::from_str(&seen).expect("JSON"))
+                    }
                     value => {
                         let wanted = self.wanted();
                         let value = value.replace("$CONFIG", &crate::container::config(&wanted));
@@ -44,13 +53,31 @@ impl Session {
                 self.seen.add(object, seen, "the session", NOW_MS);
                 String::new()
             }
+            "allowed" => {
+                let wanted = serde_json::from_value(self.release.clone()).expect("a release");
+                for access in crate::cluster_objects(&wanted).into_iter().filter(|object| object.kind == "access") {
+                    self.seen.add(access, Seen::Present(serde_json::json!({"allowed": true})), "the session", NOW_MS);
+                }
+                String::new()
+            }
             "want" => {
                 let changes: Value = serde_json::from_str(rest).expect("JSON");
                 merge(&mut self.release, changes);
                 String::new()
             }
+            "objects" if self.is_cluster() => {
+                let wanted = serde_json::from_value(self.release.clone()).expect("a release");
+                lines(crate::cluster_objects(&wanted).iter().map(ToString::to_string))
+            }
             "objects" => lines(objects(&self.wanted()).iter().map(ToString::to_string)),
-            "plan" => match plan(&self.wanted(), &self.seen, NOW_MS) {
+            "with" => {
+                let found = self.plan.iter().flat_map(|plan| &plan.steps).find(|step| step.id.0 == rest);
+                match &found.expect("a step").work {
+                    operate_plan::Work::Act(act) => serde_json::to_string_pretty(&act.with).expect("JSON") + "\n",
+                    _ => "it changes nothing\n".to_owned(),
+                }
+            }
+            "plan" => match self.planned() {
                 Ok(plan) => {
                     let text = report(&plan, &lint(&plan, &self.seen, NOW_MS)).replace(plan.id().0.short(), "ID");
                     self.plan = Some(plan);
@@ -60,7 +87,7 @@ impl Session {
             },
             "body" => serde_json::to_string_pretty(&crate::body(&self.wanted())).expect("JSON") + "\n",
             "requests" => {
-                let plan = plan(&self.wanted(), &self.seen, NOW_MS).expect("a plan");
+                let plan = self.planned().expect("a plan");
                 lines(plan.steps.iter().filter_map(|step| match &step.work {
                     operate_plan::Work::Judge(request) => Some(format!("{}: {request}", step.id)),
                     _ => None,
@@ -72,6 +99,19 @@ impl Session {
             }
             other => panic!("a session has no `{other}`"),
         }
+    }
+
+    /// A release of objects, not of containers.
+    fn is_cluster(&self) -> bool {
+        self.release.get("items").is_some()
+    }
+
+    fn planned(&self) -> Result<Plan, Refusal> {
+        if !self.is_cluster() {
+            return plan(&self.wanted(), &self.seen, NOW_MS);
+        }
+        let wanted = serde_json::from_value(self.release.clone()).expect("a release");
+        crate::plan_cluster(&wanted, &self.seen, NOW_MS)
     }
 
     fn wanted(&self) -> Release {

@@ -1,0 +1,194 @@
+//! The planner of releases on Kubernetes: the objects that are wanted and what was seen of a cluster become a plan. Pure, as its neighbour
+//! for Docker is; what both begin and end with is [`crate::line`]'s.
+//!
+//! Objects are `Deployment.apps/NAMESPACE/NAME`, `ConfigMap/NAMESPACE/NAME`, `Namespace/NAME`: kind and group, so that an API version that
+//! comes and goes does not make it another object. It knows no API server and opens no secret: values that are secret come sealed and stay
+//! so.
+
+mod canary;
+mod color;
+mod look;
+mod order;
+mod record;
+mod rolling;
+mod steps;
+
+use std::collections::BTreeMap;
+
+use operate_plan::{Calendar, Inventory, ObjectId, Plan, Seen};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::line::{Asked, Asks};
+use crate::{Canary, Refusal, Secret, Strategy};
+
+/// Labels and annotations that every object of ours carries.
+pub mod mark {
+    pub const PROJECT: &str = "apm.project";
+    pub const SERVICE: &str = "apm.service";
+    pub const ENVIRONMENT: &str = "apm.environment";
+    /// An annotation: a version may hold what a label cannot.
+    pub const VERSION: &str = "apm.version";
+    /// An annotation, the digest of what was asked for; equal means nothing is left to do.
+    pub const CONFIG: &str = "apm.config";
+    /// A label of pods, and a line of the selector of whatever sends to one of two versions.
+    pub const COLOR: &str = "apm.color";
+}
+
+/// One object as it is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Complete, namespace included, but for values that are secret.
+    pub body: Value,
+    /// By JSON pointer (RFC 6901) into the body: `/data/password`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
+    /// The file it is from, as a person would name it.
+    #[serde(default)]
+    pub source: String,
+}
+
+/// One version of one service in one environment, as objects of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRelease {
+    pub project: String,
+    pub service: String,
+    pub environment: String,
+    pub version: String,
+    /// The lease is on this: `kube:CONTEXT/PROJECT`.
+    pub target: String,
+    /// The kubectl context, for the commands by hand; empty for the current one.
+    #[serde(default)]
+    pub context: String,
+    /// Where the record of the release is kept.
+    pub namespace: String,
+    pub items: Vec<Item>,
+    pub strategy: Strategy,
+    #[serde(default)]
+    pub canary: Option<Canary>,
+    /// How long a workload may take until it is ready.
+    pub ready_ms: u64,
+    #[serde(default)]
+    pub gate: Option<Value>,
+    #[serde(default)]
+    pub judge: Option<Value>,
+    pub judge_ms: u64,
+    #[serde(default)]
+    pub approval: Option<String>,
+    #[serde(default, skip_serializing_if = "Calendar::is_empty")]
+    pub calendar: Calendar,
+    /// Objects that somebody else made may be taken over.
+    #[serde(default)]
+    pub adopt: bool,
+    /// Fields that another manager set may be taken from it.
+    #[serde(default)]
+    pub force_conflicts: bool,
+    /// Objects are applied although they are as wanted.
+    #[serde(default)]
+    pub force: bool,
+    /// What an earlier release made and this one does not want goes.
+    #[serde(default = "yes")]
+    pub prune: bool,
+    pub actor: String,
+    #[serde(default)]
+    pub reason: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Asks for ClusterRelease {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            service: &self.service,
+            version: &self.version,
+            environment: &self.environment,
+            target: &self.target,
+            reason: &self.reason,
+            gate: self.gate.as_ref(),
+            approval: self.approval.as_ref(),
+            judge: self.judge.as_ref(),
+            judge_ms: self.judge_ms,
+        }
+    }
+}
+
+/// What must be looked at first.
+pub fn cluster_objects(release: &ClusterRelease) -> Vec<ObjectId> {
+    let mut objects: Vec<_> = release.items.iter().map(|item| object(&item.body)).collect();
+    objects.push(record::id(release));
+    if release.strategy != Strategy::Rolling {
+        objects.extend(deployments(release).flat_map(|item| color::beside(&object(&item.body))));
+    }
+    objects.extend(order::accesses(release));
+    objects
+}
+
+/// What must be looked at besides, once the first look says what earlier releases left.
+pub fn cluster_objects_left(release: &ClusterRelease, seen: &Inventory) -> Vec<ObjectId> {
+    let left = record::left(release, seen);
+    left.into_iter().filter(|object| !seen.facts.contains_key(object)).collect()
+}
+
+/// The plan that makes the release out of what was seen.
+pub fn plan_cluster(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> Result<Plan, Refusal> {
+    look::check(release, seen)?;
+    match release.strategy {
+        Strategy::Rolling | Strategy::Recreate => rolling::plan(release, seen, now_ms),
+        Strategy::BlueGreen => color::plan(release, seen, now_ms),
+        Strategy::Canary => canary::plan(release, seen, now_ms),
+    }
+}
+
+/// The name of an object in plans.
+pub fn object(body: &Value) -> ObjectId {
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (kind, name, namespace) = (text("/kind"), text("/metadata/name"), text("/metadata/namespace"));
+    let group = text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+    let kind = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+    ObjectId::new(kind, if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") })
+}
+
+/// The body with the marks of the release, and their digest among them.
+pub(crate) fn marked(release: &ClusterRelease, item: &Item) -> Value {
+    let mut body = item.body.clone();
+    let marks = [
+        (mark::PROJECT, &release.project),
+        (mark::SERVICE, &release.service),
+        (mark::ENVIRONMENT, &release.environment),
+    ];
+    for (name, value) in marks {
+        body["metadata"]["labels"][name] = Value::from(value.as_str());
+    }
+    // Sealed anew, a secret is the same secret: its mark counts.
+    let secrets: BTreeMap<_, _> = item.secrets.iter().map(|(place, secret)| (place, &secret.mark)).collect();
+    let config = operate_plan::digest(&(&body, secrets));
+    body["metadata"]["annotations"][mark::VERSION] = Value::from(release.version.as_str());
+    body["metadata"]["annotations"][mark::CONFIG] = Value::from(config.as_str());
+    body
+}
+
+pub(crate) fn deployments(release: &ClusterRelease) -> impl Iterator<Item = &Item> {
+    release.items.iter().filter(|item| object(&item.body).kind == "Deployment.apps")
+}
+
+/// Services whose selector holds for the pods of a workload.
+pub(crate) fn services_of<'a>(release: &'a ClusterRelease, workload: &Value) -> Vec<&'a Item> {
+    let labels = workload.pointer("/spec/template/metadata/labels");
+    let namespace = |body: &Value| body.pointer("/metadata/namespace").cloned();
+    let services = release.items.iter().filter(|item| object(&item.body).kind == "Service");
+    services
+        .filter(|item| namespace(&item.body) == namespace(workload))
+        .filter(|item| match item.body.pointer("/spec/selector").and_then(Value::as_object) {
+            Some(selector) if !selector.is_empty() => selector
+                .iter()
+                .all(|(name, value)| labels.and_then(|labels| labels.get(name)).is_some_and(|label| label == value)),
+            _ => false,
+        })
+        .collect()
+}
+
+pub(crate) fn is_there(seen: &Inventory, object: &ObjectId) -> bool {
+    matches!(seen.look(object), Seen::Present(_))
+}

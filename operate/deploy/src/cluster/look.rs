@@ -1,0 +1,80 @@
+//! What stands in the way of a release, by what was seen: what nobody could read, what is not ours, what we may not do. It changes nothing.
+
+use operate_plan::{Failure, Inventory, ObjectId, Seen};
+use serde_json::Value;
+
+use super::{ClusterRelease, cluster_objects, color, mark, marked, object, order};
+use crate::Refusal;
+
+pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Refusal> {
+    if release.items.is_empty() {
+        return Err(Refusal::NoObjects { service: release.service.clone() });
+    }
+    for object in cluster_objects(release) {
+        match seen.look(&object) {
+            // Who may not ask what he may do finds out by trying; the plan says so.
+            Seen::Unknown(_) if object.kind == "access" => {}
+            Seen::Unknown(failure) => return Err(Refusal::Unknown { object, failure }),
+            Seen::Present(value) if object.kind == "access" && value["allowed"] == false => {
+                return Err(Refusal::Forbidden { what: words(&object), who: text(&value, "who") });
+            }
+            Seen::Present(value) if value["deleting"] == true => return Err(Refusal::Deleting { object }),
+            Seen::Present(_) | Seen::Absent => {}
+        }
+    }
+    for item in &release.items {
+        let id = object(&item.body);
+        // A namespace or a definition is everybody's.
+        if order::keeps(&id.kind).is_some() || release.adopt {
+            continue;
+        }
+        if let Some(value) = seen.present(&id).filter(|value| !is_ours(release, value)) {
+            return Err(Refusal::ForeignObject { object: id, managers: managers(value) });
+        }
+    }
+    let same = |item: &super::Item| color::forms(release, item).iter().any(|form| !differs(release, form, seen));
+    if !release.force && release.items.iter().all(same) && super::record::prunable(release, seen).is_empty() {
+        let (service, version) = (release.service.clone(), release.version.clone());
+        return Err(Refusal::NothingToDo { service, version });
+    }
+    Ok(())
+}
+
+/// Whether an object is not what is wanted, or does not run.
+pub(super) fn differs(release: &ClusterRelease, item: &super::Item, seen: &Inventory) -> bool {
+    let wanted = marked(release, item);
+    let Some(value) = seen.present(&object(&item.body)) else { return true };
+    let config = &wanted["metadata"]["annotations"][mark::CONFIG];
+    release.force || value["annotations"][mark::CONFIG] != *config || value["ready"] == false
+}
+
+pub(super) fn is_ours(release: &ClusterRelease, value: &Value) -> bool {
+    let is = |name: &str, wanted: &str| value["labels"][name] == wanted;
+    is(mark::SERVICE, &release.service) && is(mark::ENVIRONMENT, &release.environment)
+}
+
+/// What nobody could say whether we may.
+pub(super) fn unsure(release: &ClusterRelease, seen: &Inventory) -> Option<(String, Failure)> {
+    order::accesses(release).into_iter().find_map(|object| match seen.look(&object) {
+        Seen::Unknown(failure) => Some((words(&object), failure)),
+        _ => None,
+    })
+}
+
+/// `patch Deployment.apps in shop`.
+fn words(access: &ObjectId) -> String {
+    match access.name.splitn(3, '/').collect::<Vec<_>>()[..] {
+        [verb, kind, ""] => format!("{verb} {kind}"),
+        [verb, kind, namespace] => format!("{verb} {kind} in {namespace}"),
+        _ => access.name.clone(),
+    }
+}
+
+fn managers(value: &Value) -> String {
+    let names: Vec<_> = value["managers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if names.is_empty() { "somebody".to_owned() } else { names.join(", ") }
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}
