@@ -11,6 +11,7 @@ mod bench;
 mod bless;
 mod check;
 mod ci;
+mod cluster;
 mod connectors;
 mod coverage;
 mod journeys;
@@ -65,6 +66,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "measure the real binary: `spine`, `deployments`; with `--smoke` a short run",
         run: bench::run,
+    },
+    Command {
+        name: "cluster",
+        about: "a real Kubernetes on this machine: `up`, `down`, `load`; with `--name` several",
+        run: cluster::run,
     },
     Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
     Command {

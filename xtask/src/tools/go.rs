@@ -14,6 +14,32 @@ pub(super) fn prometheus(cache: &Cache) -> sh::Outcome<Got> {
     Ok(Got { version: "3.15.0".into(), fresh })
 }
 
+/// A Kubernetes of one version, whole: what runs a cluster, and `kubectl`.
+pub(super) fn kubernetes(cache: &Cache) -> sh::Outcome<Got> {
+    // Built as a dependency it would not know its version, and clients could not parse what it says.
+    let version = "k8s.io/component-base/version";
+    let flags = format!("-s -w -X {version}.gitVersion=v1.36.3 -X {version}.gitMajor=1 -X {version}.gitMinor=36");
+    let names = ["apiserver", "controller-manager", "scheduler", "proxy"].map(|name| format!("kube-{name}"));
+    let names = names.iter().map(String::as_str).chain(["kubelet", "kubectl"]);
+    let packages: Vec<String> = names.map(|name| format!("k8s.io/kubernetes/cmd/{name}")).collect();
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let fresh = build(cache, "kubernetes", &flags, &packages)?;
+    Ok(Got { version: "1.36.3".into(), fresh })
+}
+
+/// Pretended nodes and pods.
+pub(super) fn kwok(cache: &Cache) -> sh::Outcome<Got> {
+    let flags = "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0";
+    let fresh = build(cache, "kwok", flags, &["sigs.k8s.io/kwok/cmd/kwok"])?;
+    Ok(Got { version: "0.8.0".into(), fresh })
+}
+
+/// Checks manifests against schemas.
+pub(super) fn kubeconform(cache: &Cache) -> sh::Outcome<Got> {
+    let fresh = build(cache, "kubeconform", "-s -w", &["github.com/yannh/kubeconform/cmd/kubeconform"])?;
+    Ok(Got { version: "0.8.0".into(), fresh })
+}
+
 /// Builds the packages of a locked module; true if that was needed.
 fn build(cache: &Cache, name: &str, link_flags: &str, packages: &[&str]) -> sh::Outcome<bool> {
     let lock = sh::root().join("tests/journeys/lock").join(name);
