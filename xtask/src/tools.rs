@@ -55,6 +55,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "kubernetes", get: go::kubernetes },
     Tool { name: "kwok", get: go::kwok },
     Tool { name: "kubeconform", get: go::kubeconform },
+    Tool { name: "helm", get: go::helm },
 ];
 
 /// Gets all, or those named after `--only`. All are tried; the error names those that failed.

@@ -89,6 +89,7 @@ fn controller_manager(instance: &Instance) -> sh::Outcome<Command> {
     command.arg(format!("--cluster-signing-cert-file={}", pki("ca.crt")));
     command.arg(format!("--cluster-signing-key-file={}", pki("ca.key")));
     command.args(["--use-service-account-credentials=true", "--allocate-node-cidrs=false"]);
+    command.arg(format!("--flex-volume-plugin-dir={}", instance.path("volume-plugins")));
     Ok(command)
 }
 

@@ -42,7 +42,8 @@ pub(super) fn take_away(instance: &Instance) -> sh::Outcome {
         processes::kill_all("processes of pods", || namespace::in_cgroups(&link))?;
     }
     for part in ["containerd", "kube-apiserver", "etcd"] {
-        processes::stop(instance, part, 10)?;
+        // An API server waits for its clients' long requests; whatever it knows is in etcd, and goes too.
+        processes::stop(instance, part, 3)?;
     }
     let folder: PathBuf = instance.folder.clone();
     processes::kill_all("processes of the cluster", || processes::marked(&folder))?;

@@ -13,9 +13,11 @@ use crate::sh;
 
 /// What marks a node as pretended: kwok looks for it, and a pod can tolerate it.
 const MARK: &str = "kwok.x-k8s.io/node";
+const STAGES: &str = include_str!("stages.yaml");
 
 /// Starts kwok and makes nodes `kwok-0` and on, as many as are asked for; those that are there stay.
 pub(super) fn start(instance: &Instance, nodes: usize) -> sh::Outcome {
+    sh::write(&instance.folder.join("stages.yaml"), STAGES)?;
     ensure(instance, "kwok", kwok)?;
     if nodes == 0 {
         return Ok(());
@@ -36,9 +38,9 @@ fn kwok(instance: &Instance) -> sh::Outcome<Command> {
     command.arg("--kubeconfig").arg(kubeconfig::path(instance, "admin"));
     command.args(["--manage-all-nodes=false", &format!("--manage-nodes-with-annotation-selector={MARK}=fake")]);
     // Addresses from a range that nobody has (RFC 2544): they answer to no one.
-    command.args(["--cidr=198.18.0.0/15", "--node-ip=198.18.0.1", "--node-lease-duration-seconds=40"]);
+    command.args(["--cidr=198.18.0.0/16", "--node-ip=198.19.0.1", "--node-lease-duration-seconds=40"]);
     command.arg(format!("--server-address=127.0.0.1:{}", instance.ports.kwok));
-    command.args(["--config", "/dev/null"]).env("HOME", &instance.folder);
+    command.args(["--config", &instance.path("stages.yaml")]).env("HOME", &instance.folder);
     Ok(command)
 }
 

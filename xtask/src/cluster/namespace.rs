@@ -10,8 +10,9 @@ use super::processes;
 use crate::sh;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
-/// Where the library of network plugins keeps its results; it cannot be told another place.
-const PLUGIN_RESULTS: &str = "/var/lib/cni";
+/// Where the library of network plugins keeps its results and where kubelet has its sockets: neither can be told another place. The cluster's own
+/// folders lie on them inside; on the machine they are empty.
+const MOUNT_POINTS: [&str; 2] = ["/var/lib/cni", "/var/lib/kubelet"];
 
 /// Makes the mounts and sleeps. `$1` is the cluster's folder. What a kubelet would set for the whole machine stands in files of ours instead: it reads
 /// that all is as it wishes, and the machine keeps its own.
@@ -20,7 +21,9 @@ mount --make-rshared /
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/netns /run/containerd
 mount --bind "$1/var-log" /var/log
-mount -t tmpfs -o mode=755 tmpfs /var/lib/cni
+for place in cni kubelet; do
+    mount --bind "$1/$place-state" "/var/lib/$place"
+done
 mkdir -p "$1/sysctl"
 pretend() {
     [ -e "/proc/sys/$1" ] || return 0
@@ -62,7 +65,9 @@ pub(super) fn free_network() -> sh::Outcome<u8> {
 /// Makes the namespaces, their link and the cgroups.
 pub(super) fn make(instance: &Instance) -> sh::Outcome {
     let link = instance.link().ok_or("a namespace for a cluster without a node")?;
-    std::fs::create_dir_all(PLUGIN_RESULTS).map_err(|error| format!("cannot make {PLUGIN_RESULTS}: {error}"))?;
+    for place in MOUNT_POINTS {
+        std::fs::create_dir_all(place).map_err(|error| format!("cannot make {place}: {error}"))?;
+    }
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "sh", "-c", HOLD, "sh"]).arg(&instance.folder);
     let holder = processes::start(instance, "namespace", &mut command)?.to_string();
@@ -114,8 +119,13 @@ pub(super) fn remove(link: &str) -> sh::Outcome {
         }
         gone
     });
-    // Others may use it; then it is not empty, or they have it as a mount.
-    let _ = std::fs::remove_dir(PLUGIN_RESULTS);
+    // Removing a folder takes away mounts on it in other namespaces, so the last cluster does it. What others of the machine keep there is not empty.
+    let links = std::fs::read_dir("/sys/class/net").into_iter().flatten().filter_map(Result::ok);
+    if !links.into_iter().any(|link| link.file_name().to_string_lossy().starts_with("apmk")) {
+        for place in MOUNT_POINTS {
+            let _ = std::fs::remove_dir(place);
+        }
+    }
     if gone { Ok(()) } else { Err(format!("cgroups called {link} cannot be removed: a process is in them")) }
 }
 

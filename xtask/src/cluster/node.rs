@@ -52,9 +52,7 @@ fn kubelet(instance: &Instance) -> sh::Outcome<Command> {
     let mut command = within(instance, &program("kubelet")?)?;
     command.arg(format!("--config={}", instance.path("kubelet.yaml")));
     command.arg(format!("--kubeconfig={}", kubeconfig::path(instance, "kubelet").display()));
-    command
-        .arg(format!("--root-dir={}", instance.path("kubelet")))
-        .arg(format!("--cert-dir={}", instance.path("kubelet-pki")));
+    command.arg("--root-dir=/var/lib/kubelet").arg(format!("--cert-dir={}", instance.path("kubelet-pki")));
     command.arg(format!("--hostname-override={NODE}")).arg(format!("--node-ip={}", instance.address()));
     Ok(command)
 }
@@ -120,7 +118,7 @@ fn write_kubelet(instance: &Instance) -> sh::Outcome {
         "authorization": { "mode": "Webhook" },
         "tlsCertFile": instance.path("pki/server.crt"), "tlsPrivateKeyFile": instance.path("pki/server.key"),
         "containerRuntimeEndpoint": format!("unix://{}", socket(instance)),
-        "failCgroupV1": false, "failSwapOn": false, "cgroupDriver": "cgroupfs", "cgroupsPerQOS": false,
+        "failCgroupV1": false, "failSwapOn": false, "cgroupDriver": "cgroupfs", "cgroupsPerQOS": true,
         "cgroupRoot": format!("/{}", instance.link().unwrap_or_default()),
         "enforceNodeAllocatable": [], "localStorageCapacityIsolation": true,
         "evictionHard": { "memory.available": "50Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%" },

@@ -122,7 +122,7 @@ fn create(name: &str, wishes: &Wishes) -> sh::Outcome<Instance> {
     instance::remove(&instance::folder(name)?)?;
     let network = if wishes.control_plane_only { None } else { Some(namespace::free_network()?) };
     let instance = Instance::plan(name, wishes, network)?;
-    for folder in ["logs", "pids", "pki", "var-log"] {
+    for folder in ["logs", "pids", "pki", "var-log", "cni-state", "kubelet-state"] {
         let folder = instance.folder.join(folder);
         std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }

@@ -36,8 +36,16 @@ pub(super) fn kwok(cache: &Cache) -> sh::Outcome<Got> {
 
 /// Checks manifests against schemas.
 pub(super) fn kubeconform(cache: &Cache) -> sh::Outcome<Got> {
-    let fresh = build(cache, "kubeconform", "-s -w", &["github.com/yannh/kubeconform/cmd/kubeconform"])?;
+    let fresh =
+        build(cache, "kubeconform", "-s -w -X main.version=v0.8.0", &["github.com/yannh/kubeconform/cmd/kubeconform"])?;
     Ok(Got { version: "0.8.0".into(), fresh })
+}
+
+/// Helm 3.
+pub(super) fn helm(cache: &Cache) -> sh::Outcome<Got> {
+    let flags = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0";
+    let fresh = build(cache, "helm", flags, &["helm.sh/helm/v3/cmd/helm"])?;
+    Ok(Got { version: "3.22.0".into(), fresh })
 }
 
 /// Builds the packages of a locked module; true if that was needed.
