@@ -5,6 +5,7 @@ mod certificates;
 mod control_plane;
 mod down;
 mod fleet;
+mod hold;
 mod image;
 mod instance;
 mod kubeconfig;
@@ -18,7 +19,8 @@ use instance::{Instance, Wishes};
 
 const USAGE: &str = "\
 up [--name N] [--minor 1.X] [--control-plane-only] [--kwok NODES]   start it, or what is missing of it
-  down [--name N]               take it away; `down --all` for each
+  down [--name N]               take it away
+  hold [as for up]              the same until its input ends, for tests that may be killed; prints the kubeconfig's path
   list                          the clusters of this user
   kubeconfig [--name N] [USER]  the path of a kubeconfig: admin, token, exec or viewer
   load [--name N] IMAGE…        images of a Docker engine, or archives of `docker save`, into its containerd
@@ -30,7 +32,7 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
     let said = Said::parse(words)?;
     match (what.as_str(), said.rest.as_slice()) {
         ("up", []) => up::up(&said.name, &said.wishes),
-        ("down", []) if said.all => Instance::all()?.iter().try_for_each(|name| down::down(name)),
+        ("hold", []) => hold::hold(&said.name, &said.wishes),
         ("down", []) => down::down(&said.name),
         ("list", []) => list(),
         ("kubeconfig", []) => kubeconfig_of(&said.name, "admin"),
@@ -44,20 +46,18 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
 /// What was said behind the command.
 struct Said {
     name: String,
-    all: bool,
     wishes: Wishes,
     rest: Vec<String>,
 }
 
 impl Said {
     fn parse(words: &[String]) -> sh::Outcome<Self> {
-        let mut said = Self { name: "default".into(), all: false, wishes: Wishes::default(), rest: Vec::new() };
+        let mut said = Self { name: "default".into(), wishes: Wishes::default(), rest: Vec::new() };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
             match word.as_str() {
                 "--name" => said.name = value()?.clone(),
-                "--all" => said.all = true,
                 "--minor" => said.wishes.minor = Some(value()?.clone()),
                 "--control-plane-only" => said.wishes.control_plane_only = true,
                 "--kwok" => {

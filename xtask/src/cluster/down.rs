@@ -8,19 +8,21 @@ use super::up::{alone, kubectl};
 use super::{namespace, processes};
 use crate::sh;
 
-/// Takes it away; one that is not there is fine.
+/// Takes it away and says so.
 pub(super) fn down(name: &str) -> sh::Outcome {
+    let word = if gone(name)? { "is gone" } else { "was not there" };
+    println!("cluster {name} {word}");
+    Ok(())
+}
+
+/// Takes it away, if it is there.
+pub(super) fn gone(name: &str) -> sh::Outcome<bool> {
     let lock = alone(name)?;
-    match Instance::find(name)? {
-        Some(instance) => {
-            take_away(&instance)?;
-            println!("cluster {name} is gone");
-        }
-        None => println!("there is no cluster {name}"),
-    }
+    let found = Instance::find(name)?;
+    found.as_ref().map_or(Ok(()), take_away)?;
     let _ = std::fs::remove_file(instance::folder(name)?.with_extension("lock"));
     drop(lock);
-    Ok(())
+    Ok(found.is_some())
 }
 
 /// The same without asking for the lock; the folder goes last, so that a second try finds what the first could not remove.

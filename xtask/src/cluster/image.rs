@@ -100,7 +100,7 @@ fn layer(busybox: &[u8]) -> std::io::Result<Vec<u8>> {
         tar.append_data(&mut header, format!("{folder}/"), std::io::empty())?;
     }
     file(&mut tar, "bin/busybox", 0o755, busybox)?;
-    // Without it a static program looks for libraries that are not there, and dies of it.
+    // A static program would look for more sources of names in libraries, which are not there.
     file(&mut tar, "etc/nsswitch.conf", 0o644, b"hosts: files dns\nservices: files\npasswd: files\ngroup: files\n")?;
     file(&mut tar, "etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n")?;
     for program in [

@@ -28,7 +28,10 @@ pub(super) fn start(instance: &Instance) -> sh::Outcome {
             ["containerd", "kubelet", "kube-proxy"].into_iter().find(|part| processes::alive(instance, part).is_none());
         let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
         let ask = || sh::output(kubectl(instance)?.args(["get", "node", NODE, "-o", path]));
-        ended.is_some() || ask().is_ok_and(|answer| answer == "True")
+        // What the API server knows of it may be from before a kill.
+        let health = format!("/api/v1/nodes/{NODE}/proxy/healthz");
+        let answers = || sh::output(kubectl(instance)?.args(["get", "--raw", &health]));
+        ended.is_some() || ask().is_ok_and(|answer| answer == "True") && answers().is_ok()
     });
     match ended {
         Some(part) => Err(format!("{part} ended:\n{}", processes::last_lines(instance, part))),

@@ -11,12 +11,22 @@ use crate::{sh, tools};
 
 /// Starts it, or says that it is up.
 pub(super) fn up(name: &str, wishes: &Wishes) -> sh::Outcome {
-    let _alone = alone(name)?;
     let begin = Instant::now();
-    let known = Instance::find(name)?.filter(|known| {
-        // Without its namespaces nothing of it can be used again.
-        !known.has_node() || processes::alive(known, "namespace").is_some()
-    });
+    let was_up = ensure(name, wishes)?;
+    let instance = Instance::open(name)?;
+    let state = if was_up { "was up".into() } else { format!("is up after {:.1} s", begin.elapsed().as_secs_f64()) };
+    let version = instance.minor.as_ref().map_or(VERSION.into(), |minor| format!("{VERSION}, emulating {minor}"));
+    let (server, advice) = (instance.server(), kubeconfig::advice(&instance)?);
+    println!("cluster {name} {state}: Kubernetes {version} at {server}\n{advice}");
+    Ok(())
+}
+
+/// Starts it or what is missing of it; true if nothing was. One that cannot be started is taken away again.
+pub(super) fn ensure(name: &str, wishes: &Wishes) -> sh::Outcome<bool> {
+    let _alone = alone(name)?;
+    // Without its namespaces nothing of it can be used again.
+    let usable = |known: &Instance| !known.has_node() || processes::alive(known, "namespace").is_some();
+    let known = Instance::find(name)?.filter(usable);
     let fresh = known.is_none();
     let mut instance = match known {
         Some(known) => fitting(known, wishes)?,
@@ -27,17 +37,11 @@ pub(super) fn up(name: &str, wishes: &Wishes) -> sh::Outcome {
         instance.kwok = true;
         instance.save()?;
     }
-    if let Err(problem) = start(&instance, wishes) {
-        if fresh {
-            down::take_away(&instance)?;
-        }
-        return Err(problem);
+    let started = start(&instance, wishes);
+    if started.is_err() && fresh {
+        down::take_away(&instance)?;
     }
-    let state = if was_up { "was up".into() } else { format!("is up after {:.1} s", begin.elapsed().as_secs_f64()) };
-    let version = instance.minor.as_ref().map_or(VERSION.into(), |minor| format!("{VERSION}, emulating {minor}"));
-    println!("cluster {name} {state}: Kubernetes {version} at {}", instance.server());
-    println!("{}", kubeconfig::advice(&instance)?);
-    Ok(())
+    started.map(|()| was_up)
 }
 
 /// Ends parts at once and starts them again.
