@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::peer::signal;
-use crate::{tools, wait};
+use crate::{Dockerd, tools, wait};
 
 /// All of it must be gone within this time.
 const CLEAN_S: u64 = 120;
@@ -70,6 +70,13 @@ impl Cluster {
         self.kubectl(&["apply", "-f", file.path().to_str().expect("ASCII")]);
     }
 
+    /// Brings an image of a Docker engine into the cluster.
+    pub fn load(&self, docker: &Dockerd, image: &str) {
+        let output = xtask().args(["load", "--name", &self.name, image]).env("DOCKER_HOST", &docker.host).output();
+        let output = output.expect("cargo can be started");
+        assert!(output.status.success(), "cluster load {image}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// What `cargo xtask cluster WHAT --name …` prints.
     pub fn xtask(&self, what: &str, words: &[&str]) -> String {
         let output = xtask().args([what, "--name", &self.name]).args(words).output().expect("cargo can be started");
@@ -97,10 +104,11 @@ impl Cluster {
         let description: serde_json::Value = serde_json::from_str(&description).expect("JSON");
         drop(self.input.take());
         let ended = || match self.guard.try_wait() {
-            Ok(Some(status)) => Ok(assert!(status.success(), "the cluster was not taken away: {status}")),
+            Ok(Some(status)) => Ok(status),
             _ => Err("its guard still cleans up"),
         };
-        wait::until("the cluster to be taken away", CLEAN_S, ended);
+        let status = wait::until("the cluster to be taken away", CLEAN_S, ended);
+        assert!(status.success(), "the cluster was not taken away: {status}");
         self.left(description["network"].as_u64())
     }
 

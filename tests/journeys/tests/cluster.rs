@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use tests_journeys::{Cluster, http, wait};
+use tests_journeys::{Cluster, Dockerd, http, wait};
 
-/// Two pods that answer with their own name, and their service.
+/// Two pods of the cluster's own image that answer with their own name, and their service.
 const WEB: &str = "
 apiVersion: apps/v1
 kind: Deployment
@@ -59,7 +59,10 @@ fn pods_run_services_answer_parts_come_back_and_nothing_is_left() {
     let cluster = Cluster::start("journey", &["--kwok", "2"]);
     assert!(cluster.xtask("up", &[]).contains("was up"), "a second `up` says that it is");
 
-    cluster.apply(WEB);
+    let docker = Dockerd::shared();
+    let image = docker.busybox_image();
+    cluster.load(docker, image);
+    cluster.apply(&WEB.replace("apm.test/busybox:1", image));
     cluster.kubectl(&["rollout", "status", "deployment/web", "--timeout", "90s"]);
     let pods = names(&cluster, "app=web");
     assert_eq!(pods.len(), 2, "{pods:?}");

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::image::BUSYBOX;
 use super::instance::Instance;
 use super::up::{kubectl, program};
 use crate::sh;
@@ -85,11 +86,19 @@ pub(super) fn make_tokens(instance: &Instance) -> sh::Outcome {
 /// What a person does with it.
 pub(super) fn advice(instance: &Instance) -> sh::Outcome<String> {
     let admin = path(instance, "admin");
-    Ok(format!(
+    let mut advice = format!(
         "export KUBECONFIG={}\n{} get nodes\nother users beside it: token (10 minutes), exec (30 seconds a token), viewer (may look at `default`)",
         admin.display(),
         program("kubectl")?.display()
-    ))
+    );
+    if instance.has_node() {
+        let (pods, services, here) = (instance.pods(), instance.services(), instance.gateway());
+        advice += &format!(
+            "\npods ({pods}) and services ({services}) can be reached from here; pods reach this machine at {here}"
+        );
+        advice += &format!("\nan image is there: {BUSYBOX}; others come in by `cargo xtask cluster load`");
+    }
+    Ok(advice)
 }
 
 fn data(instance: &Instance, file: &str) -> sh::Outcome<String> {
