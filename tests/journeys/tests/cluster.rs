@@ -20,7 +20,7 @@ spec:
       containers:
       - name: web
         image: apm.test/busybox:1
-        command: [sh, -c, 'hostname >/tmp/index.html; echo started; exec httpd -f -p 8080 -h /tmp']
+        command: [sh, -c, 'mkdir -p /www; hostname >/www/index.html; echo started; exec httpd -f -p 8080 -h /www']
         readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
 ---
 apiVersion: v1
