@@ -53,6 +53,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "nftables", get: |_| debian::package("nftables") },
     Tool { name: "openssl", get: |_| debian::package("openssl") },
     Tool { name: "kubernetes", get: go::kubernetes },
+    Tool { name: "coredns", get: go::coredns },
     Tool { name: "kwok", get: go::kwok },
     Tool { name: "kubeconform", get: go::kubeconform },
     Tool { name: "helm", get: go::helm },

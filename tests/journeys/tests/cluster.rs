@@ -75,8 +75,10 @@ fn pods_run_services_answer_parts_come_back_and_nothing_is_left() {
     });
     let pod = pods.first().expect("two of them");
     assert_eq!(cluster.kubectl(&["logs", pod]), "started");
-    let inside = cluster.kubectl(&["exec", pod, "--", "wget", "-q", "-O", "-", &url]);
-    assert!(pods.contains(&inside), "a pod asks the service and hears `{inside}`");
+    for url in [url.as_str(), "http://web/", "http://web.default.svc.cluster.local/"] {
+        let inside = cluster.kubectl(&["exec", pod, "--", "wget", "-q", "-O", "-", url]);
+        assert!(pods.contains(&inside), "a pod asks {url} and hears `{inside}`");
+    }
 
     cluster.apply(FLEET);
     cluster.kubectl(&["rollout", "status", "deployment/fleet", "--timeout", "120s"]);

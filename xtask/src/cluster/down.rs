@@ -39,7 +39,9 @@ pub(super) fn take_away(instance: &Instance) -> sh::Outcome {
         let _ = sh::output(kubectl(instance)?.args(words).args(["--timeout", "15s", "--request-timeout", "20s"]));
     }
     processes::stop(instance, "kubelet", 10)?;
-    processes::stop(instance, "kube-proxy", 5)?;
+    for part in ["kube-proxy", "coredns"] {
+        processes::stop(instance, part, 5)?;
+    }
     if let Some(link) = instance.link() {
         processes::kill_all("processes of pods", || namespace::in_cgroups(&link))?;
     }

@@ -117,7 +117,7 @@ impl Instance {
         let mut parts = vec!["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
         if self.has_node() {
             parts.splice(0..0, ["namespace"]);
-            parts.extend(["containerd", "kubelet", "kube-proxy"]);
+            parts.extend(["coredns", "containerd", "kubelet", "kube-proxy"]);
         }
         if self.kwok {
             parts.push("kwok");

@@ -17,15 +17,18 @@ pub(super) fn start_runtime(instance: &Instance) -> sh::Outcome {
     ensure(instance, "containerd", containerd)
 }
 
-/// Starts kubelet and kube-proxy and waits until the node is ready.
+/// Starts what answers pods' questions for names, kubelet and kube-proxy, and waits until the node is ready.
 pub(super) fn start(instance: &Instance) -> sh::Outcome {
+    write_names(instance)?;
+    ensure(instance, "coredns", coredns)?;
     write_kubelet(instance)?;
     ensure(instance, "kubelet", kubelet)?;
     ensure(instance, "kube-proxy", kube_proxy)?;
     let mut ended = None;
     let ready = processes::wait(60, || {
-        ended =
-            ["containerd", "kubelet", "kube-proxy"].into_iter().find(|part| processes::alive(instance, part).is_none());
+        ended = ["coredns", "containerd", "kubelet", "kube-proxy"]
+            .into_iter()
+            .find(|part| processes::alive(instance, part).is_none());
         let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
         let ask = || sh::output(kubectl(instance)?.args(["get", "node", NODE, "-o", path]));
         // What the API server knows of it may be from before a kill.
@@ -48,6 +51,13 @@ pub(super) fn socket(instance: &Instance) -> String {
 fn containerd(instance: &Instance) -> sh::Outcome<Command> {
     let mut command = within(instance, &system("containerd")?)?;
     command.args(["--config", &instance.path("containerd.toml")]);
+    Ok(command)
+}
+
+/// A process of the node, not a pod: names can be asked for before the first pod runs.
+fn coredns(instance: &Instance) -> sh::Outcome<Command> {
+    let mut command = within(instance, &program("coredns")?)?;
+    command.args(["-conf", &instance.path("Corefile")]);
     Ok(command)
 }
 
@@ -108,6 +118,15 @@ SystemdCgroup = false
     sh::write(&instance.folder.join("containerd.toml"), &config)
 }
 
+/// Only the cluster's own names: there is no other network to ask.
+fn write_names(instance: &Instance) -> sh::Outcome {
+    let (address, admin) = (instance.address(), kubeconfig::path(instance, "admin").display().to_string());
+    let config = format!(
+        "cluster.local in-addr.arpa {{\n  bind {address}\n  errors\n  loadbalance\n  ready 127.0.0.1:8181\n  kubernetes cluster.local in-addr.arpa {{\n    kubeconfig {admin}\n    ttl 5\n  }}\n}}\n"
+    );
+    sh::write(&instance.folder.join("Corefile"), &config)
+}
+
 fn write_kubelet(instance: &Instance) -> sh::Outcome {
     sh::write(&instance.folder.join("resolv.conf"), "")?;
     let config = json!({
@@ -126,6 +145,7 @@ fn write_kubelet(instance: &Instance) -> sh::Outcome {
         "enforceNodeAllocatable": [], "localStorageCapacityIsolation": true,
         "evictionHard": { "memory.available": "50Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%" },
         "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,
+        "clusterDNS": [instance.address()], "clusterDomain": "cluster.local",
         "resolvConf": instance.path("resolv.conf"), "volumePluginDir": instance.path("volume-plugins"),
         "serializeImagePulls": false, "containerLogMaxSize": "5Mi",
     });

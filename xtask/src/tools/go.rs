@@ -27,6 +27,12 @@ pub(super) fn kubernetes(cache: &Cache) -> sh::Outcome<Got> {
     Ok(Got { version: "1.36.3".into(), fresh })
 }
 
+/// A DNS server for the names of a cluster.
+pub(super) fn coredns(cache: &Cache) -> sh::Outcome<Got> {
+    let fresh = build(cache, "coredns", "-s -w", &["apm.test/coredns"])?;
+    Ok(Got { version: "1.15.0".into(), fresh })
+}
+
 /// Pretended nodes and pods.
 pub(super) fn kwok(cache: &Cache) -> sh::Outcome<Got> {
     let flags = "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0";
@@ -52,10 +58,16 @@ pub(super) fn helm(cache: &Cache) -> sh::Outcome<Got> {
 fn build(cache: &Cache, name: &str, link_flags: &str, packages: &[&str]) -> sh::Outcome<bool> {
     let lock = sh::root().join("tests/journeys/lock").join(name);
     let module = sh::read(&lock.join("go.mod"))?;
-    let place = cache.version(name, &fingerprint(&(module.clone() + link_flags)))?;
+    // A program of a few lines, where the module's own would bring too much.
+    let main = lock.join("main.go");
+    let own = if main.is_file() { sh::read(&main)? } else { String::new() };
+    let place = cache.version(name, &fingerprint(&(module.clone() + link_flags + &own)))?;
     if !place.done {
         sh::write(&place.folder.join("go.mod"), &module)?;
         sh::write(&place.folder.join("go.sum"), &sh::read(&lock.join("go.sum"))?)?;
+        if !own.is_empty() {
+            sh::write(&place.folder.join("main.go"), &own)?;
+        }
         let mut go = sh::program("go");
         go.current_dir(&place.folder).env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=readonly");
         go.args(["build", "-trimpath", "-ldflags", link_flags, "-o", "./"]).args(packages);
