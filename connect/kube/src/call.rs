@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::access::Presented;
 use crate::body::{Body, milliseconds, root_cause};
-use crate::classify::{Asked, Status, classify};
+use crate::classify::{Asked, QUOTED, Status, classify};
 use crate::cluster::{Cluster, Inner};
 use crate::{KubeError, Result, Target};
 
@@ -135,7 +135,8 @@ fn collect(body: &Value, into: &mut Vec<String>) {
     }
     // A JSON patch has its values anywhere.
     if body.is_array() {
-        return texts(body, into);
+        texts(body, into);
+        return into.push(QUOTED.to_owned());
     }
     for key in ["data", "stringData"] {
         texts(&body[key], into);
@@ -144,8 +145,7 @@ fn collect(body: &Value, into: &mut Vec<String>) {
     let decoded = |text: &String| String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).ok()?).ok();
     let decoded: Vec<String> = into.iter().filter_map(decoded).collect();
     into.extend(decoded);
-    // An empty one replaces nothing but says that there is something to hide.
-    into.push(String::new());
+    into.push(QUOTED.to_owned());
 }
 
 /// An answer that was no refusal; its body is still arriving.
@@ -177,7 +177,7 @@ impl Cluster {
 
     /// The answer's bytes, whole.
     pub(crate) async fn bytes(&self, call: Call) -> Result<Read<Bytes>> {
-        let (doing, time) = (call.doing(), call.time);
+        let (doing, time) = (call.doing(), self.time(call.time));
         let whole = async {
             let answer = self.inner.open(call).await?;
             let warnings = warnings(&answer.headers);
@@ -194,7 +194,7 @@ impl Cluster {
 
     /// A body that goes on.
     pub(crate) async fn open(&self, call: Call) -> Result<Answer> {
-        let (doing, time) = (call.doing(), call.time);
+        let (doing, time) = (call.doing(), self.time(call.time));
         within(time, &doing, self.inner.open(call)).await
     }
 }
@@ -239,12 +239,16 @@ impl Inner {
         // A refusal whose words cannot be read is still a refusal.
         let bytes = body.whole(REFUSAL_BYTES_MAX).await.unwrap_or_default();
         let http = parts.status.as_u16();
-        Err(classify(self.asked(call), Status::read(&bytes, http), http, retry_after.map(Duration::from_secs)))
+        let mut hide = call.hide.clone();
+        // Whoever stands in between may answer with the whole request.
+        let sent = presented.authorization.as_ref().and_then(|value| value.to_str().ok());
+        hide.extend(sent.and_then(|value| value.split_once(' ')).map(|(_, token)| token.to_owned()));
+        Err(classify(self.asked(call, &hide), Status::read(&bytes, http), http, retry_after.map(Duration::from_secs)))
     }
 
-    fn asked<'a>(&'a self, call: &'a Call) -> Asked<'a> {
+    fn asked<'a>(&'a self, call: &Call, hide: &'a [String]) -> Asked<'a> {
         let (server, found_by, target) = (&self.found.server, &self.found.found_by, call.target.clone());
-        Asked { server, found_by, target, hide: &call.hide }
+        Asked { server, found_by, target, hide }
     }
 
     fn request(&self, call: &Call, presented: &Presented) -> Result<Request<Full<Bytes>>> {

@@ -11,6 +11,8 @@ use crate::{Admission, Cause, Denied, FieldConflict, KubeError, Said, Target};
 /// Of a message, what is worth showing: an invalid object may be quoted whole.
 const MESSAGE_LETTERS_MAX: usize = 4000;
 const CAUSES_MAX: usize = 500;
+/// Among the values to hide: also what the server quotes of the object is hidden.
+pub(crate) const QUOTED: &str = "";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -121,12 +123,12 @@ pub(crate) fn classify(asked: Asked<'_>, status: Status, http: u16, retry_after:
 
 /// The text without the values of a Secret. What stands after "got" or "Invalid value" quotes what was sent, in a form that may differ from it.
 fn hidden(text: &str, hide: &[String]) -> String {
-    if hide.is_empty() {
-        return text.to_owned();
-    }
     let mut out = text.to_owned();
     for value in hide.iter().filter(|value| value.len() > 2) {
         out = out.replace(value.as_str(), "[secret]");
+    }
+    if !hide.iter().any(|value| value == QUOTED) {
+        return out;
     }
     for quote in [", got ", "Invalid value: ", "Unsupported value: ", "Duplicate value: "] {
         if let Some(at) = out.find(quote) {
@@ -214,7 +216,8 @@ mod tests {
     /// The class and what was read out of the server's words, which are those of Kubernetes 1.36.
     fn check(http: u16, status: Value, expect: &str) {
         let target = Target { resource: "pods".into(), namespace: "shop".into(), name: "web".into() };
-        let asked = Asked { server: "https://c", found_by: "the test", target, hide: &["hunter2".into()] };
+        let asked =
+            Asked { server: "https://c", found_by: "the test", target, hide: &["hunter2".into(), QUOTED.into()] };
         let error = classify(asked, Status::read(status.to_string().as_bytes(), http), http, None);
         let found = match &error {
             KubeError::Permission { denied, .. } => format!("permission: {denied}"),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base_world::World;
 use serde::Deserialize;
@@ -15,6 +16,8 @@ use crate::{Result, Target};
 #[derive(Clone)]
 pub struct Cluster {
     pub(crate) inner: Arc<Inner>,
+    /// No call may take longer; `None`: as long as its kind usually may.
+    pub(crate) time_max: Option<Duration>,
 }
 
 pub(crate) struct Inner {
@@ -50,7 +53,17 @@ impl Cluster {
     pub fn new(found: Found, world: World) -> Self {
         let found = Arc::new(found);
         let access = Access::new(found.clone(), world.clone());
-        Self { inner: Arc::new(Inner { found, access, world }) }
+        Self { inner: Arc::new(Inner { found, access, world }), time_max: None }
+    }
+
+    /// The same with a limit on the time of every call that is shorter than the usual ones (30 s to read, 70 s to write).
+    pub fn within(mut self, time_max: Duration) -> Self {
+        self.time_max = Some(time_max);
+        self
+    }
+
+    pub(crate) fn time(&self, usual: Duration) -> Duration {
+        self.time_max.map_or(usual, |most| usual.min(most))
     }
 
     /// Address, context and namespace.

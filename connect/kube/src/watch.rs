@@ -9,6 +9,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -24,7 +26,7 @@ use crate::{Cluster, KubeError, ListOptions, ObjectKey, Resource, Result};
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Failures in a row to go on from a version before everything is listed anew: the server may no longer be the one that gave it.
-const RESUMES_MAX: u32 = 8;
+const RESUMES_MAX: u32 = 5;
 /// Listings that end in "too old" before one without pages is tried.
 const UNFINISHED_MAX: u32 = 2;
 /// Refusals in a row that a watch which worked before does not believe, about three seconds long: a server that starts knows neither roles nor custom
@@ -85,13 +87,27 @@ struct Held<T> {
     made: T,
 }
 
+/// A call on its way is kept: a caller who never waits long still sees it arrive.
 enum State {
     /// The page that comes next.
     List {
         from: Option<String>,
+        call: Option<BoxFuture<'static, Result<Bytes>>>,
     },
-    Open,
+    Open {
+        call: Option<BoxFuture<'static, Result<Lines>>>,
+    },
     Watch(Lines),
+}
+
+impl State {
+    fn list(from: Option<String>) -> Self {
+        Self::List { from, call: None }
+    }
+
+    fn open() -> Self {
+        Self::Open { call: None }
+    }
 }
 
 /// A watch; ends when it is dropped.
@@ -100,7 +116,7 @@ pub struct Watch<T> {
     resource: Resource,
     namespace: Option<String>,
     options: WatchOptions,
-    make: Box<dyn Fn(Value) -> T + Send + Sync>,
+    make: Box<dyn Fn(Value) -> T + Send>,
     held: HashMap<ObjectKey, Held<T>>,
     state: State,
     ready: VecDeque<Change<T>>,
@@ -129,7 +145,7 @@ impl Cluster {
         resource: &Resource,
         namespace: Option<&str>,
         options: WatchOptions,
-        make: impl Fn(Value) -> T + Send + Sync + 'static,
+        make: impl Fn(Value) -> T + Send + 'static,
     ) -> Watch<T> {
         Watch {
             cluster: self.clone(),
@@ -138,7 +154,7 @@ impl Cluster {
             options,
             make: Box::new(make),
             held: HashMap::new(),
-            state: State::List { from: None },
+            state: State::list(None),
             ready: VecDeque::new(),
             version: String::new(),
             listing: 1,
@@ -188,19 +204,37 @@ impl<T> Watch<T> {
     /// One page, one connection, or one event.
     async fn step(&mut self) -> Result<()> {
         match &mut self.state {
-            State::List { from } => {
-                let from = from.clone();
-                self.list(from).await
+            State::List { call: Some(call), .. } => {
+                let page = call.await;
+                // What is over may not be asked again.
+                if let State::List { call, .. } = &mut self.state {
+                    *call = None;
+                }
+                self.page(&page?)
             }
-            State::Open => {
-                let lines = self.open().await?;
-                self.state = State::Watch(lines);
+            State::Open { call: Some(call) } => {
+                let lines = call.await;
+                self.state = State::open();
+                self.state = State::Watch(lines?);
+                Ok(())
+            }
+            State::List { from, .. } => {
+                let from = from.clone();
+                let (call, cluster) = (self.page_call(from.clone()), self.cluster.clone());
+                let call = async move { Ok(cluster.bytes(call).await?.value) };
+                self.state = State::List { from, call: Some(Box::pin(call)) };
+                Ok(())
+            }
+            State::Open { .. } => {
+                let (call, cluster) = (self.watch_call(), self.cluster.clone());
+                let call = async move { Ok(Lines::new(cluster.open(call).await?.body, EVENT_BYTES_MAX)) };
+                self.state = State::Open { call: Some(Box::pin(call)) };
                 Ok(())
             }
             State::Watch(lines) => match lines.message().await? {
                 Some(message) => self.event(&message),
                 None => {
-                    self.state = State::Open;
+                    self.state = State::open();
                     // It ends by itself after each turn; one that ends at once and again must not spin.
                     if self.attempts > 0 {
                         self.pause(None);
@@ -212,52 +246,49 @@ impl<T> Watch<T> {
         }
     }
 
-    async fn list(&mut self, from: Option<String>) -> Result<()> {
+    fn page_call(&self, from: Option<String>) -> Call {
         let (labels, fields) = (self.options.labels.clone(), self.options.fields.clone());
         // Too many for the time the server keeps a page's moment: all at once, as the answer's limit allows.
         let page = if self.unfinished >= UNFINISHED_MAX { 0 } else { self.options.page };
         let options = ListOptions { labels, fields, page: Some(page), from };
-        let call = page_call(&self.resource, self.namespace.as_deref(), &options);
-        let doing = call.doing();
-        let bytes = self.cluster.bytes(call).await?.value;
-        let page: RawPage<'_> = serde_json::from_slice(&bytes).map_err(|error| garbled(doing.clone(), &error))?;
+        page_call(&self.resource, self.namespace.as_deref(), &options)
+    }
+
+    fn watch_call(&self) -> Call {
+        let namespace = self.namespace.as_deref();
+        let (labels, fields) = (self.options.labels.clone(), self.options.fields.clone());
+        let options = ListOptions { labels, fields, ..ListOptions::default() };
+        let target = self.resource.target(namespace, "");
+        let call = options.on(Call::get(self.resource.collection(namespace), "watch", target));
+        let call = call.query("watch", "true").query("allowWatchBookmarks", "true");
+        let call = call.query("resourceVersion", self.version.clone());
+        let call = call.query("timeoutSeconds", self.options.turn.as_secs().max(1).to_string());
+        call.silent_for(Some(self.options.turn + LATE_MAX))
+    }
+
+    /// Takes a page of the listing; after the last one, whatever no page had is gone.
+    fn page(&mut self, bytes: &[u8]) -> Result<()> {
+        let doing = || format!("list {}", self.resource.target(self.namespace.as_deref(), ""));
+        let page: RawPage<'_> = serde_json::from_slice(bytes).map_err(|error| garbled(doing(), &error))?;
         for item in page.items.unwrap_or_default() {
-            let object = object(item, &self.resource, || doing.clone())?;
+            let object = object(item, &self.resource, || format!("list {}", self.resource.full_name()))?;
             self.seen(object)?;
         }
         self.attempts = 0;
         if let Some(next) = page.metadata.next() {
-            self.state = State::List { from: Some(next) };
+            self.state = State::list(Some(next));
             return Ok(());
         }
         self.version = page.metadata.resource_version;
-        let gone: Vec<_> =
-            self.held.iter().filter(|(_, held)| held.listing != self.listing).map(|(key, _)| key.clone()).collect();
+        let old = |held: &Held<T>| held.listing != self.listing;
+        let gone: Vec<_> = self.held.iter().filter(|(_, held)| old(held)).map(|(key, _)| key.clone()).collect();
         for key in gone {
             self.gone(key);
         }
         self.unfinished = 0;
         self.ready.push_back(Change::Listed);
-        self.state = State::Open;
+        self.state = State::open();
         Ok(())
-    }
-
-    async fn open(&self) -> Result<Lines> {
-        let namespace = self.namespace.as_deref();
-        let options = ListOptions {
-            labels: self.options.labels.clone(),
-            fields: self.options.fields.clone(),
-            ..ListOptions::default()
-        };
-        let call =
-            options.on(Call::get(self.resource.collection(namespace), "watch", self.resource.target(namespace, "")));
-        let call = call
-            .query("watch", "true")
-            .query("allowWatchBookmarks", "true")
-            .query("resourceVersion", self.version.clone());
-        let call = call.query("timeoutSeconds", self.options.turn.as_secs().max(1).to_string());
-        let answer = self.cluster.open(call.silent_for(Some(self.options.turn + LATE_MAX))).await?;
-        Ok(Lines::new(answer.body, EVENT_BYTES_MAX))
     }
 
     fn event(&mut self, message: &[u8]) -> Result<()> {
@@ -324,9 +355,9 @@ impl<T> Watch<T> {
         self.unfinished += u32::from(expired && listing);
         if expired || (!listing && self.attempts > RESUMES_MAX) {
             self.listing = self.listing.wrapping_add(1);
-            self.state = State::List { from: None };
+            self.state = State::list(None);
         } else if !listing {
-            self.state = State::Open;
+            self.state = State::open();
         }
         if expired && self.attempts == 1 {
             return Ok(());
