@@ -1,0 +1,16 @@
+//! Kubernetes manifests: text to objects with their places, what the API server would say of them, and edits that keep every comment.
+//!
+//! It opens no file, asks no cluster and has no clock. Templates are not rendered: a Helm chart or a kustomization is recognised, and its own program
+//! makes the manifests.
+
+mod change;
+mod detect;
+mod hash;
+mod object;
+
+pub use change::{Change, ChangeError, Edit, edit};
+pub use detect::{FileKind, detect};
+pub use object::{File, Identity, Limits, Object, ReadError, read};
+
+#[cfg(test)]
+mod tests;
