@@ -5,12 +5,19 @@
 
 mod change;
 mod detect;
+mod format;
 mod hash;
 mod object;
+mod rules;
+mod validate;
 
 pub use change::{Change, ChangeError, Edit, edit};
 pub use detect::{FileKind, detect};
 pub use object::{File, Identity, Limits, Object, ReadError, read};
+pub use validate::{
+    CustomKinds, Finding, MINOR_NEWEST, MINOR_OLDEST, RULES, Rule, Severity, Target, Verdict, namespaced, rule,
+    validate, validate_one,
+};
 
 #[cfg(test)]
 mod tests;
