@@ -16,6 +16,7 @@ mod connectors;
 mod coverage;
 mod journeys;
 mod licences;
+mod schemas;
 mod sh;
 mod soak;
 mod test;
@@ -71,6 +72,11 @@ const COMMANDS: &[Command] = &[
         name: "cluster",
         about: "a real Kubernetes on this machine: `up`, `down`, `load`; with `--name` several",
         run: cluster::run,
+    },
+    Command {
+        name: "schemas",
+        about: "rewrite the Kubernetes schemas from the OpenAPI of each minor version; a FOLDER of specs instead of the proxy",
+        run: schemas::run,
     },
     Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
     Command {
