@@ -172,3 +172,34 @@ fn a_verdict_counts_what_nobody_rated_as_high() {
     let unseen = Scan { unknown: vec!["no package list".into()], ..scan(&[]) };
     assert!(unseen.verdict_on_base().contains("is not judged"), "{}", unseen.verdict_on_base());
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test compares with a file and a blessed one is written")]
+fn a_code_host_reads_sarif_as_it_is_kept() {
+    let finding = |id: &str, severity, package: &str, fixed: Option<&str>, title: &str| Finding {
+        id: id.into(),
+        severity,
+        package: package.into(),
+        version: "1.2".into(),
+        fixed: fixed.map(str::to_owned),
+        title: title.into(),
+        of_base: false,
+    };
+    let scan = Scan {
+        image: "registry.example.org:5000/team/shop:1 2".into(),
+        by: "trivy".into(),
+        findings: vec![
+            finding("CVE-2026-2", Severity::Critical, "openssl", Some("1.3"), "a hole"),
+            finding("CVE-2026-2", Severity::High, "libssl", None, "a hole"),
+            finding("CVE-2026-1", Severity::Warning, "zlib", Some("2"), ""),
+            finding("CVE-2026-3", Severity::Info, "musl", None, "a scratch"),
+        ],
+        ..Scan::default()
+    };
+    let got = format!("{:#}\n", sarif(&scan, "1.2.3"));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/shop.sarif");
+    if std::env::var_os("APM_BLESS").is_some() {
+        std::fs::write(path, &got).unwrap();
+    }
+    assert_eq!(got, std::fs::read_to_string(path).unwrap_or_default(), "APM_BLESS=1 writes it anew");
+}
