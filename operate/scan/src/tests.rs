@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::{
-    Advisories, Ecosystem, Finding, Package, Scan, Severity, apk, base, compare, dpkg, grype, sarif, snyk, text, trivy,
+    Advisories, Ecosystem, Finding, Package, Scan, Severity, apk, base, compare, dpkg, grype, sarif, severity, snyk,
+    text, trivy,
 };
 
 #[test]
@@ -70,7 +71,7 @@ fn check_advisory(affected: &str, expect: &[&str]) {
     let shown: Vec<String> = found
         .iter()
         .map(|one| {
-            format!("{} {} {} {}", one.id, one.package, one.fixed.as_deref().unwrap_or("-"), one.severity.word())
+            format!("{} {} {} {}", one.id, one.package, one.fixed.as_deref().unwrap_or("-"), one.severity.name())
         })
         .collect();
     assert_eq!(shown, expect, "{affected}");
@@ -144,9 +145,9 @@ fn reports_of_scanners_have_one_form() {
 
 #[test]
 fn a_verdict_counts_what_nobody_rated_as_high() {
-    let finding = |id: &str, severity: &str| Finding {
+    let finding = |id: &str, word: &str| Finding {
         id: id.into(),
-        severity: Severity::read(severity),
+        severity: severity(word),
         package: "p".into(),
         version: "1".into(),
         fixed: None,
@@ -162,7 +163,7 @@ fn a_verdict_counts_what_nobody_rated_as_high() {
     assert!(scan(&["unknown"]).fails(Severity::High) && !scan(&["medium"]).fails(Severity::High));
     assert!(!scan(&[]).fails(Severity::Info));
     let sorted = scan(&["low", "critical", "medium"]).tidy();
-    let words: Vec<&str> = sorted.findings.iter().map(|one| one.severity.word()).collect();
+    let words: Vec<&str> = sorted.findings.iter().map(|one| one.severity.name()).collect();
     assert_eq!(words, ["critical", "warning", "info"]);
     let shown = text(&sorted, Some(Severity::High));
     assert!(shown.contains("1 critical, 1 warning, 1 info") && shown.contains("fails: the limit is high"), "{shown}");
