@@ -28,8 +28,8 @@ impl Rule {
         Rule { line: line.to_owned(), number: None, left: times, fault }
     }
 
-    pub(crate) fn at(number: u64, fault: Fault) -> Rule {
-        Rule { line: String::new(), number: Some(number), left: 1, fault }
+    pub(crate) fn at(number: u64, line: &str, fault: Fault) -> Rule {
+        Rule { line: line.to_owned(), number: Some(number), left: 1, fault }
     }
 
     /// The fault of the first rule that this request meets, which then has one less left.

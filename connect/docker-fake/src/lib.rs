@@ -87,10 +87,10 @@ impl FakeEngine {
         self.state.faults.lock().push(fault::Rule::on(line, times, fault));
     }
 
-    /// The request of this number, counted from 1 and from now.
-    pub fn fail_number(&self, number: u64, fault: Fault) {
+    /// The request of this number, counted from 1 and from now, if its line holds these words.
+    pub fn fail_number(&self, number: u64, line: &str, fault: Fault) {
         let now = self.state.asked.lock().len() as u64;
-        self.state.faults.lock().push(fault::Rule::at(now + number, fault));
+        self.state.faults.lock().push(fault::Rule::at(now + number, line, fault));
     }
 
     /// `METHOD /path` of each request so far but those for its version, without API version and query.

@@ -71,8 +71,9 @@ async fn answer(mut stream: TcpStream) {
         } else {
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
         };
+        let last = String::from_utf8_lossy(&head).to_ascii_lowercase().contains("connection: close");
         head.clear();
-        if stream.write_all(text.as_bytes()).await.is_err() {
+        if stream.write_all(text.as_bytes()).await.is_err() || last {
             return;
         }
     }

@@ -70,23 +70,21 @@ impl Sweep {
         });
     }
 
-    /// How many boundaries a release has that nobody kills.
-    fn boundaries(&self, judge_fails: bool) -> u64 {
-        let rig = (self.rig)(&format!("{}-count-{judge_fails}", self.name));
-        self.deploy(&rig, judge_fails, &[]);
-        rig.crash.passed()
-    }
-
+    /// At every boundary that a release has which nobody kills.
     pub(crate) fn forward(&self, boundaries_min: u64) {
-        let boundaries = self.boundaries(false);
+        let rig = (self.rig)(&format!("{}-count", self.name));
+        self.deploy(&rig, false, &[]);
+        let boundaries = rig.crash.passed();
         assert!(boundaries > boundaries_min, "only {boundaries} boundaries");
         let cases: Vec<Case> = (1..=boundaries).map(|moment| (false, vec![Kill::Moment(moment)])).collect();
         self.play("kill", &cases);
     }
 
-    /// The way forward was played already, but for its end.
+    /// From the judgement on: until then it goes as the way forward does.
     pub(crate) fn back(&self) {
-        let back = self.boundaries(false).saturating_sub(20)..=self.boundaries(true);
+        let rig = (self.rig)(&format!("{}-count-back", self.name));
+        self.deploy(&rig, true, &[]);
+        let back = rig.judged_at()..=rig.crash.passed();
         let cases: Vec<Case> = back.map(|moment| (true, vec![Kill::Moment(moment)])).collect();
         assert!(cases.len() > 10, "only {} cases", cases.len());
         self.play("back", &cases);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -130,18 +130,26 @@ impl Target for CrashingTarget {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+}
+
 struct Quiet;
 
 impl Tell for Quiet {
     fn tell(&self, _: &RunId, _: Severity, _: &str) {}
 }
 
-/// Rules what the release's request says.
-struct Obedient;
+/// Rules what the release's request says, and notes when it was asked.
+struct Obedient {
+    crash: Arc<Crash>,
+    asked_at: Arc<AtomicU64>,
+}
 
 #[async_trait]
 impl Judge for Obedient {
     async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
+        self.asked_at.store(self.crash.passed(), Ordering::Relaxed);
         let sentence = "the test says so".to_owned();
         let fails = request["fail"] == Value::Bool(true);
         let ruling = if fails { Ruling::Fail { sentence, hurt_since_ms: None } } else { Ruling::Pass { sentence } };
@@ -154,6 +162,7 @@ pub(crate) struct Rig {
     pub(crate) engine: Here,
     pub(crate) history: Arc<MemoryHistory>,
     pub(crate) crash: Arc<Crash>,
+    judged_at: Arc<AtomicU64>,
     world: World,
     seal: Arc<Seal>,
     front: Option<FrontHere>,
@@ -164,7 +173,16 @@ impl Rig {
         let world = World::real();
         let seal = Arc::new(Seal::new(&[3; 32], Arc::clone(&world.random)).expect("a key"));
         let service = service.to_owned();
-        Rig { service, engine: Here::new(), history: Arc::default(), crash: Arc::default(), world, seal, front: None }
+        Rig {
+            service,
+            engine: Here::new(),
+            history: Arc::default(),
+            crash: Arc::default(),
+            judged_at: Arc::default(),
+            world,
+            seal,
+            front: None,
+        }
     }
 
     /// The same, with a service that is released behind a front.
@@ -172,6 +190,11 @@ impl Rig {
         let mut rig = Rig::new(service);
         rig.front = Some(FrontHere::new());
         rig
+    }
+
+    /// How many boundaries had been passed when the judge was asked last.
+    pub(crate) fn judged_at(&self) -> u64 {
+        self.judged_at.load(Ordering::Relaxed)
     }
 
     pub(crate) fn has_front(&self) -> bool {
@@ -234,7 +257,7 @@ impl Rig {
         Executor {
             history: Arc::new(history),
             target: Arc::new(target),
-            judge: Arc::new(Obedient),
+            judge: Arc::new(Obedient { crash: Arc::clone(&self.crash), asked_at: Arc::clone(&self.judged_at) }),
             tell: Arc::new(Quiet),
             clock: Arc::clone(&self.world.clock),
             seal: Arc::clone(&self.seal),
@@ -244,10 +267,15 @@ impl Rig {
         }
     }
 
-    /// Plans and runs to the end; each life but the last ends as its kill says.
+    /// Plans and runs to the end.
     pub(crate) fn deploy(&self, release: &Release, kills: &[Kill]) -> (RunId, Status) {
-        let runtime =
-            || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let id = self.planned(release);
+        let status = self.run(&id, kills);
+        (id, status)
+    }
+
+    /// A run of which nothing is done yet.
+    pub(crate) fn planned(&self, release: &Release) -> RunId {
         let id = RunId(format!("{}-{}-{}", self.service, release.version, self.world.clock.now_ns()));
         runtime().block_on(async {
             let seen = self.target().survey(&operate_deploy::objects(release)).await;
@@ -255,6 +283,11 @@ impl Rig {
             let command = Order { order: operate_execute::Order::Resume, actor: "ann".into(), reason: String::new() };
             self.history.create(&id, &plan, self.world.clock.now_ms(), &command).await.expect("a run");
         });
+        id
+    }
+
+    /// Carries it out; each life but the last ends as its kill says.
+    pub(crate) fn run(&self, id: &RunId, kills: &[Kill]) -> Status {
         for life in 0..=kills.len() {
             let kill = kills.get(life).copied().unwrap_or(Kill::Never);
             let runtime = runtime();
@@ -266,13 +299,13 @@ impl Rig {
                     biased;
                     () = self.crash.struck() => None,
                     () = tokio::time::sleep(after) => None,
-                    ended = patient(&executor, &id) => Some(ended),
+                    ended = patient(&executor, id) => Some(ended),
                 }
             });
             // Whatever it was asking of the engine is cut off here.
             runtime.shutdown_background();
             if let Some(ended) = ended {
-                return (id, ended.expect("an end"));
+                return ended.expect("an end");
             }
         }
         panic!("it was killed in its last life");
