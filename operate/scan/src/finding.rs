@@ -1,37 +1,17 @@
 //! A finding and a whole scan. Does not know where they came from.
 
+use base_explain::Severity;
 use serde::Serialize;
 
 use crate::packages::Base;
 
-/// Least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Info,
-    Warning,
-    High,
-    Critical,
-}
-
-impl Severity {
-    /// From the words of scanners and advisories. What nobody rated is taken for high: it may be anything.
-    pub fn read(word: &str) -> Severity {
-        match word.to_ascii_lowercase().as_str() {
-            "critical" => Severity::Critical,
-            "medium" | "moderate" => Severity::Warning,
-            "low" | "negligible" | "unimportant" | "info" => Severity::Info,
-            _ => Severity::High,
-        }
-    }
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::High => "high",
-            Severity::Critical => "critical",
-        }
+/// From the words of scanners and advisories. What nobody rated is taken for high: it may be anything.
+pub fn severity(word: &str) -> Severity {
+    match word.to_ascii_lowercase().as_str() {
+        "critical" => Severity::Critical,
+        "medium" | "moderate" => Severity::Warning,
+        "low" | "negligible" | "unimportant" | "info" => Severity::Info,
+        _ => Severity::High,
     }
 }
 
@@ -75,10 +55,6 @@ impl Scan {
     /// Whether anything is as bad as the limit, or worse.
     pub fn fails(&self, limit: Severity) -> bool {
         self.findings.iter().any(|finding| finding.severity >= limit)
-    }
-
-    pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
     /// One sentence about the base image.

@@ -11,7 +11,8 @@ mod report;
 mod version;
 
 pub use advisory::{Advisories, BadAdvisories, compare};
-pub use finding::{Finding, Scan, Severity};
+pub use base_explain::Severity;
+pub use finding::{Finding, Scan, severity};
 pub use output::{json, sarif, text};
 pub use packages::{Base, Ecosystem, Package, apk, base, dpkg};
 pub use report::{BadReport, grype, snyk, trivy};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, severity};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BadReport {
@@ -37,7 +37,7 @@ pub fn trivy(report: &str) -> Result<Vec<Finding>, BadReport> {
         let of_base = result["Class"] == "os-pkgs";
         list(&result["Vulnerabilities"]).map(move |one| Finding {
             id: text(&one["VulnerabilityID"]),
-            severity: Severity::read(&text(&one["Severity"])),
+            severity: severity(&text(&one["Severity"])),
             package: text(&one["PkgName"]),
             version: text(&one["InstalledVersion"]),
             fixed: filled(&one["FixedVersion"]),
@@ -58,7 +58,7 @@ pub fn grype(report: &str) -> Result<Vec<Finding>, BadReport> {
         let (weak, artifact) = (&one["vulnerability"], &one["artifact"]);
         Finding {
             id: text(&weak["id"]),
-            severity: Severity::read(&text(&weak["severity"])),
+            severity: severity(&text(&weak["severity"])),
             package: text(&artifact["name"]),
             version: text(&artifact["version"]),
             fixed: filled(&weak["fix"]["versions"][0]),
@@ -80,7 +80,7 @@ pub fn snyk(report: &str) -> Result<Vec<Finding>, BadReport> {
         let of_base = matches!(part["packageManager"].as_str(), Some("deb" | "apk" | "rpm") | None);
         list(&part["vulnerabilities"]).map(move |one| Finding {
             id: filled(&one["identifiers"]["CVE"][0]).unwrap_or_else(|| text(&one["id"])),
-            severity: Severity::read(&text(&one["severity"])),
+            severity: severity(&text(&one["severity"])),
             package: filled(&one["packageName"]).unwrap_or_else(|| text(&one["moduleName"])),
             version: text(&one["version"]),
             fixed: filled(&one["nearestFixedInVersion"]).or_else(|| filled(&one["fixedIn"][0])),

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::{
-    Advisories, Ecosystem, Finding, Package, Scan, Severity, apk, base, compare, dpkg, grype, sarif, snyk, text, trivy,
+    Advisories, Ecosystem, Finding, Package, Scan, Severity, apk, base, compare, dpkg, grype, sarif, severity, snyk,
+    text, trivy,
 };
 
 #[test]
@@ -70,7 +71,7 @@ fn check_advisory(affected: &str, expect: &[&str]) {
     let shown: Vec<String> = found
         .iter()
         .map(|one| {
-            format!("{} {} {} {}", one.id, one.package, one.fixed.as_deref().unwrap_or("-"), one.severity.word())
+            format!("{} {} {} {}", one.id, one.package, one.fixed.as_deref().unwrap_or("-"), one.severity.name())
         })
         .collect();
     assert_eq!(shown, expect, "{affected}");
@@ -144,9 +145,9 @@ fn reports_of_scanners_have_one_form() {
 
 #[test]
 fn a_verdict_counts_what_nobody_rated_as_high() {
-    let finding = |id: &str, severity: &str| Finding {
+    let finding = |id: &str, word: &str| Finding {
         id: id.into(),
-        severity: Severity::read(severity),
+        severity: severity(word),
         package: "p".into(),
         version: "1".into(),
         fixed: None,
@@ -162,7 +163,7 @@ fn a_verdict_counts_what_nobody_rated_as_high() {
     assert!(scan(&["unknown"]).fails(Severity::High) && !scan(&["medium"]).fails(Severity::High));
     assert!(!scan(&[]).fails(Severity::Info));
     let sorted = scan(&["low", "critical", "medium"]).tidy();
-    let words: Vec<&str> = sorted.findings.iter().map(|one| one.severity.word()).collect();
+    let words: Vec<&str> = sorted.findings.iter().map(|one| one.severity.name()).collect();
     assert_eq!(words, ["critical", "warning", "info"]);
     let shown = text(&sorted, Some(Severity::High));
     assert!(shown.contains("1 critical, 1 warning, 1 info") && shown.contains("fails: the limit is high"), "{shown}");
@@ -171,4 +172,35 @@ fn a_verdict_counts_what_nobody_rated_as_high() {
     assert_eq!(log["runs"][0]["results"][0]["level"], "error");
     let unseen = Scan { unknown: vec!["no package list".into()], ..scan(&[]) };
     assert!(unseen.verdict_on_base().contains("is not judged"), "{}", unseen.verdict_on_base());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test compares with a file and a blessed one is written")]
+fn a_code_host_reads_sarif_as_it_is_kept() {
+    let finding = |id: &str, severity, package: &str, fixed: Option<&str>, title: &str| Finding {
+        id: id.into(),
+        severity,
+        package: package.into(),
+        version: "1.2".into(),
+        fixed: fixed.map(str::to_owned),
+        title: title.into(),
+        of_base: false,
+    };
+    let scan = Scan {
+        image: "registry.example.org:5000/team/shop:1 2".into(),
+        by: "trivy".into(),
+        findings: vec![
+            finding("CVE-2026-2", Severity::Critical, "openssl", Some("1.3"), "a hole"),
+            finding("CVE-2026-2", Severity::High, "libssl", None, "a hole"),
+            finding("CVE-2026-1", Severity::Warning, "zlib", Some("2"), ""),
+            finding("CVE-2026-3", Severity::Info, "musl", None, "a scratch"),
+        ],
+        ..Scan::default()
+    };
+    let got = format!("{:#}\n", sarif(&scan, "1.2.3"));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/shop.sarif");
+    if std::env::var_os("APM_BLESS").is_some() {
+        std::fs::write(path, &got).unwrap();
+    }
+    assert_eq!(got, std::fs::read_to_string(path).unwrap_or_default(), "APM_BLESS=1 writes it anew");
 }

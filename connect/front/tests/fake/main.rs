@@ -6,31 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use connect_front::{Front, FrontError, Upstream};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 
-const STATE: &str = r#"{"pid":7,"listen":"127.0.0.1:80","generation":4,"upstreams":[{"name":"blue","address":"127.0.0.1:81","weight":1,"protocol":"auto","healthy":true,"in_flight":2},{"name":"blue","address":"127.0.0.1:82","weight":1,"protocol":"auto","healthy":false,"reason":"refused","in_flight":3,"leaving":true}]}"#;
+mod control;
 
-fn answer(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
+use control::{STATE, answer};
 
 /// A front that answers every request with these bytes and then keeps the connection, or hangs up.
 fn front(folder: &tempfile::TempDir, says: String, hangs_up: bool) -> Front {
     let path = folder.path().join("front.sock");
-    let listener = UnixListener::bind(&path).unwrap();
-    tokio::spawn(async move {
-        let mut kept = Vec::new();
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request).await;
-            let _ = stream.write_all(says.as_bytes()).await;
-            if !hangs_up {
-                kept.push(stream);
-            }
-        }
-    });
+    control::listen(&path, vec![says], hangs_up);
     Front::new(path).unwrap().within(Duration::from_millis(500))
 }
 

@@ -1,9 +1,9 @@
-//! A service on the engine, releases of it, and lives of an executor that are killed. Each test has a service of its own, so that they run
-//! side by side on one engine.
+//! A service on an engine, releases of it, and lives of an executor that are killed. Each test has a service of its own, so that they run side by side on
+//! one engine. Which engine it is says `crate::engine`: a real one, or one in memory.
 
 use std::collections::BTreeMap;
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,43 +19,7 @@ use operate_target_docker::{DockerTarget, StartFront, secret_name};
 use operate_target_fake::{Crash, CrashingHistory};
 use serde_json::Value;
 
-/// A server of one line of shell: `/healthz` answers what the image was built for.
-const DOCKERFILE: &str =
-    "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
-
-pub(crate) fn host() -> String {
-    std::env::var("APM_TEST_DOCKER_HOST")
-        .expect("APM_TEST_DOCKER_HOST is not set: these tests are run by `cargo xtask journeys`")
-}
-
-/// Images `target/service:1` and `:2` that serve, `:ends` that ends at once, `:mute` that runs and never answers.
-fn images() {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let copied = Command::new("cp").arg("/bin/busybox").arg(folder.path()).status().expect("cp");
-        assert!(copied.success(), "Debian's busybox-static is needed");
-        let serves = "mkdir -p /www && echo ok > /www/healthz && exec httpd -f -p 80 -h /www";
-        for (tag, line) in [
-            ("1", serves),
-            ("2", serves),
-            ("ends", "echo cannot reach $DB_PASSWORD; exit 3"),
-            ("mute", "exec sleep 600"),
-        ] {
-            let mut build = Command::new("docker");
-            build
-                .args(["-H", &host(), "build", "-q", "-t", &format!("target/service:{tag}"), "-f", "-"])
-                .arg(folder.path());
-            // The default of Docker's newer clients needs a plugin.
-            build.env("DOCKER_BUILDKIT", "0").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
-            let mut running = build.spawn().expect("docker");
-            let text =
-                format!("{DOCKERFILE}ENV VERSION={tag}\nSTOPSIGNAL SIGKILL\nCMD [\"/bin/sh\", \"-c\", \"{line}\"]\n");
-            std::io::Write::write_all(&mut running.stdin.take().expect("piped"), text.as_bytes()).expect("written");
-            assert!(running.wait().expect("built").success());
-        }
-    });
-}
+use crate::engine::Here;
 
 /// What may follow the service's name.
 const RESTS: [&str; 5] = ["", "-next", "-previous", "-blue", "-green"];
@@ -67,12 +31,23 @@ struct FrontHere {
     _folder: tempfile::TempDir,
 }
 
+/// Below those that a system gives to whoever wants any, so that nobody is given them between now and their use.
+fn free_ports() -> [u16; 3] {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 1_500).unwrap_or(0) * 10;
+    loop {
+        let port = 15_000 + first.wrapping_add(NEXT.fetch_add(3, Ordering::Relaxed)) % 16_000;
+        let ports = [port, port + 1, port + 2];
+        if ports.iter().all(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
+            return ports;
+        }
+    }
+}
+
 impl FrontHere {
     fn new() -> FrontHere {
         let folder = tempfile::tempdir().expect("a folder");
-        // Taken together, so that they differ; free again when they are used.
-        let taken = [(); 3].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-        let [listen, blue, green] = taken.each_ref().map(|one| one.local_addr().expect("an address").port());
+        let [listen, blue, green] = free_ports();
         let settings = operate_deploy::Front {
             listen: format!("127.0.0.1:{listen}"),
             control: folder.path().join("front.sock").display().to_string(),
@@ -155,18 +130,26 @@ impl Target for CrashingTarget {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+}
+
 struct Quiet;
 
 impl Tell for Quiet {
     fn tell(&self, _: &RunId, _: Severity, _: &str) {}
 }
 
-/// Rules what the release's request says.
-struct Obedient;
+/// Rules what the release's request says, and notes when it was asked.
+struct Obedient {
+    crash: Arc<Crash>,
+    asked_at: Arc<AtomicU64>,
+}
 
 #[async_trait]
 impl Judge for Obedient {
     async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
+        self.asked_at.store(self.crash.passed(), Ordering::Relaxed);
         let sentence = "the test says so".to_owned();
         let fails = request["fail"] == Value::Bool(true);
         let ruling = if fails { Ruling::Fail { sentence, hurt_since_ms: None } } else { Ruling::Pass { sentence } };
@@ -176,8 +159,10 @@ impl Judge for Obedient {
 
 pub(crate) struct Rig {
     pub(crate) service: String,
+    pub(crate) engine: Here,
     pub(crate) history: Arc<MemoryHistory>,
     pub(crate) crash: Arc<Crash>,
+    judged_at: Arc<AtomicU64>,
     world: World,
     seal: Arc<Seal>,
     front: Option<FrontHere>,
@@ -185,11 +170,19 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(service: &str) -> Rig {
-        images();
         let world = World::real();
         let seal = Arc::new(Seal::new(&[3; 32], Arc::clone(&world.random)).expect("a key"));
         let service = service.to_owned();
-        Rig { service, history: Arc::default(), crash: Arc::default(), world, seal, front: None }
+        Rig {
+            service,
+            engine: Here::new(),
+            history: Arc::default(),
+            crash: Arc::default(),
+            judged_at: Arc::default(),
+            world,
+            seal,
+            front: None,
+        }
     }
 
     /// The same, with a service that is released behind a front.
@@ -199,8 +192,17 @@ impl Rig {
         rig
     }
 
+    /// How many boundaries had been passed when the judge was asked last.
+    pub(crate) fn judged_at(&self) -> u64 {
+        self.judged_at.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_front(&self) -> bool {
+        self.front.is_some()
+    }
+
     pub(crate) fn target(&self) -> DockerTarget {
-        let surroundings = Surroundings { docker_host: Some(host()), ..Default::default() };
+        let surroundings = Surroundings { docker_host: Some(self.engine.host()), ..Default::default() };
         let engine = Engine::new(find(&surroundings, &*self.world.disk).expect("an address")).expect("no TLS");
         let target =
             DockerTarget::new(engine, Arc::clone(&self.seal), Arc::clone(&self.world.clock)).expect("a client");
@@ -255,7 +257,7 @@ impl Rig {
         Executor {
             history: Arc::new(history),
             target: Arc::new(target),
-            judge: Arc::new(Obedient),
+            judge: Arc::new(Obedient { crash: Arc::clone(&self.crash), asked_at: Arc::clone(&self.judged_at) }),
             tell: Arc::new(Quiet),
             clock: Arc::clone(&self.world.clock),
             seal: Arc::clone(&self.seal),
@@ -265,10 +267,15 @@ impl Rig {
         }
     }
 
-    /// Plans and runs to the end; each life but the last ends as its kill says.
+    /// Plans and runs to the end.
     pub(crate) fn deploy(&self, release: &Release, kills: &[Kill]) -> (RunId, Status) {
-        let runtime =
-            || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let id = self.planned(release);
+        let status = self.run(&id, kills);
+        (id, status)
+    }
+
+    /// A run of which nothing is done yet.
+    pub(crate) fn planned(&self, release: &Release) -> RunId {
         let id = RunId(format!("{}-{}-{}", self.service, release.version, self.world.clock.now_ns()));
         runtime().block_on(async {
             let seen = self.target().survey(&operate_deploy::objects(release)).await;
@@ -276,6 +283,11 @@ impl Rig {
             let command = Order { order: operate_execute::Order::Resume, actor: "ann".into(), reason: String::new() };
             self.history.create(&id, &plan, self.world.clock.now_ms(), &command).await.expect("a run");
         });
+        id
+    }
+
+    /// Carries it out; each life but the last ends as its kill says.
+    pub(crate) fn run(&self, id: &RunId, kills: &[Kill]) -> Status {
         for life in 0..=kills.len() {
             let kill = kills.get(life).copied().unwrap_or(Kill::Never);
             let runtime = runtime();
@@ -287,13 +299,13 @@ impl Rig {
                     biased;
                     () = self.crash.struck() => None,
                     () = tokio::time::sleep(after) => None,
-                    ended = patient(&executor, &id) => Some(ended),
+                    ended = patient(&executor, id) => Some(ended),
                 }
             });
             // Whatever it was asking of the engine is cut off here.
             runtime.shutdown_background();
             if let Some(ended) = ended {
-                return (id, ended.expect("an end"));
+                return ended.expect("an end");
             }
         }
         panic!("it was killed in its last life");
@@ -362,9 +374,7 @@ impl Drop for Rig {
             let _ = tokio::runtime::Runtime::new().expect("a runtime").block_on(stop);
         }
         let base = format!("target-dev-{}", self.service);
-        let names = RESTS.map(|rest| format!("{base}{rest}"));
-        let removed = Command::new("docker").args(["-H", &host(), "rm", "-f"]).args(names).output();
-        assert!(removed.is_ok() || std::thread::panicking(), "docker is gone");
+        self.engine.remove(&RESTS.map(|rest| format!("{base}{rest}")));
     }
 }
 

@@ -4,8 +4,8 @@
 use operate_execute::{Image, Status};
 use serde_json::{Value, json};
 
-use crate::kills::play;
-use crate::rig::{Kill, Rig};
+use crate::kills::Sweep;
+use crate::rig::Rig;
 
 /// Name, weight and port of each upstream in force.
 fn sends(rig: &Rig) -> Vec<(String, u64)> {
@@ -128,68 +128,33 @@ fn a_front_that_died_is_started_with_what_it_had() {
     serves(&rig, "green", "2", "");
 }
 
-fn check_killed(service: &str, judge_fails: bool, kills: &[Kill]) {
-    let rig = Rig::behind_a_front(service);
-    assert_eq!(rig.deploy(&rig.release("1"), &[]).1, Status::Complete);
-    let before = rig.containers();
-    let mut release = rig.release("2");
-    release.judge = Some(json!({"fail": judge_fails}));
-    let (_, status) = rig.deploy(&release, kills);
-    if judge_fails {
-        assert_eq!(status, Status::RolledBack, "{kills:?}");
-        assert_eq!(rig.containers(), before, "{kills:?}");
-        serves(&rig, "blue", "1", &format!("{kills:?}"));
-    } else {
-        assert_eq!(status, Status::Complete, "{kills:?}");
-        serves(&rig, "green", "2", &format!("{kills:?}"));
-    }
-}
-
-/// How many boundaries a release has that nobody kills.
-fn boundaries(name: &str, judge_fails: bool) -> u64 {
-    let rig = Rig::behind_a_front(name);
-    rig.deploy(&rig.release("1"), &[]);
-    let mut release = rig.release("2");
-    release.judge = Some(json!({"fail": judge_fails}));
-    rig.deploy(&release, &[]);
-    rig.crash.passed()
-}
+const SWITCH: Sweep = Sweep {
+    name: "switch",
+    rig: Rig::behind_a_front,
+    is_first: false,
+    serves: |rig, why| serves(rig, "green", "2", why),
+};
 
 #[test]
 fn a_switch_killed_at_any_boundary_takes_over_all_the_same() {
-    let boundaries = boundaries("front-count", false);
-    assert!(boundaries > 40, "only {boundaries} boundaries");
-    play("front-kill", (1..=boundaries).map(|moment| (false, vec![Kill::Moment(moment)])).collect(), check_killed);
+    SWITCH.forward(40);
 }
 
 #[test]
 fn a_switch_killed_at_any_boundary_of_its_way_back_is_undone_all_the_same() {
-    let (forward, both) = (boundaries("front-back-1", false), boundaries("front-back-2", true));
-    let back = forward.saturating_sub(20)..=both;
-    play("front-back", back.map(|moment| (true, vec![Kill::Moment(moment)])).collect(), check_killed);
+    SWITCH.back();
 }
 
-/// The release that starts the front, killed; nothing is left of it where the judge refuses it.
-fn check_first_killed(service: &str, judge_fails: bool, kills: &[Kill]) {
-    let rig = Rig::behind_a_front(service);
-    let mut release = rig.release("1");
-    release.judge = Some(json!({"fail": judge_fails}));
-    let (_, status) = rig.deploy(&release, kills);
-    if judge_fails {
-        assert_eq!(status, Status::RolledBack, "{kills:?}");
-        assert_eq!((versions(&rig), sends(&rig)), (Vec::new(), Vec::new()), "{kills:?}");
-    } else {
-        assert_eq!(status, Status::Complete, "{kills:?}");
-        serves(&rig, "blue", "1", &format!("{kills:?}"));
-    }
-}
+/// The release that starts the front; nothing is left of it where the judge refuses it.
+const FIRST: Sweep =
+    Sweep { name: "first", rig: Rig::behind_a_front, is_first: true, serves: |rig, why| serves(rig, "blue", "2", why) };
 
 #[test]
 fn the_release_that_starts_the_front_may_be_killed_at_any_boundary() {
-    let rig = Rig::behind_a_front("first-count");
-    rig.deploy(&rig.release("1"), &[]);
-    let boundaries = rig.crash.passed();
-    assert!(boundaries > 15, "only {boundaries} boundaries");
-    let cases = (1..=boundaries + 15).map(|moment| (moment > boundaries, vec![Kill::Moment(moment)]));
-    play("first-kill", cases.collect(), check_first_killed);
+    FIRST.forward(15);
+}
+
+#[test]
+fn the_release_that_starts_the_front_is_undone_from_any_boundary() {
+    FIRST.back();
 }
