@@ -142,6 +142,12 @@ impl Started {
         until(&format!("`{text}`"), || self.stderr(), || self.stderr().contains(text).then_some(()));
     }
 
+    /// Waits for a text on stdout.
+    pub(crate) fn shows(&self, text: &str) {
+        let shown = || format!("{}{}", self.stdout(), self.stderr());
+        until(&format!("`{text}`"), shown, || self.stdout().contains(text).then_some(()));
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("a child can be waited for").is_some()
     }
