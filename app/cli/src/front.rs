@@ -155,6 +155,11 @@ pub(crate) fn front(global: &Global, args: &FrontArgs) -> Result<u8, Failure> {
                     cut: drain.cut,
                 };
                 let drained = client(&drain.control).drain(&wish).await.map_err(told)?;
+                if !drained.known {
+                    // It may have left a moment ago, or it is a slip.
+                    say(global, &format!("no upstream is called {}, so it holds nothing", drain.upstream));
+                    return Ok(0);
+                }
                 if drained.drained {
                     say(global, &format!("{} holds nothing any more", drain.upstream));
                     return Ok(0);

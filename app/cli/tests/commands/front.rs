@@ -54,7 +54,7 @@ fn upstreams_are_set_drained_and_shown_until_a_word_ends_it() {
     assert_eq!(front.body(), (200, "green".to_owned()));
     front.check("front drain blue --timeout 5s", 0, &["blue holds nothing any more"]);
     front.check("front status", 0, &["blue ", "draining", "green "]);
-    front.check("front drain red", 3, &["red"]);
+    front.check("front drain red", 0, &["no upstream is called red, so it holds nothing"]);
     front.check("front set green", 2, &["`green` is no upstream", "NAME=HOST:PORT*WEIGHT"]);
     front.check("front set green=127.0.0.1:1*heavy", 2, &["`green=127.0.0.1:1*heavy` is no upstream"]);
     front.check("front stop", 0, &["the front on ", &front.address, "ends"]);
