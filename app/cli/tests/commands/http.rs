@@ -80,6 +80,13 @@ impl Request {
         self.query.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
+    /// Of the request's head, in small letters; nothing when it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let header = |line: &str| line.split_once(':').is_some_and(|(known, _)| known.eq_ignore_ascii_case(name));
+        let line = self.head.lines().find(|line| header(line));
+        line.and_then(|line| line.split_once(':')).map_or("", |(_, value)| value.trim())
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -165,7 +172,8 @@ fn reply(stream: TcpStream, answer: impl Fn(&Request) -> Answer) -> std::io::Res
     let mut head = String::new();
     while reader.read_line(&mut head)? > 2 {}
     let body = body(&mut reader, &head.to_ascii_lowercase())?;
-    let Answer { status, headers, body } = answer(&Request::parse(head, body));
+    let request = Request::parse(head, body);
+    let Answer { status, headers, body } = answer(&request);
     let mut head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
     if headers.iter().all(|(name, _)| *name != "content-type") {
         head.push_str("content-type: text/plain\r\n");
@@ -174,6 +182,9 @@ fn reply(stream: TcpStream, answer: impl Fn(&Request) -> Answer) -> std::io::Res
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     reader.get_mut().write_all(format!("{head}\r\n").as_bytes())?;
+    if request.method == "HEAD" {
+        return Ok(());
+    }
     reader.get_mut().write_all(&body)
 }
 

@@ -13,6 +13,7 @@ mod http;
 mod images;
 mod listening;
 mod paper;
+mod registry;
 mod releases;
 mod run;
 mod run_agent;
