@@ -1,7 +1,8 @@
 //! `apm docker build` and `apm docker scan`, on an engine of Docker on paper and with scanners that are scripts: what is shown, what is refused, how
 //! they end. Real builds are journeys.
 
-use crate::paper::Shop;
+use crate::home::Home;
+use crate::paper::{Shop, says};
 
 /// A project in Python with a Dockerfile.
 fn project(settings: &str) -> Shop {
@@ -102,8 +103,30 @@ fn a_scan_ends_by_its_limit() {
 fn an_image_that_nobody_can_look_into_says_what_to_do() {
     let shop = Shop::new(ONE);
     let ended = shop.home.start(shop.apm("docker scan shop/cart:1").env("PATH", shop.home.path("bin"))).ended();
-    crate::paper::says("docker scan", &ended, 3, &["--advisories FILE", "osv.dev"]);
+    says("docker scan", &ended, 3, &["--advisories FILE", "osv.dev"]);
     shop.home.write("advisories.json", "[]\n");
     let line = "docker scan shop/none:1 --advisories advisories.json";
     shop.check(line, 3, &["shop/none:1", "pull or build it first"]);
+}
+
+#[test]
+fn a_dockerfile_can_be_checked_as_it_is_written() {
+    let home = Home::new();
+    let check = |line: &str, told: &str, code: i32, expect: &[&str]| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        says(line, &home.start_told(&mut home.apm(&words), told).ended(), code, expect);
+    };
+    let text = "FROM alpine:3.20 AS base\nRUN cd /tmp\nMAINTAINER ann\n";
+    check("docker check -", text, 1, &["<stdin>"]);
+    check("docker check - --fix=suggested", text, 2, &["standard input cannot be mended", "name the file"]);
+    check("docker check - --target none", text, 2, &["no file has a stage `none`"]);
+    check("docker check . --output sarif", "", 2, &["no Dockerfile found", "Containerfile"]);
+    home.write("web/Dockerfile", text);
+    home.write("web/node_modules/x/Dockerfile", "not ours");
+    home.write("web/Dockerfile.dockerignore", "*.md\n");
+    check("docker check --target base -o json", "", 1, &["web/Dockerfile"]);
+    check("docker check web --ignore no-pint", "", 2, &["there is no rule `no-pint`"]);
+    home.write("odd.Dockerfile", "FROM \u{0}");
+    home.write("big/Containerfile", &"#".repeat(9 << 20));
+    check("docker check big", "", 3, &["big/Containerfile"]);
 }

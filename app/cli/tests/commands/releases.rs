@@ -1,10 +1,15 @@
 //! Releases from the command line to their end, on an engine of Docker on paper: what is shown on the way, how the program ends, what is found again
 //! afterwards, and what people can say to a run. The same on real engines is a journey.
 
-use rustix::process::Signal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::{Engine, up};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::engine::{Engine, now_ns, up};
 use crate::home::{Home, Started};
+use crate::http::{Answer, Server};
 use crate::paper::{Shop, says};
 use crate::terminal::Terminal;
 
@@ -292,6 +297,11 @@ fn a_compose_project_is_one_run() {
     assert_eq!(shop.docker.containers(), ["shop-cart 1 running", "shop-web 2 running"]);
     shop.check("deploy start --service web --version 1 --yes", 0, &["done start web 1", "complete"]);
     assert_eq!(shop.docker.containers(), ["shop-cart 1 running", "shop-web 1 running"]);
+    let elsewhere =
+        "services:\n  web: { image: 'shop/cart:2', networks: [edge] }\nnetworks: { edge: { external: true } }\n";
+    shop.home.write("edge.yaml", elsewhere);
+    let edge = "deploy start --compose edge.yaml --yes";
+    shop.check(edge, 3, &["network/edge is external, and is not there", "docker network create edge"]);
     shop.check("deploy start --compose none.yaml --yes", 2, &["none.yaml"]);
 }
 
@@ -329,4 +339,82 @@ fn an_engine_elsewhere_carries_a_release_out() {
     check("deploy watch", 0, &["complete"]);
     check("deploy start --version 1 --yes", 4, &[]);
     check("deploy rollback --yes", 4, &["no complete run says which version was there before"]);
+    for line in ["deploy start --version 2 --yes", "deploy rollback --yes"] {
+        let started = elsewhere.start(&mut apm(line));
+        started.shows("asks Deploy cart ");
+        check("deploy approve", 0, &["said so to "]);
+        says(line, &started.ended(), 0, &["complete"]);
+    }
+    assert_eq!(shop.docker.containers(), ["shop-dev-cart 1 running"]);
+    // A token that is none is not sent.
+    for (name, text, words) in [("empty", "\n", "empty holds no token"), ("two", "one two\n", "two holds no token")] {
+        elsewhere.write(name, text);
+        check(&format!("deploy list --token-file {name}"), 2, &[words, "one line with nothing but the token"]);
+    }
+    check("deploy list --token-file nowhere", 2, &["nowhere"]);
+}
+
+/// A Prometheus and a Loki of a service with twenty requests a second, of which nine fail from this second on.
+fn telemetry(failing_s: &Arc<AtomicU64>) -> Server {
+    let failing_s = Arc::clone(failing_s);
+    Server::answering(move |request| {
+        let query = request.parameter("query");
+        let number = |name: &str| request.parameter(name).parse::<f64>().unwrap_or(0.0);
+        let one = |labels: Value, value: &dyn Fn(f64) -> f64| {
+            let step = number("step").max(1.0);
+            let count = ((number("end") - number("start")) / step).round() as usize;
+            let at = |point: usize| number("start") + point as f64 * step;
+            let values: Vec<Value> =
+                (0..=count).map(|point| json!([at(point), value(at(point)).to_string()])).collect();
+            json!({"metric": labels, "values": values})
+        };
+        let failing_s = failing_s.load(Ordering::SeqCst) as f64;
+        let failing = |at_s: f64| if at_s > failing_s { 9.0 } else { 0.0 };
+        let result: Vec<Value> = match query {
+            calls if calls.contains("by (status_code)") => vec![
+                one(json!({"status_code": "STATUS_CODE_UNSET"}), &|at_s| 20.0 - failing(at_s)),
+                one(json!({"status_code": "STATUS_CODE_ERROR"}), &failing),
+            ],
+            latency if latency.contains("by (le)") => {
+                let buckets = [("0.01", 0.0), ("0.025", 20.0), ("+Inf", 20.0)];
+                buckets.iter().map(|(le, count)| one(json!({"le": le}), &|_| *count)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let kind = if request.path.starts_with("/loki") { "streams" } else { "matrix" };
+        let body = json!({"status": "success", "data": {"resultType": kind, "result": result}});
+        Answer { headers: vec![("content-type", "application/json".into())], ..Answer::new(200, body.to_string()) }
+    })
+}
+
+#[test]
+fn a_judged_release_can_be_judged_again() {
+    let failing = Arc::new(AtomicU64::new(u64::MAX));
+    let asked = telemetry(&failing);
+    let judge = format!(
+        "judge: {{ prometheus: '{0}', loki: '{0}', settings: {{ bake: 10s, past: 60s, interval: 1s, warm_up: 0s, days_back: [] }} }}\n",
+        asked.url()
+    );
+    let shop = Shop::new(&format!("{}{judge}", SETTINGS.replace("judged: false, ", "")));
+    shop.check("deploy judge", 0, &["cart "]);
+    let before_s = now_ns() / 1_000_000_000;
+    let words = ["verifying ", "done watch cart 1", "complete"];
+    let judged = shop.check("deploy start --env dev --version 1 --yes", 0, &words);
+    let run = run_of(&judged.stdout);
+    let chart = format!("{}/graph?g0.expr=", asked.url());
+    shop.check(&format!("deploy judge {run} --env dev"), 0, &["cart 1", "charts:", "since the release", &chart]);
+    let json = shop.check("deploy judge --env dev -o json", 0, &[]).stdout;
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["verdict"]["outcome"], &json["version"]), (&json!("pass"), &json!("1")), "{json:#}");
+    let table = ["run ", "known because", &run, "good     pass", "it stayed", "false aborts 0/1"];
+    shop.check("deploy judge --replay --env dev -v", 0, &table);
+    failing.store(before_s, Ordering::SeqCst);
+    shop.check("deploy judge --replay --env dev", 0, &[&run, "good     fail", "it stayed; a false abort"]);
+    let json = shop.check("deploy judge --replay --env dev -o json", 0, &[]).stdout;
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["false_abort_rate"], &json["judged"][0]["run"]), (&json!(1.0), &json!(run)));
+    // One that did not come so far.
+    let away = "deploy start --env dev --image 127.0.0.1:1/cart:9 --yes";
+    let never = run_of(&shop.check(away, 1, &["rolled-back"]).stdout);
+    shop.check(&format!("deploy judge {never} --env dev"), 3, &["no judge was ever asked about", &never]);
 }
