@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{Desk, DeskParts};
 
+pub(crate) mod http;
 pub(crate) mod telemetry;
 
 /// Containers in the fake world, in the words of a release's plan.

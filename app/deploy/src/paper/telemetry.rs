@@ -12,8 +12,8 @@ use operate_execute::{Context, Judge, Judgement, Ruling};
 use operate_plan::Failure;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+
+use crate::paper::http::{Asked, Server};
 
 /// The system's clock, so many milliseconds ahead.
 #[derive(Clone)]
@@ -76,60 +76,40 @@ pub(crate) enum Doing {
 
 /// What answers for it.
 pub(crate) struct Oracle {
-    pub(crate) url: String,
+    server: Server,
     doing: Arc<Mutex<Doing>>,
-    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Oracle {
     pub(crate) async fn start(doing: Doing) -> Oracle {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let (doing, asked) = (Arc::new(Mutex::new(doing)), Arc::new(Mutex::new(Vec::new())));
-        let (now, remember) = (Arc::clone(&doing), Arc::clone(&asked));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, *now.lock(), Arc::clone(&remember)));
-            }
+        let doing = Arc::new(Mutex::new(doing));
+        let now = Arc::clone(&doing);
+        let server = Server::start(move |asked| {
+            let (status, body) = answer(*now.lock(), asked);
+            (status, body.to_string())
         });
-        Oracle { url, doing, asked }
+        Oracle { server: server.await, doing }
     }
 
     pub(crate) fn does(&self, doing: Doing) {
         *self.doing.lock() = doing;
     }
 
-    /// Expressions that it was asked.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().clone()
+    pub(crate) fn was_asked(&self) -> bool {
+        !self.server.asked().is_empty()
     }
 
     pub(crate) fn telemetry(&self) -> Telemetry {
-        Telemetry::new(&Places { engine: self.url.clone(), ..Places::default() }).expect("a client")
+        Telemetry::new(&Places { engine: self.server.url.clone(), ..Places::default() }).expect("a client")
     }
 }
 
-async fn serve(mut stream: TcpStream, doing: Doing, asked: Arc<Mutex<Vec<String>>>) {
-    let mut bytes = Vec::new();
-    while !bytes.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => bytes.push(byte),
-            Err(_) => return,
-        }
-    }
-    let head = String::from_utf8_lossy(&bytes).into_owned();
-    let target = head.split(' ').nth(1).unwrap_or_default();
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let parameter = |name: &str| {
-        let found = form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name);
-        found.map(|(_, value)| value.into_owned()).unwrap_or_default()
-    };
-    let (expression, number) = (parameter("query"), |name: &str| parameter(name).parse::<f64>().unwrap_or(0.0));
-    asked.lock().push(expression.clone());
-    let (status, body) = match (doing, path) {
-        (Doing::Refused, _) => (503, json!({"status": "error", "error": "out of memory"})),
-        (_, "/api/v1/query_range") => {
-            let result = series(doing, &expression, number("start"), number("end"), number("step"));
+fn answer(doing: Doing, asked: &Asked) -> (u16, Value) {
+    let number = |name: &str| asked.parameter(name).parse::<f64>().unwrap_or(0.0);
+    match asked.path() {
+        _ if doing == Doing::Refused => (503, json!({"status": "error", "error": "out of memory"})),
+        "/api/v1/query_range" => {
+            let result = series(doing, &asked.parameter("query"), number("start"), number("end"), number("step"));
             (200, json!({"status": "success", "data": {"resultType": "matrix", "result": result}}))
         }
         _ => {
@@ -138,11 +118,7 @@ async fn serve(mut stream: TcpStream, doing: Doing, asked: Arc<Mutex<Vec<String>
             let result = json!([{"stream": {"service_name": "cart"}, "values": values}]);
             (200, json!({"status": "success", "data": {"resultType": "streams", "result": result}}))
         }
-    };
-    let body = body.to_string();
-    let head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-    // Who leaves early has its reasons.
-    let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+    }
 }
 
 /// Twenty requests a second, each of 20 ms; all else is known of nobody.
