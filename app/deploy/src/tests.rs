@@ -10,6 +10,7 @@ use operate_plan::{Draft, Inventory, OnFailure, Plan};
 use crate::paper::Quiet;
 use crate::{Desk, DeskError, DeskOptions, DockerSurroundings, Planned};
 
+mod asked;
 mod past;
 
 /// A desk whose engine of Docker is never asked.

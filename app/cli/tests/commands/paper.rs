@@ -102,7 +102,7 @@ fn frame(channel: u8, text: &str) -> Vec<u8> {
 impl Shelf {
     /// Its id; it is made where it is not there.
     fn image(&mut self, name: &str) -> String {
-        let id = format!("sha256:{:064x}", self.images.len() + 0x5f2c);
+        let id = format!("sha256:{:0<64}", format!("{:x}", 0x5f2c1a + self.images.len()));
         self.images.entry(name.to_owned()).or_insert(id).clone()
     }
 
