@@ -325,3 +325,6 @@ fn health(node: &Node) -> HealthSettings {
         ..HealthSettings::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,16 +130,19 @@ impl Remote {
     }
 
     pub async fn entries(&self, run: &RunId, after: u64) -> Result<Vec<Entry>, RemoteError> {
-        let mut all: Vec<Entry> = Vec::new();
+        let (mut all, mut after): (Vec<Entry>, u64) = (Vec::new(), after);
         loop {
-            let after = all.last().map_or(after, |entry| entry.seq);
             let path = format!("/{}/events?after={after}&limit={PAGE}", escaped(&run.0));
             let page: Journal = self.get(&path).await?;
             let is_last = page.events.len() < PAGE;
+            // Of all of them: a page may hold nothing that this version knows.
+            let newest = page.events.last().map_or(after, |told| told.seq);
             all.extend(page.events.into_iter().filter_map(Told::entry));
-            if is_last {
+            // Whoever answers the same page again and again has no more of it.
+            if is_last || newest <= after {
                 return Ok(all);
             }
+            after = newest;
         }
     }
 
@@ -279,3 +282,6 @@ fn escaped(name: &str) -> String {
     };
     name.bytes().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;
