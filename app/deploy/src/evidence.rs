@@ -1,12 +1,14 @@
-//! What a failed container said is kept with its run, as an artefact of the history. It masks nothing itself: that is done before.
+//! What a failed container said and what was found in an image is kept with the run, as an artefact of the history. It masks nothing itself: that is done before.
 
 use std::sync::Arc;
 
+use app_adapt::KeepReport;
 use async_trait::async_trait;
 use base_explain::Report;
 use base_world::Clock;
 use operate_execute::RunId;
-use operate_history::{Artefact, ArtefactFilter, NewArtefact, SqlHistory};
+use operate_history::{Artefact, ArtefactError, ArtefactFilter, NewArtefact, SqlHistory};
+use operate_plan::{Class, Digest, Failure};
 use operate_target_docker::Evidence;
 
 use crate::{Desk, DeskError};
@@ -21,20 +23,57 @@ pub(crate) struct Kept {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-#[async_trait]
-impl Evidence for Kept {
-    async fn keep(&self, run: &RunId, name: &str, text: &str) {
+impl Kept {
+    async fn put(
+        &self,
+        run: &RunId,
+        name: &str,
+        media_type: &str,
+        kind: &str,
+        bytes: &[u8],
+    ) -> Result<(), ArtefactError> {
         let now_ms = self.clock.now_ms();
         let new = NewArtefact {
             run: Some(run.clone()),
             name: name.to_owned(),
-            media_type: "text/plain; charset=utf-8".into(),
-            tags: [("kind".to_owned(), "container-log".to_owned())].into(),
+            media_type: media_type.to_owned(),
+            tags: [("kind".to_owned(), kind.to_owned())].into(),
             expires_ms: Some(now_ms.saturating_add(KEPT_MS)),
         };
-        if let Err(error) = self.history.put_artefact(now_ms, &new, text.as_bytes()).await {
+        self.history.put_artefact(now_ms, &new, bytes).await.map(drop)
+    }
+
+    /// Whether this very thing is there already.
+    async fn has(&self, run: &RunId, name: &str, bytes: &[u8]) -> Result<bool, ArtefactError> {
+        let filter = ArtefactFilter { run: Some(run.clone()), limit: LISTED_MAX, ..ArtefactFilter::default() };
+        let sha256 = Digest::of_bytes(bytes);
+        let all = self.history.artefacts(&filter).await?;
+        Ok(all.iter().any(|one| one.name == name && one.sha256 == sha256.as_str()))
+    }
+}
+
+#[async_trait]
+impl Evidence for Kept {
+    async fn keep(&self, run: &RunId, name: &str, text: &str) {
+        if let Err(error) = self.put(run, name, "text/plain; charset=utf-8", "container-log", text.as_bytes()).await {
             tracing::warn!(%run, name, %error, "what a failed container said could not be kept");
         }
+    }
+}
+
+#[async_trait]
+impl KeepReport for Kept {
+    async fn keep(&self, run: &RunId, name: &str, media_type: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let kept = match self.has(run, name, bytes).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => self.put(run, name, media_type, "image-scan", bytes).await,
+            Err(error) => Err(error),
+        };
+        kept.map_err(|error| {
+            let next = "make room, or look why the history is away";
+            Failure::new(Class::Transient, "scan.unkept", format!("the report `{name}` could not be kept"), next)
+                .caused_by(&error)
+        })
     }
 }
 

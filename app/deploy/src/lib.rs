@@ -25,6 +25,7 @@ mod promotion;
 mod registries;
 mod release;
 mod remote;
+mod scanned;
 mod settings;
 
 pub use compose::{ComposeAsk, Composed};

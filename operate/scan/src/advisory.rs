@@ -135,6 +135,7 @@ impl Advisories {
                         fixed,
                         title: advisory.summary.clone(),
                         of_base: true,
+                        ignored: None,
                     }));
                 }
             }

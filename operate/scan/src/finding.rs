@@ -1,16 +1,20 @@
 //! A finding and a whole scan. Does not know where they came from.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::packages::Base;
 
 /// Least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    #[serde(alias = "low", alias = "LOW")]
     Info,
+    #[serde(alias = "medium", alias = "MEDIUM")]
     Warning,
+    #[serde(alias = "HIGH")]
     High,
+    #[serde(alias = "CRITICAL")]
     Critical,
 }
 
@@ -48,6 +52,9 @@ pub struct Finding {
     pub title: String,
     /// It came with the operating system of the base image, not with the program.
     pub of_base: bool,
+    /// Why it does not count, where somebody accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<String>,
 }
 
 /// What a scan gave.
@@ -62,6 +69,8 @@ pub struct Scan {
     pub findings: Vec<Finding>,
     /// What was not looked at, in words.
     pub unknown: Vec<String>,
+    /// Nothing was compared with anything: that nothing was found says nothing.
+    pub is_blind: bool,
 }
 
 impl Scan {
@@ -74,17 +83,22 @@ impl Scan {
 
     /// Whether anything is as bad as the limit, or worse.
     pub fn fails(&self, limit: Severity) -> bool {
-        self.findings.iter().any(|finding| finding.severity >= limit)
+        self.counted().any(|finding| finding.severity >= limit)
+    }
+
+    /// Those that nobody accepted.
+    pub fn counted(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.ignored.is_none())
     }
 
     pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity).count()
+        self.counted().filter(|finding| finding.severity == severity).count()
     }
 
     /// One sentence about the base image.
     pub fn verdict_on_base(&self) -> String {
         let name = self.base.as_ref().map_or("an unknown system", |base| base.name.as_str());
-        let of_base: Vec<&Finding> = self.findings.iter().filter(|finding| finding.of_base).collect();
+        let of_base: Vec<&Finding> = self.counted().filter(|finding| finding.of_base).collect();
         let mended = of_base.iter().filter(|finding| finding.fixed.is_some()).count();
         match (of_base.len(), mended) {
             (0, _) if !self.unknown.is_empty() => {

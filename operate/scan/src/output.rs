@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::finding::{Finding, Scan, Severity};
+use crate::verdict::Verdict;
 
 /// A person reads no more.
 const LINES_MAX: usize = 100;
 
 pub fn text(scan: &Scan, limit: Option<Severity>) -> String {
     let mut out = String::new();
-    for one in scan.findings.iter().take(LINES_MAX) {
+    for one in scan.counted().take(LINES_MAX) {
         let fixed = one.fixed.as_ref().map_or_else(|| "no fix yet".to_owned(), |version| format!("fixed in {version}"));
         out.push_str(&format!("{:<8}  {}  {} {} ({fixed})", one.severity.word(), one.id, one.package, one.version));
         if !one.title.is_empty() {
@@ -20,11 +21,14 @@ pub fn text(scan: &Scan, limit: Option<Severity>) -> String {
         }
         out.push('\n');
     }
-    if scan.findings.len() > LINES_MAX {
-        out.push_str(&format!(
-            "{} more are not shown; `--output json` has them all\n",
-            scan.findings.len() - LINES_MAX
-        ));
+    let counted = scan.counted().count();
+    if counted > LINES_MAX {
+        out.push_str(&format!("{} more are not shown; `--output json` has them all\n", counted - LINES_MAX));
+    }
+    let ignored: Vec<&Finding> = scan.findings.iter().filter(|one| one.ignored.is_some()).collect();
+    for one in ignored.iter().take(LINES_MAX) {
+        let why = one.ignored.as_deref().unwrap_or_default();
+        out.push_str(&format!("ignored   {}  {} {}: {why}\n", one.id, one.package, one.version));
     }
     let counts: Vec<String> = [Severity::Critical, Severity::High, Severity::Warning, Severity::Info]
         .into_iter()
@@ -37,8 +41,11 @@ pub fn text(scan: &Scan, limit: Option<Severity>) -> String {
     out.push_str(&format!("{}\n", scan.verdict_on_base()));
     scan.unknown.iter().for_each(|what| out.push_str(&format!("unknown: {what}\n")));
     if let Some(limit) = limit {
-        let word = if scan.fails(limit) { "fails" } else { "passes" };
-        out.push_str(&format!("{word}: the limit is {}\n", limit.word()));
+        out.push_str(&match scan.verdict(limit) {
+            Verdict::Pass(_) => format!("passes: the limit is {}\n", limit.word()),
+            Verdict::Fail(_) => format!("fails: the limit is {}\n", limit.word()),
+            Verdict::Unknown(sentence) => format!("neither passes nor fails: {sentence}\n"),
+        });
     }
     out
 }
@@ -49,7 +56,9 @@ pub fn json(scan: &Scan, limit: Option<Severity>) -> Value {
         "scan": scan,
         "base_verdict": scan.verdict_on_base(),
         "fail_on": limit,
-        "fails": limit.map(|limit| scan.fails(limit)),
+        // Nobody knows whether a blind scan fails.
+        "fails": limit.filter(|limit| !matches!(scan.verdict(*limit), Verdict::Unknown(_))).map(|limit| scan.fails(limit)),
+        "verdict": limit.map(|limit| scan.verdict(limit)),
     })
 }
 
@@ -77,7 +86,7 @@ pub fn sarif(scan: &Scan, version: &str) -> Value {
         .iter()
         .map(|one| {
             let fixed = one.fixed.as_ref().map_or_else(|| "no version is fixed yet".to_owned(), |to| format!("fixed in {to}"));
-            json!({
+            let mut result = json!({
                 "ruleId": one.id,
                 "ruleIndex": order.get(one.id.as_str()),
                 "level": level(one.severity),
@@ -86,7 +95,12 @@ pub fn sarif(scan: &Scan, version: &str) -> Value {
                     "physicalLocation": { "artifactLocation": { "uri": uri(&scan.image) }, "region": { "startLine": 1 } },
                     "logicalLocations": [{ "name": one.package, "kind": "package" }],
                 }],
-            })
+            });
+            if let Some(why) = &one.ignored {
+                // §3.27.23: a result that somebody outside of the code accepted.
+                result["suppressions"] = json!([{ "kind": "external", "justification": why }]);
+            }
+            result
         })
         .collect();
     json!({
