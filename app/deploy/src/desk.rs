@@ -88,7 +88,7 @@ fn action(order: &Order) -> Action {
     }
 }
 
-fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed {
+pub(crate) fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed {
     let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
     Deed { actor, role, action, run: Some(run.clone()), why }
 }

@@ -78,16 +78,20 @@ impl KeepReport for Kept {
 }
 
 impl Desk {
-    /// What is kept with a run, the oldest first.
+    /// What is kept with a run: its plan, before-images and verdicts, then what was put down, the oldest first.
     pub async fn artefacts(&self, run: &RunId) -> Result<Vec<Artefact>, DeskError> {
         let filter = ArtefactFilter { run: Some(run.clone()), limit: LISTED_MAX, ..ArtefactFilter::default() };
         let mut all = self.history.artefacts(&filter).await?;
+        all.extend(self.views(run).await?.into_iter().map(|(artefact, _)| artefact).rev());
         all.reverse();
         Ok(all)
     }
 
     /// The bytes of the newest artefact of this name; refused when they are not what was put there.
     pub async fn artefact(&self, run: &RunId, name: &str) -> Result<Vec<u8>, DeskError> {
+        if let Some((_, bytes)) = self.views(run).await?.into_iter().find(|(artefact, _)| artefact.name == name) {
+            return Ok(bytes);
+        }
         let all = self.artefacts(run).await?;
         let Some(found) = all.iter().rev().find(|artefact| artefact.name == name) else {
             let names: Vec<_> = all.iter().map(|artefact| artefact.name.as_str()).collect();

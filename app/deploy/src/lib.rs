@@ -27,6 +27,8 @@ mod release;
 mod remote;
 mod scanned;
 mod settings;
+mod tags;
+mod views;
 
 pub use compose::{ComposeAsk, Composed};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
