@@ -103,3 +103,47 @@ impl Desk {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base_world::World;
+    use operate_execute::{Command, History as _, Order};
+    use operate_plan::{Draft, Inventory, OnFailure, Plan};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_report_that_comes_twice_is_kept_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let world = World::real();
+        let place = folder.path().join("history.db").display().to_string();
+        let history = SqlHistory::open(&*world.disk, &place).await.expect("a history");
+        let draft = Draft {
+            title: "deploy".into(),
+            reason: String::new(),
+            target: "t".into(),
+            labels: Default::default(),
+            made_ms: 0,
+            time_limit_ms: 1_000,
+            on_failure: OnFailure::Undo,
+            steps: Vec::new(),
+        };
+        let (run, plan) = (RunId("cart-2".into()), Plan::new(draft, &Inventory::new("t")));
+        let command = Command { order: Order::Resume, actor: "ann".into(), reason: String::new() };
+        history.create(&run, &plan, 1, &command).await.expect("a run");
+        let kept = Kept { history: history.clone(), clock: world.clock };
+        let keep = async |run: &RunId, text: &str| {
+            KeepReport::keep(&kept, run, "image-scan.json", "application/json", text.as_bytes()).await
+        };
+        for text in ["{}", "{}", "[]", "{}"] {
+            keep(&run, text).await.expect("kept");
+        }
+        let filter = ArtefactFilter { run: Some(run), limit: 9, ..ArtefactFilter::default() };
+        let all = history.artefacts(&filter).await.expect("a list");
+        assert_eq!(all.iter().map(|one| one.size_bytes).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!((all[0].tags["kind"].as_str(), all[0].media_type.as_str()), ("image-scan", "application/json"));
+        // A run that is not there is no reason to be silent about it.
+        let refused = keep(&RunId("nobody".into()), "{}").await.expect_err("no run");
+        assert_eq!(refused.code, "scan.unkept");
+    }
+}
