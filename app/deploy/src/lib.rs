@@ -25,7 +25,10 @@ mod promotion;
 mod registries;
 mod release;
 mod remote;
+mod scanned;
 mod settings;
+mod tags;
+mod views;
 
 pub use compose::{ComposeAsk, Composed};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};

@@ -16,6 +16,7 @@ use operate_target_docker::secret_name;
 use crate::agent;
 use crate::env_files;
 use crate::front;
+use crate::scanned;
 use crate::settings::{CheckSettings, Project, ServiceSettings};
 
 /// A password is not longer.
@@ -110,6 +111,7 @@ impl Project {
             checks: deploy.checks.iter().map(|check| check_of(check, settings)).collect::<Result<_, _>>()?,
             ready_ms: ms(deploy.ready.0),
             gate: None,
+            scan: deploy.scan.as_ref().map(|settings| scanned::asked(settings, &image, disk)).transpose()?,
             judge: None,
             judge_ms,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),

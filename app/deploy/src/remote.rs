@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base_explain::Report;
 use base_http::{Answer, Authorization, Client, HttpConfig, HttpError, Limits};
-use operate_execute::{Command, Entry, Event, Filter, Order, RunId, RunRow, State};
+use operate_execute::{Command, Entry, Event, Filter, Order, RunId, RunRow, State, Tag};
 use operate_plan::{Finding, Plan, StepId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -78,6 +78,11 @@ struct Journal {
 }
 
 #[derive(Deserialize)]
+struct Tagged {
+    tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
 struct Begun {
     run: RunId,
 }
@@ -116,6 +121,9 @@ impl Remote {
         }
         for (name, value) in filter.labels.iter().filter(|(name, _)| ["service", "environment"].contains(&&**name)) {
             words.append_pair(name, value);
+        }
+        for tag in &filter.tags {
+            words.append_pair("tag", tag.as_str());
         }
         if let Some(before) = &filter.before {
             words.append_pair("before", &before.0);
@@ -200,6 +208,22 @@ impl Remote {
         let body = json!({"step": step, "actor": command.actor, "reason": command.reason});
         let _: Value = self.post(&format!("/{}/{verb}", escaped(&run.0)), &body).await?;
         Ok(())
+    }
+
+    /// Gives a run tags, or takes them; returns all that it has then.
+    pub async fn retag(
+        &self,
+        run: &RunId,
+        tags: &[Tag],
+        takes: bool,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Vec<Tag>, RemoteError> {
+        let (url, method) = (self.address(&format!("/{}/tags", escaped(&run.0))), if takes { "DELETE" } else { "PUT" });
+        let body = json!({"tags": tags, "actor": actor, "reason": reason});
+        let sent = self.client.request(method, &url, "application/json", body.to_string(), LIMITS).await;
+        let answer: Tagged = read(&url, &sent.map_err(|error| away(&error))?)?;
+        Ok(answer.tags)
     }
 
     /// The run's journal from its beginning, as it grows.

@@ -137,6 +137,7 @@ impl Advisories {
                         fixed,
                         title: advisory.summary.clone(),
                         of_base: true,
+                        ignored: None,
                     }));
                 }
             }

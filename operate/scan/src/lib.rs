@@ -8,6 +8,8 @@ mod finding;
 mod output;
 mod packages;
 mod report;
+mod settings;
+mod verdict;
 mod version;
 
 pub use advisory::{Advisories, BadAdvisories, compare};
@@ -16,6 +18,8 @@ pub use finding::{Finding, Scan, severity};
 pub use output::{json, sarif, text};
 pub use packages::{Base, Ecosystem, Package, apk, base, dpkg};
 pub use report::{BadReport, grype, snyk, trivy};
+pub use settings::{Ignore, Reasoned, ScanSettings, Scanner, Unknown};
+pub use verdict::Verdict;
 
 #[cfg(test)]
 mod tests;

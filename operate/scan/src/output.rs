@@ -6,14 +6,15 @@ use base_explain::finding::{self, About, Counts, Rule};
 use base_explain::{Point, Severity, Span};
 use serde_json::{Value, json};
 
-use crate::finding::Scan;
+use crate::finding::{Finding, Scan};
+use crate::verdict::Verdict;
 
 /// A person reads no more.
 const LINES_MAX: usize = 100;
 
 pub fn text(scan: &Scan, limit: Option<Severity>) -> String {
     let mut out = String::new();
-    for one in scan.findings.iter().take(LINES_MAX) {
+    for one in scan.counted().take(LINES_MAX) {
         let fixed = one.fixed.as_ref().map_or_else(|| "no fix yet".to_owned(), |version| format!("fixed in {version}"));
         out.push_str(&format!("{:<8}  {}  {} {} ({fixed})", one.severity.name(), one.id, one.package, one.version));
         if !one.title.is_empty() {
@@ -22,20 +23,26 @@ pub fn text(scan: &Scan, limit: Option<Severity>) -> String {
         }
         out.push('\n');
     }
-    if scan.findings.len() > LINES_MAX {
-        out.push_str(&format!(
-            "{} more are not shown; `--output json` has them all\n",
-            scan.findings.len() - LINES_MAX
-        ));
+    let counted = scan.counted().count();
+    if counted > LINES_MAX {
+        out.push_str(&format!("{} more are not shown; `--output json` has them all\n", counted - LINES_MAX));
     }
-    let counts = Counts::of(scan.findings.iter().map(|one| one.severity));
+    let ignored: Vec<&Finding> = scan.findings.iter().filter(|one| one.ignored.is_some()).collect();
+    for one in ignored.iter().take(LINES_MAX) {
+        let why = one.ignored.as_deref().unwrap_or_default();
+        out.push_str(&format!("ignored   {}  {} {}: {why}\n", one.id, one.package, one.version));
+    }
+    let counts = Counts::of(scan.counted().map(|one| one.severity));
     let packages = scan.packages.map(|count| format!(" in {count} packages")).unwrap_or_default();
     out.push_str(&format!("{}: {counts}{packages} (by {})\n", scan.image, scan.by));
     out.push_str(&format!("{}\n", scan.verdict_on_base()));
     scan.unknown.iter().for_each(|what| out.push_str(&format!("unknown: {what}\n")));
     if let Some(limit) = limit {
-        let word = if scan.fails(limit) { "fails" } else { "passes" };
-        out.push_str(&format!("{word}: the limit is {}\n", limit.name()));
+        out.push_str(&match scan.verdict(limit) {
+            Verdict::Pass(_) => format!("passes: the limit is {}\n", limit.name()),
+            Verdict::Fail(_) => format!("fails: the limit is {}\n", limit.name()),
+            Verdict::Unknown(sentence) => format!("neither passes nor fails: {sentence}\n"),
+        });
     }
     out
 }
@@ -46,7 +53,9 @@ pub fn json(scan: &Scan, limit: Option<Severity>) -> Value {
         "scan": scan,
         "base_verdict": scan.verdict_on_base(),
         "fail_on": limit,
-        "fails": limit.map(|limit| scan.fails(limit)),
+        // Nobody knows whether a blind scan fails.
+        "fails": limit.filter(|limit| !matches!(scan.verdict(*limit), Verdict::Unknown(_))).map(|limit| scan.fails(limit)),
+        "verdict": limit.map(|limit| scan.verdict(limit)),
     })
 }
 
@@ -67,7 +76,8 @@ pub fn sarif(scan: &Scan, version: &str) -> Value {
         let what = format!("{} {} has {}: {fixed}", one.package, one.version, one.id);
         let about = Some(About { kind: "package", name: one.package.clone() });
         let finding = finding::Finding::new(rule, Span::new(0, 0), Point { line: 1, column: 1 }, what);
-        Some(finding::Finding { severity: one.severity, about, ..finding })
+        let suppressed = one.ignored.as_ref().map(|why| finding::Suppressed { in_source: false, reason: why.clone() });
+        Some(finding::Finding { severity: one.severity, about, suppressed, ..finding })
     });
     let findings: Vec<finding::Finding> = found.collect();
     let file = finding::File { path: &scan.image, text: None, findings: &findings, ignored: 0, beyond: 0 };

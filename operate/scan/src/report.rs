@@ -43,6 +43,7 @@ pub fn trivy(report: &str) -> Result<Vec<Finding>, BadReport> {
             fixed: filled(&one["FixedVersion"]),
             title: text(&one["Title"]),
             of_base,
+            ignored: None,
         })
     });
     Ok(results.collect())
@@ -64,6 +65,7 @@ pub fn grype(report: &str) -> Result<Vec<Finding>, BadReport> {
             fixed: filled(&weak["fix"]["versions"][0]),
             title: text(&weak["description"]).chars().take(200).collect(),
             of_base: matches!(artifact["type"].as_str(), Some("deb" | "apk" | "rpm")),
+            ignored: None,
         }
     });
     Ok(found.collect())
@@ -86,6 +88,7 @@ pub fn snyk(report: &str) -> Result<Vec<Finding>, BadReport> {
             fixed: filled(&one["nearestFixedInVersion"]).or_else(|| filled(&one["fixedIn"][0])),
             title: text(&one["title"]),
             of_base,
+            ignored: None,
         })
     });
     Ok(found.collect())

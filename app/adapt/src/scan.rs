@@ -1,4 +1,4 @@
-//! What is behind `apm docker scan`: a scanner of the machine is run on the image, or the image's own package lists are read out of a container that is
+//! What is behind `apm docker scan` and the scan step of a release: a scanner of the machine is run on the image, or the image's own package lists are read out of a container that is
 //! never started, and compared with a file of advisories. Time and size have limits; what could not be looked at is said.
 
 use std::collections::BTreeMap;
@@ -10,46 +10,21 @@ use std::time::Duration;
 use base_world::World;
 use connect_docker::{ContainerSpec, DockerError, Engine};
 use futures_util::StreamExt;
-use operate_scan::{Advisories, Ecosystem, Package, Scan, apk, base, dpkg, grype, snyk, trivy};
+use operate_scan::{Advisories, Ecosystem, Package, Scan, ScanSettings, Scanner, apk, base, dpkg, grype, snyk, trivy};
 use tokio::io::AsyncReadExt;
+
+mod step;
+
+pub use step::{ImageJudge, KeepReport};
 
 /// A scanner that loads its database first takes minutes.
 const SCANNER_TIME_MAX: Duration = Duration::from_secs(600);
+/// Some files of an image on the machine's own disk.
+const LISTS_TIME_MAX_MS: u64 = 300_000;
 const REPORT_BYTES_MAX: u64 = 128 << 20;
 const ADVISORIES_BYTES_MAX: u64 = 512 << 20;
 /// A package list of a large image has some megabytes.
 const LIST_BYTES_MAX: usize = 64 << 20;
-
-/// Who looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scanner {
-    Trivy,
-    Grype,
-    Snyk,
-    /// The package lists of the image.
-    Packages,
-}
-
-impl Scanner {
-    pub fn word(self) -> &'static str {
-        match self {
-            Scanner::Trivy => "trivy",
-            Scanner::Grype => "grype",
-            Scanner::Snyk => "snyk",
-            Scanner::Packages => "packages",
-        }
-    }
-
-    fn words(self, image: &str) -> Vec<String> {
-        let words: &[&str] = match self {
-            Scanner::Trivy => &["image", "--quiet", "--format", "json", image],
-            Scanner::Grype => &["--quiet", "--output", "json", image],
-            Scanner::Snyk => &["container", "test", "--json", image],
-            Scanner::Packages => &[],
-        };
-        words.iter().map(|word| (*word).to_owned()).collect()
-    }
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
@@ -63,26 +38,43 @@ pub enum ScanError {
     NothingToAsk { image: String },
 }
 
-/// What is asked.
-#[derive(Debug, Clone, Default)]
-pub struct ScanOptions {
-    pub image: String,
-    /// `None`: the first one that is installed, else the package lists.
-    pub with: Option<Scanner>,
-    /// In the form of OSV.
-    pub advisories: Option<PathBuf>,
+/// Who would look into an image; `None`: nobody can.
+pub fn who_looks(settings: &ScanSettings) -> Option<Scanner> {
+    let installed = || [Scanner::Trivy, Scanner::Grype, Scanner::Snyk].into_iter().find(|one| is_installed(one.word()));
+    match (settings.with, &settings.advisories) {
+        (Some(Scanner::Packages), None) => None,
+        (Some(with), _) => Some(with),
+        // Who names a file wants it to be used.
+        (None, Some(_)) => Some(Scanner::Packages),
+        (None, None) => installed(),
+    }
 }
 
-/// Scans it.
-pub async fn scan(engine: &Engine, world: &World, options: &ScanOptions) -> Result<Scan, ScanError> {
-    let installed = || [Scanner::Trivy, Scanner::Grype, Scanner::Snyk].into_iter().find(|one| is_installed(one.word()));
-    // Who names a file wants it to be used.
-    let chosen = options.with.or_else(|| if options.advisories.is_some() { None } else { installed() });
-    match (chosen, &options.advisories) {
-        (Some(scanner), _) if scanner != Scanner::Packages => by_scanner(scanner, &options.image).await,
-        (_, Some(_)) => by_packages(engine, world, options).await,
-        (_, None) => Err(ScanError::NothingToAsk { image: options.image.clone() }),
-    }
+/// Scans it; what the settings accept is marked so. A container that is made to read lists is called `container`; one that was left under that name is
+/// removed first.
+pub async fn scan(
+    engine: &Engine,
+    world: &World,
+    image: &str,
+    settings: &ScanSettings,
+    container: Option<&str>,
+) -> Result<Scan, ScanError> {
+    let scan = match who_looks(settings) {
+        Some(Scanner::Packages) => by_packages(engine, world, image, settings, container).await?,
+        Some(scanner) => by_scanner(scanner, image).await?,
+        None => return Err(ScanError::NothingToAsk { image: image.to_owned() }),
+    };
+    Ok(settings.apply(scan))
+}
+
+fn words(scanner: Scanner, image: &str) -> Vec<String> {
+    let words: &[&str] = match scanner {
+        Scanner::Trivy => &["image", "--quiet", "--format", "json", image],
+        Scanner::Grype => &["--quiet", "--output", "json", image],
+        Scanner::Snyk => &["container", "test", "--json", image],
+        Scanner::Packages => &[],
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn is_installed(program: &str) -> bool {
@@ -95,7 +87,7 @@ async fn by_scanner(scanner: Scanner, image: &str) -> Result<Scan, ScanError> {
     let failed = |why: String| ScanError::Scanner { program, why };
     let mut command = tokio::process::Command::new(program);
     command
-        .args(scanner.words(image))
+        .args(words(scanner, image))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -123,9 +115,15 @@ async fn by_scanner(scanner: Scanner, image: &str) -> Result<Scan, ScanError> {
     Ok(Scan { image: image.to_owned(), by: program.to_owned(), findings, ..Scan::default() }.tidy())
 }
 
-async fn by_packages(engine: &Engine, world: &World, options: &ScanOptions) -> Result<Scan, ScanError> {
-    let mut scan = Scan { image: options.image.clone(), by: Scanner::Packages.word().to_owned(), ..Scan::default() };
-    let advisories = match &options.advisories {
+async fn by_packages(
+    engine: &Engine,
+    world: &World,
+    image: &str,
+    settings: &ScanSettings,
+    container: Option<&str>,
+) -> Result<Scan, ScanError> {
+    let mut scan = Scan { image: image.to_owned(), by: Scanner::Packages.word().to_owned(), ..Scan::default() };
+    let advisories = match &settings.advisories {
         Some(path) => {
             let told = |why: String| ScanError::Advisories { path: path.clone(), why };
             let bytes = world.disk.read(path, ADVISORIES_BYTES_MAX).map_err(|error| told(error.kind.to_string()))?;
@@ -134,18 +132,30 @@ async fn by_packages(engine: &Engine, world: &World, options: &ScanOptions) -> R
         }
         None => Advisories::default(),
     };
-    let mut unique = [0u8; 6];
-    world.random.fill(&mut unique);
-    let name = format!("apm-scan-{}", unique.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let name = match container {
+        Some(name) => {
+            engine.remove_container_if_there(name).await?;
+            name.to_owned()
+        }
+        None => {
+            let mut unique = [0u8; 6];
+            world.random.fill(&mut unique);
+            format!("apm-scan-{}", unique.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+    };
     let spec = ContainerSpec {
         name: name.clone(),
-        image: options.image.clone(),
+        image: image.to_owned(),
         // Never started.
         command: Some(vec!["look".to_owned()]),
         ..ContainerSpec::default()
     };
     engine.create_container(&spec).await?;
-    let seen = lists(engine, &name).await;
+    let late =
+        DockerError::Timeout { doing: format!("read the package lists of `{image}`"), after_ms: LISTS_TIME_MAX_MS };
+    // Within the time, so that the container is removed in any case.
+    let seen =
+        tokio::time::timeout(Duration::from_millis(LISTS_TIME_MAX_MS), lists(engine, &name)).await.unwrap_or(Err(late));
     engine.remove_container_if_there(&name).await?;
     let files = seen?;
     let text = |path: &str| files.get(path).map(String::as_str);
@@ -156,10 +166,12 @@ async fn by_packages(engine: &Engine, world: &World, options: &ScanOptions) -> R
     all.extend((!debian.is_empty()).then_some((Ecosystem::Debian, debian)));
     all.extend((!alpine.is_empty()).then_some((Ecosystem::Alpine, alpine)));
     if all.is_empty() {
+        scan.is_blind = true;
         scan.unknown.push("the image has neither dpkg's nor apk's list of packages".to_owned());
     }
     scan.unknown.push("the program's own packages (pip, npm, jars) are not looked at by the package lists".to_owned());
     if advisories.is_empty() {
+        scan.is_blind = true;
         scan.unknown.push("the file of advisories is empty".to_owned());
     }
     scan.packages = Some(all.iter().map(|(_, packages)| packages.len()).sum());
