@@ -104,6 +104,8 @@ pub(crate) enum DeployCommand {
         output: String,
         #[command(flatten)]
         places: Places,
+        #[command(flatten)]
+        server: ServerArgs,
     },
     /// Follow a run until it ends; goes on with it when whoever carried it out is gone
     Watch(RunName),

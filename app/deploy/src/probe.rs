@@ -51,9 +51,14 @@ impl std::fmt::Display for ImageAt {
 impl Probe {
     /// Connects to nothing yet.
     pub fn new(world: &World, variable: impl Fn(&str) -> Option<String>) -> Result<Probe, Report> {
+        Probe::at(world, &Surroundings::from_variables(&variable))
+    }
+
+    /// The same with surroundings that were looked at before.
+    pub fn at(world: &World, surroundings: &Surroundings) -> Result<Probe, Report> {
         let told = |error: &connect_docker::DockerError| hinted(Report::of(error), error.hint());
-        let found = find(&Surroundings::from_variables(&variable), &*world.disk).map_err(|error| told(&error))?;
-        let logins = Arc::new(DockerLogins::from_variables(world.disk.clone(), &variable));
+        let found = find(surroundings, &*world.disk).map_err(|error| told(&error))?;
+        let logins = Arc::new(DockerLogins::new(world.disk.clone(), surroundings.config_folder()));
         let registries = Client::new(logins.clone(), world.clock.clone(), Options::default());
         Ok(Probe {
             engine: Engine::new(found).map_err(|error| told(&error))?,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use operate_plan::Inventory;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::refusal::labelled;
@@ -12,7 +12,7 @@ use crate::standing::serving;
 use crate::{Release, container, container_id, label, names};
 
 /// One thing that would be otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     pub container: String,
     /// `image`, `env LOG_LEVEL`, `port 80/tcp`.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use app_deploy::{Asked, Planned};
+use app_deploy::{Asked, Planned, Project};
 use base_explain::Report;
 use base_world::World;
 use operate_deploy::Strategy;
@@ -24,8 +24,13 @@ pub(super) struct Back {
 }
 
 pub(crate) async fn start(global: &Global, args: &StartArgs) -> Result<u8, Failure> {
-    // Elsewhere the engine has the settings.
-    if args.server.server.is_none() {
+    if args.server.server.is_some() {
+        // Elsewhere the engine has the settings; compose files are where they are named.
+        if !args.compose.is_empty() {
+            let files = compose::files(global, args, &Project::default());
+            return compose::send(global, args, files).await;
+        }
+    } else {
         let project = project(&World::real(), global)?;
         let files = compose::files(global, args, &project);
         if !files.is_empty() {
