@@ -8,4 +8,5 @@
 mod beside_docker;
 mod content;
 mod peer;
+mod registry;
 mod tokens;

@@ -1,7 +1,6 @@
-//! A real registry of the test's own, and images to put there.
+//! What only these tests ask of a real registry: tokens, references, images to put there.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 
 use base_world::World;
@@ -9,68 +8,19 @@ use bytes::Bytes;
 use connect_registry::{Client, Descriptor, Digest, Login, Manifest, Options, Reference, media};
 use serde_json::json;
 
-/// Who is let in.
-pub(crate) enum Guard<'a> {
-    Nobody,
-    /// `user` with `secret`.
-    Password,
-    /// Whoever has a token of the server at this realm.
-    Tokens(&'a str),
-}
-
-/// Debian's docker-registry on a free port of loopback; it deletes when it is asked to.
-pub(crate) struct Registry {
-    process: Child,
-    pub(crate) address: String,
-    _folder: tempfile::TempDir,
-}
+pub(crate) use crate::registry::{Registry, open, password};
 
 impl Registry {
-    pub(crate) fn start(guard: Guard) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let place = folder.path().display().to_string();
-        let auth = match guard {
-            Guard::Nobody => String::new(),
-            Guard::Password => {
-                let users = "user:$2b$04$Pb7hHV4ZLL1Dg4f56VJ.RuMjKAoTlWvV.dHpoFMCxnk.B.DW8.HVS\n";
-                std::fs::write(folder.path().join("users"), users).expect("written");
-                format!("auth: {{htpasswd: {{realm: test, path: {place}/users}}}}\n")
-            }
-            Guard::Tokens(realm) => {
-                let roots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/token.pem");
-                format!(
-                    "auth: {{token: {{realm: '{realm}', service: test, issuer: apm-test, rootcertbundle: {roots}}}}}\n"
-                )
-            }
-        };
-        let config = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {place}}}, delete: {{enabled: true}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n{auth}"
-        );
-        let config_file = folder.path().join("config.yml");
-        std::fs::write(&config_file, config).expect("written");
-        let mut command = Command::new("docker-registry");
-        let process = command.arg("serve").arg(config_file).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut process = process.expect("docker-registry is there: run `cargo xtask tools`");
-        // It says where it listens, then goes on to log each request: read on, or it would be stuck one day.
-        let mut lines = BufReader::new(process.stderr.take().expect("piped")).lines().map_while(|line| line.ok());
-        let address = lines.find_map(|line| {
-            let (_, rest) = line.split_once("listening on ")?;
-            let is_address = |letter: &char| letter.is_ascii_digit() || ".:".contains(*letter);
-            Some(rest.chars().take_while(is_address).collect::<String>())
-        });
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address: address.expect("it says where it listens"), _folder: folder }
+    /// Whoever has a token of the server at this realm is let in.
+    pub(crate) fn with_tokens(realm: &str) -> Self {
+        let roots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/token.pem");
+        Self::start(|_| {
+            format!("auth: {{token: {{realm: '{realm}', service: test, issuer: apm-test, rootcertbundle: {roots}}}}}\n")
+        })
     }
 
     pub(crate) fn image(&self, rest: &str) -> Reference {
         format!("{}/{rest}", self.address).parse().expect("a reference")
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
