@@ -120,6 +120,16 @@ fn signed(scopes: &[String]) -> String {
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
+impl Registry {
+    /// Whoever has a token of the server at this realm is let in.
+    pub(crate) fn with_tokens(realm: &str) -> Self {
+        let roots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/token.pem");
+        Self::start(|_| {
+            format!("auth: {{token: {{realm: '{realm}', service: test, issuer: apm-test, rootcertbundle: {roots}}}}}\n")
+        })
+    }
+}
+
 #[tokio::test]
 async fn a_registry_with_a_token_server_is_used_with_one_token_for_each_purpose() {
     let tokens = TokenServer::start();

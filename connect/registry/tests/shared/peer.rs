@@ -1,6 +1,5 @@
-//! What only these tests ask of a real registry: tokens, references, images to put there.
+//! References of a registry, real or in memory, and images to put there.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use base_world::World;
@@ -11,14 +10,6 @@ use serde_json::json;
 pub(crate) use crate::registry::{Registry, open, password};
 
 impl Registry {
-    /// Whoever has a token of the server at this realm is let in.
-    pub(crate) fn with_tokens(realm: &str) -> Self {
-        let roots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/token.pem");
-        Self::start(|_| {
-            format!("auth: {{token: {{realm: '{realm}', service: test, issuer: apm-test, rootcertbundle: {roots}}}}}\n")
-        })
-    }
-
     pub(crate) fn image(&self, rest: &str) -> Reference {
         format!("{}/{rest}", self.address).parse().expect("a reference")
     }
@@ -30,10 +21,12 @@ pub(crate) fn client(login: impl Login + 'static) -> Client {
 
 /// A layer that says `text` in the file /text, and an image of it for this processor, all put under the reference.
 pub(crate) async fn put_image(client: &Client, image: &Reference, text: &str) -> Manifest {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("text"), text).expect("written");
-    let tar = Command::new("tar").arg("-cf-").arg("-C").arg(folder.path()).arg("text").output().expect("tar").stdout;
-    let layer = Bytes::from(tar);
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o755);
+    tar.append_data(&mut header, "text", text.as_bytes()).expect("packed");
+    let layer = Bytes::from(tar.into_inner().expect("packed"));
     let diff = Digest::of(&layer);
     let config = json!({
         "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/text"]},

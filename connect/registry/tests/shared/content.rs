@@ -1,4 +1,4 @@
-//! Everything that can be asked of a registry, once, of a real one.
+//! Everything that can be asked of a registry, once: of a real one, and of one in memory.
 
 use bytes::Bytes;
 use connect_registry::{Always, Content, Credentials, Digest, Kind, Manifest, Nobody, Platform, RegistryError, media};
