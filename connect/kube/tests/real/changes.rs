@@ -56,7 +56,10 @@ async fn a_server_is_killed_and_forgets() {
     // A watcher with connections of its own.
     let mut watch = admin().watch(&config_maps(), Some(NAMESPACE), WatchOptions::default(), value);
     let all = |changed, exchanged| [("changed", changed), ("exchanged", exchanged), ("gone", "1"), ("same", "1")];
-    assert_eq!(settle(&mut watch, &all("1", "1")).await, (0, 0));
+    settle(&mut watch, &all("1", "1")).await;
+    // A change shows that the watch is open and not only the listing done.
+    put(&cluster, "changed", "1b").await;
+    assert_eq!(settle(&mut watch, &all("1b", "1")).await, (0, 1));
 
     // Killed and back: it goes on from its version, nothing is listed anew.
     restart_server().await;
