@@ -7,7 +7,7 @@ use app_adapt::Request;
 use base_explain::Report;
 use base_world::Disk;
 use operate_build::Inject;
-use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume, names};
+use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume};
 use operate_execute::Seal;
 use operate_gate::{Side, Subject, UserCheck};
 use operate_plan::Calendar;
@@ -111,7 +111,9 @@ impl Project {
             ready_ms: ms(deploy.ready.0),
             gate: None,
             judge: None,
+            sides: Some(front::sides()),
             judge_ms,
+            findings: Vec::new(),
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
             adopt: asked.adopt,
@@ -125,12 +127,6 @@ impl Project {
             container,
         };
         let mut subject = self.subject(&release.service, Some(&release.version));
-        // The old containers bore these names until the new ones took their place, so both are found by them, each in its time. Behind a front
-        // two colors run side by side, and only the plan knows which is new.
-        if release.front.is_none() {
-            subject.new.containers = names(&release);
-            subject.old.containers = names(&release);
-        }
         if deploy.judged {
             subject.checks =
                 self.judge.checks.iter().map(|check| judged_by(check, settings)).collect::<Result<_, _>>()?;

@@ -37,6 +37,7 @@ pub use image::Image;
 pub use mend::{Mended, apply, chosen, mend};
 pub use output::{File, json, sarif, text};
 pub use rule::{Rule, Severity, named, rule, rules};
+pub use rules::is_secret_name;
 pub use shell::{Assignment, Command, Join, ShellWord, commands};
 pub use span::{Lines, Point, Span};
 pub use stage::{Base, Role, Stage, Stages};
