@@ -3,6 +3,7 @@
 //!
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
+mod adopt;
 mod agent;
 mod compose;
 mod desk;
@@ -27,6 +28,7 @@ mod release;
 mod remote;
 mod settings;
 
+pub use adopt::{Handmade, Named};
 pub use compose::{ComposeAsk, Composed};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
 pub use judging::{Again, Chart, Judging, Looked, Replay};

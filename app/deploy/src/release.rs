@@ -245,7 +245,8 @@ fn port(text: &str) -> Result<Port, Report> {
         },
         [container, host, address] => Port {
             container: number(container)?,
-            publish: Some(Publish { address: address.to_owned(), port: number(host)? }),
+            // An address of IPv6 stands in brackets, which the engine does not want.
+            publish: Some(Publish { address: address.trim_matches(['[', ']']).to_owned(), port: number(host)? }),
         },
         _ => return Err(bad()),
     })
@@ -379,7 +380,7 @@ mod tests {
         {
             assert_eq!(port(text).map_err(|report| report.one_line()), Ok(Port { container: 80, publish }));
         }
-        assert_eq!(port("[::1]:8080:80").expect("an address of IPv6").publish, publish("[::1]", 8080));
+        assert_eq!(port("[::1]:8080:80").expect("an address of IPv6").publish, publish("::1", 8080));
         for text in ["", "x", "70000:80", "1:2:3:x"] {
             assert!(port(text).is_err(), "{text}");
         }

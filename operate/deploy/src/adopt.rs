@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::diff::{changed, facts, marks};
 use crate::{Container, Difference, Endpoint, Health, Port, Release, Secret, container, label};
 use left::Left;
-pub(crate) use mask::Masked;
+pub use mask::Masked;
 
 /// What was seen of a container.
 #[derive(Debug, Clone, Copy)]

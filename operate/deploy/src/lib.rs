@@ -24,12 +24,12 @@ mod standing;
 mod steps;
 mod switch;
 
-pub use adopt::{Adopted, Found, adopt, changes};
+pub use adopt::{Adopted, Found, Masked, adopt, changes};
 pub use cluster::{
     ClusterRelease, Item, cluster_objects, cluster_objects_left, mark as cluster_mark, object as cluster_object,
     plan_cluster,
 };
-pub use container::{body, names};
+pub use container::{body, container_name, names};
 pub use diff::{Difference, differences};
 pub use extra::{Endpoint, Extra, Limit, Logging};
 pub use join::{Part, plan_all};

@@ -27,6 +27,11 @@ impl Masked {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Of several lines, as a key in PEM is.
+    pub fn is_long(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| value.contains('\n'))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
