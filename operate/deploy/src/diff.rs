@@ -146,10 +146,22 @@ pub(crate) fn facts(with: &Value) -> BTreeMap<String, String> {
         let (source, path) = bind.split_once(':').unwrap_or((&bind, ""));
         set(format!("volume {}", path.split(':').next().unwrap_or(path)), format!("{source}:{path}"));
     }
+    let first = body["NetworkingConfig"]["EndpointsConfig"].as_object().into_iter().flatten();
+    let mut known: Vec<(String, Value)> =
+        first.map(|(network, endpoint)| (network.clone(), endpoint.clone())).collect();
     for join in with["joins"].as_array().into_iter().flatten() {
         // By name, or with how it is known there.
-        let (network, known) = if join.is_array() { (&join[0], text(&join[1])) } else { (join, "joined".to_owned()) };
-        set(format!("network {}", text(network)), known);
+        let (network, endpoint) = if join.is_array() { (&join[0], &join[1]) } else { (join, &Value::Null) };
+        set(format!("network {}", text(network)), "joined".into());
+        known.push((text(network), endpoint.clone()));
+    }
+    for (network, endpoint) in known {
+        let (aliases, addresses) = (items(&endpoint["Aliases"]), endpoint["IPAMConfig"].as_object());
+        let told: Vec<String> =
+            aliases.into_iter().chain(addresses.into_iter().flatten().map(|(_, at)| text(at))).collect();
+        if !told.is_empty() {
+            set(format!("known in {network}"), told.join(", "));
+        }
     }
     for (name, value) in body["Labels"].as_object().into_iter().flatten() {
         if !name.starts_with("apm.") {
@@ -177,7 +189,7 @@ pub(crate) fn facts(with: &Value) -> BTreeMap<String, String> {
         }
     }
     // The rarer ones by Docker's own names.
-    let told = ["Env", "Labels", "Image", "HostConfig", "ExposedPorts", "PortBindings", "Binds"];
+    let told = ["Env", "Labels", "Image", "HostConfig", "ExposedPorts", "PortBindings", "Binds", "NetworkingConfig"];
     for (object, key, value) in [body, host]
         .into_iter()
         .flat_map(|object| object.as_object().into_iter().flatten().map(move |(key, value)| (object, key, value)))
