@@ -15,6 +15,7 @@ use operate_target_docker::secret_name;
 
 use crate::agent;
 use crate::env_files;
+use crate::exposed;
 use crate::front;
 use crate::settings::{CheckSettings, Project, ServiceSettings};
 
@@ -113,7 +114,7 @@ impl Project {
             judge: None,
             sides: Some(front::sides()),
             judge_ms,
-            findings: Vec::new(),
+            findings: exposed::findings(&service, settings, &container.volumes, &self.environment, disk),
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
             adopt: asked.adopt,
@@ -208,6 +209,10 @@ fn container(
         let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let sealed = seal.seal(&secret_name(variable), value).map_err(|error| Report::of(&error))?;
         secrets.insert(variable.clone(), Secret { sealed, mark: seal.mark(value) });
+    }
+    for (name, value) in settings.hidden.values().filter(|(name, _)| !settings.secrets.contains_key(*name)) {
+        let sealed = seal.seal(&secret_name(name), value.as_bytes()).map_err(|error| Report::of(&error))?;
+        secrets.insert(name.to_owned(), Secret { sealed, mark: seal.mark(value.as_bytes()) });
     }
     env_files::add(&settings.env_file, environment, disk, seal, &mut env, &mut secrets)?;
     if let Some(endpoint) = &asked.otlp_endpoint {

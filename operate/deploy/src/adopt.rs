@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::diff::{changed, facts, marks};
 use crate::{Container, Difference, Endpoint, Health, Port, Release, Secret, container, label};
 use left::Left;
-pub use mask::Masked;
+pub use mask::{Masked, looks_secret};
 
 /// What was seen of a container.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +174,7 @@ fn variables(env: &Value, image: &Value, adopted: &mut Adopted) {
     let own = words(env);
     for variable in own.iter().filter(|variable| !image.contains(variable)) {
         let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
-        if operate_dockerfile::is_secret_name(name) || mask::is_secret_value(value) {
+        if looks_secret(name, value) {
             adopted.secrets.put(name, value);
         } else {
             adopted.container.env.insert(name.to_owned(), value.to_owned());
@@ -198,7 +198,7 @@ fn labels(labels: &Value, image: &Value, adopted: &mut Adopted) {
         }
         if name.starts_with("com.docker.compose.") {
             composed = true;
-        } else if operate_dockerfile::is_secret_name(name) || mask::is_secret_value(value) {
+        } else if looks_secret(name, value) {
             adopted.unsaid.push(format!("the label {name}: it looks like a secret, and labels are shown to everybody"));
         } else {
             adopted.container.extra.labels.insert(name.clone(), value.to_owned());

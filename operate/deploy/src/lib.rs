@@ -24,7 +24,7 @@ mod standing;
 mod steps;
 mod switch;
 
-pub use adopt::{Adopted, Found, Masked, adopt, changes};
+pub use adopt::{Adopted, Found, Masked, adopt, changes, looks_secret};
 pub use cluster::{
     ClusterRelease, Item, cluster_objects, cluster_objects_left, mark as cluster_mark, object as cluster_object,
     plan_cluster,

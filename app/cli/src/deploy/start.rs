@@ -11,7 +11,7 @@ use operate_execute::{Filter, RunId, RunRow, Status};
 use super::office::Office;
 use super::{compose, follow, project};
 use crate::args::{Global, RollbackArgs, StartArgs};
-use crate::output::{Failure, paint, say};
+use crate::output::{Failure, note, paint, say};
 
 /// Runs in which the version before is looked for.
 const RUNS_MAX: usize = 50;
@@ -50,6 +50,10 @@ async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Resul
     let planned = office.plan(global, &asked, back.as_ref()).await?;
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
+    } else {
+        for finding in &planned.findings {
+            note(&format!("{}: {}; {}", finding.severity, finding.message, finding.fix));
+        }
     }
     if args.dry_run {
         return Ok(0);

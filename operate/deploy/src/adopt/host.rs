@@ -147,9 +147,8 @@ pub(super) fn limits(host: &mut Left, adopted: &mut Adopted) {
     container.extra.sysctls = texts(&host.take("Sysctls"));
     let log = host.take("LogConfig");
     let (driver, options) = (text(&log["Type"]), texts(&log["Config"]));
-    let (secret, options): (BTreeMap<_, _>, BTreeMap<_, _>) = options
-        .into_iter()
-        .partition(|(name, value)| operate_dockerfile::is_secret_name(name) || super::mask::is_secret_value(value));
+    let (secret, options): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        options.into_iter().partition(|(name, value)| super::looks_secret(name, value));
     for name in secret.keys() {
         adopted.unsaid.push(format!("the option {name} of its log: it looks like a secret"));
     }

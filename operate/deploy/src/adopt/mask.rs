@@ -15,15 +15,15 @@ impl fmt::Debug for Masked {
 }
 
 impl Masked {
-    pub(super) fn put(&mut self, name: &str, value: &str) {
+    pub fn put(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
@@ -53,6 +53,11 @@ const TOKENS: [&str; 12] = [
     "dop_v1_",
 ];
 const TOKEN_CHARS_MIN: usize = 12;
+
+/// A variable that is better shown to nobody: its name says so, or its value does.
+pub fn looks_secret(name: &str, value: &str) -> bool {
+    operate_dockerfile::is_secret_name(name) || is_secret_value(value)
+}
 
 /// By the value alone: a password in an address, a key in PEM, a token of a known form.
 pub(super) fn is_secret_value(value: &str) -> bool {
