@@ -22,6 +22,7 @@ mod logs;
 mod looks;
 mod notify;
 mod pin;
+mod places;
 mod probe;
 mod promotion;
 mod registries;

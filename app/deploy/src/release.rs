@@ -7,7 +7,7 @@ use app_adapt::Request;
 use base_explain::Report;
 use base_world::Disk;
 use operate_build::Inject;
-use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume};
+use operate_deploy::{Check, Container, Release, Secret, Strategy};
 use operate_execute::Seal;
 use operate_gate::{Side, Subject, UserCheck};
 use operate_plan::Calendar;
@@ -17,6 +17,7 @@ use crate::agent;
 use crate::env_files;
 use crate::exposed;
 use crate::front;
+use crate::places::{port, volume};
 use crate::settings::{CheckSettings, Project, ServiceSettings};
 
 /// A password is not longer.
@@ -92,6 +93,8 @@ impl Project {
             let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));
             return Err(report.hint("`docker` is, so far"));
         }
+        let mut findings = exposed::findings(&service, settings, &container.volumes, &self.environment, disk);
+        findings.extend(agent::not_carried(&service, settings));
         let front = match &deploy.front {
             Some(front) => Some(front::front(self, &service, settings, front, &container.ports, fronts)?),
             None => None,
@@ -114,7 +117,7 @@ impl Project {
             judge: None,
             sides: Some(front::sides()),
             judge_ms,
-            findings: exposed::findings(&service, settings, &container.volumes, &self.environment, disk),
+            findings,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
             adopt: asked.adopt,
@@ -238,42 +241,6 @@ fn container(
     })
 }
 
-/// `80`, `8080:80` or `127.0.0.1:8080:80`.
-fn port(text: &str) -> Result<Port, Report> {
-    let bad = || Report::new(format!("`{text}` is no port")).hint("write HOST:CONTAINER, such as 127.0.0.1:8080:80");
-    let number = |text: &str| text.parse::<u16>().map_err(|_| bad());
-    Ok(match text.rsplitn(3, ':').collect::<Vec<_>>()[..] {
-        [container] => Port { container: number(container)?, publish: None },
-        [container, host] => Port {
-            container: number(container)?,
-            publish: Some(Publish { address: String::new(), port: number(host)? }),
-        },
-        [container, host, address] => Port {
-            container: number(container)?,
-            // An address of IPv6 stands in brackets, which the engine does not want.
-            publish: Some(Publish { address: address.trim_matches(['[', ']']).to_owned(), port: number(host)? }),
-        },
-        _ => return Err(bad()),
-    })
-}
-
-/// `data:/data` or `/etc/x:/x:ro`.
-fn volume(text: &str) -> Result<Volume, Report> {
-    let bad = || {
-        Report::new(format!("`{text}` is no volume"))
-            .hint("write NAME:/PATH or /HOST/PATH:/PATH, with :ro for reading only")
-    };
-    let (source, rest) = text.split_once(':').ok_or_else(bad)?;
-    let (path, read_only) = match rest.strip_suffix(":ro") {
-        Some(path) => (path, true),
-        None => (rest, false),
-    };
-    if source.is_empty() || !path.starts_with('/') || path.contains(':') {
-        return Err(bad());
-    }
-    Ok(Volume { source: source.to_owned(), path: path.to_owned(), read_only })
-}
-
 /// A check of the judge as it can be carried out: a path gets the service's address on this machine.
 fn judged_by(check: &UserCheck, settings: &ServiceSettings) -> Result<UserCheck, Report> {
     let kinds = [&check.promql, &check.http, &check.command].into_iter().flatten().count();
@@ -375,24 +342,5 @@ mod tests {
         check_judged(r#"{"http": "https://ann:hush@shop.example.org"}"#, &[], &[], Err("a password in its URL"));
         check_judged(r#"{"http": "/x", "command": "y"}"#, &[], &[], Err("has to be one of"));
         check_judged(r#"{"command": "./smoke.sh"}"#, &[], &[], Ok(""));
-    }
-
-    #[test]
-    fn ports_and_volumes_are_read_as_docker_reads_them() {
-        let publish = |address: &str, port| Some(Publish { address: address.into(), port });
-        for (text, publish) in
-            [("80", None), ("8080:80", publish("", 8080)), ("127.0.0.1:8080:80", publish("127.0.0.1", 8080))]
-        {
-            assert_eq!(port(text).map_err(|report| report.one_line()), Ok(Port { container: 80, publish }));
-        }
-        assert_eq!(port("[::1]:8080:80").expect("an address of IPv6").publish, publish("::1", 8080));
-        for text in ["", "x", "70000:80", "1:2:3:x"] {
-            assert!(port(text).is_err(), "{text}");
-        }
-        let read = volume("/etc/x:/x:ro").expect("a volume");
-        assert_eq!((read.source.as_str(), read.path.as_str(), read.read_only), ("/etc/x", "/x", true));
-        for text in ["data", ":/x", "data:x", "a:/b:/c"] {
-            assert!(volume(text).is_err(), "{text}");
-        }
     }
 }

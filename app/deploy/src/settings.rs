@@ -312,3 +312,44 @@ impl Project {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use app_config::Variable;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Project, ConfigError> {
+        let mut tree = Tree::default();
+        let lookup = |_: &[&str], name: &str| {
+            let secret = name.starts_with("SECRET");
+            (name != "NOBODY").then(|| Variable { value: if secret { "hush" } else { "info" }.to_owned(), secret })
+        };
+        tree.add_file_asking("apm.yaml", text, &lookup)?;
+        Project::read(tree, Some("prod"), "shop")
+    }
+
+    #[test]
+    fn a_variable_that_a_secret_fills_in_is_hidden() {
+        let text = "services:\n  web:\n    env: { LEVEL: \"${LEVEL}\", URL: \"http://${SECRET_X}@db\", OWN: x }\nenvironments:\n  prod: { services: { web: { env: { OWN: \"${SECRET_Y}\" } } } }\n  dev: { services: { web: { image: \"${NOBODY}\" } } }\n";
+        let project = read(text).expect("settings");
+        let web = &project.services["web"];
+        assert_eq!(web.env, [("LEVEL".to_owned(), "info".to_owned())].into());
+        let hidden: Vec<_> = web.hidden.values().collect();
+        assert_eq!(hidden, [("OWN", "hush"), ("URL", "http://hush@db")]);
+        assert!(!format!("{project:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_secret_where_a_plan_would_show_it_is_refused() {
+        let check = |service: &str, place: &str| {
+            let error = read(&format!("services: {{ web: {{ {service} }} }}\n")).expect_err(service).to_string();
+            let expect =
+                format!("the value of the secret `SECRET_X` would stand in the plan in clear (at apm.yaml:1:{place})");
+            assert!(error.starts_with(&expect) && !error.contains("hush"), "{error}");
+        };
+        check("image: \"shop/${SECRET_X}\"", "27");
+        check("deploy: { command: [serve, \"--key=${SECRET_X}\"] }", "47");
+        assert!(read("services: { web: { secrets: { X: \"/run/${SECRET_X}\" } } }\n").is_ok());
+    }
+}

@@ -7,6 +7,7 @@ use base_explain::Report;
 use base_world::World;
 use operate_deploy::Strategy;
 use operate_execute::{Filter, RunId, RunRow, Status};
+use operate_plan::Severity;
 
 use super::office::Office;
 use super::{compose, follow, project};
@@ -51,7 +52,7 @@ async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Resul
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
     } else {
-        for finding in &planned.findings {
+        for finding in planned.findings.iter().filter(|finding| finding.severity != Severity::Info) {
             note(&format!("{}: {}; {}", finding.severity, finding.message, finding.fix));
         }
     }
