@@ -45,6 +45,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "python-sdk", get: |cache| python::get(cache, "sdk") },
     Tool { name: "python-grpc", get: |cache| python::get(cache, "grpc") },
     Tool { name: "prometheus", get: go::prometheus },
+    Tool { name: "cadvisor", get: go::cadvisor },
 ];
 
 /// Gets all, or those named after `--only`. All are tried; the error names those that failed.
