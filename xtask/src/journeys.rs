@@ -4,6 +4,9 @@ use std::process::Command;
 
 use crate::{ci, connectors, sh};
 
+/// The module of the journeys that are a stage of their own.
+const CLUSTER: &str = "cluster::";
+
 /// Runs the journeys whose path contains one of the words, or all; and rooms on their real counterparts, with `connectors` or no word.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     let (connectors, words): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| *word == "connectors");
@@ -13,9 +16,14 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
     if !connectors.is_empty() || words.is_empty() { connectors::run() } else { Ok(()) }
 }
 
-/// The journeys alone.
+/// The journeys alone, without those of `cluster`.
 pub(crate) fn all() -> sh::Outcome {
-    sh::run(&mut command()?)
+    sh::run(command()?.args(["--skip", CLUSTER]))
+}
+
+/// The journeys of the Kubernetes that others deploy to.
+pub(crate) fn cluster() -> sh::Outcome {
+    sh::run(command()?.arg(CLUSTER))
 }
 
 /// The test command, the release binary built unless `APM_BIN` names one. One journey at a time: each measures, or starves on a machine that does

@@ -11,10 +11,12 @@ mod bench;
 mod bless;
 mod check;
 mod ci;
+mod cluster;
 mod connectors;
 mod coverage;
 mod journeys;
 mod licences;
+mod schemas;
 mod sh;
 mod soak;
 mod test;
@@ -65,6 +67,16 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "measure the real binary: `spine`, `deployments`; with `--smoke` a short run",
         run: bench::run,
+    },
+    Command {
+        name: "cluster",
+        about: "a real Kubernetes on this machine: `up`, `down`, `load`; with `--name` several",
+        run: cluster::run,
+    },
+    Command {
+        name: "schemas",
+        about: "rewrite the Kubernetes schemas from the OpenAPI of each minor version; a FOLDER of specs instead of the proxy",
+        run: schemas::run,
     },
     Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
     Command {

@@ -46,6 +46,18 @@ const TOOLS: &[Tool] = &[
     Tool { name: "python-grpc", get: |cache| python::get(cache, "grpc") },
     Tool { name: "prometheus", get: go::prometheus },
     Tool { name: "cadvisor", get: go::cadvisor },
+    // A real Kubernetes: see `cargo xtask cluster`.
+    Tool { name: "etcd", get: |_| debian::get("etcd", "etcd-server") },
+    Tool { name: "containerd", get: |_| debian::package("containerd") },
+    Tool { name: "runc", get: |_| debian::package("runc") },
+    Tool { name: "containernetworking-plugins", get: |_| debian::package("containernetworking-plugins") },
+    Tool { name: "nftables", get: |_| debian::package("nftables") },
+    Tool { name: "openssl", get: |_| debian::package("openssl") },
+    Tool { name: "kubernetes", get: go::kubernetes },
+    Tool { name: "coredns", get: go::coredns },
+    Tool { name: "kwok", get: go::kwok },
+    Tool { name: "kubeconform", get: go::kubeconform },
+    Tool { name: "helm", get: go::helm },
 ];
 
 /// Gets all, or those named after `--only`. All are tried; the error names those that failed.

@@ -10,10 +10,11 @@ use operate_gate::{
     questions_before,
 };
 use operate_plan::{Class, Failure};
+use operate_scan::ScanSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Checks, Telemetry};
+use crate::{Checks, ImageJudge, Telemetry};
 
 /// What a plan's judge step asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,21 +24,24 @@ pub enum Request {
     Before { subject: Box<Subject>, settings: Box<Settings>, slo: Slo, freezes: Vec<Freeze> },
     /// Is it good? Asked until it is decided.
     After { subject: Box<Subject>, settings: Box<Settings> },
+    /// Is anything known to be wrong with what is in the image? `image` is what the plan names, `named` what a person asked for.
+    Scan { image: String, named: String, settings: Box<ScanSettings> },
 }
 
 /// Between two looks, where the judge has no wish.
 const AGAIN_MS: u64 = 5_000;
 
-/// Judges by a Prometheus, a Loki, an Alertmanager, and the project's own checks.
+/// Judges by a Prometheus, a Loki, an Alertmanager, and the project's own checks; and images by what is in them.
 pub struct GateJudge {
     pub telemetry: Telemetry,
     pub checks: Checks,
+    pub images: Option<ImageJudge>,
     pub clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
 impl Judge for GateJudge {
-    async fn judge(&self, _: &Context, request: &Value, since_ms: i64) -> Result<Judgement, Failure> {
+    async fn judge(&self, context: &Context, request: &Value, since_ms: i64) -> Result<Judgement, Failure> {
         let request: Request = serde_json::from_value(request.clone()).map_err(|error| {
             let next = "the plan was made by another version of apm: plan again";
             Failure::new(Class::Invalid, "judge.request", "the judge does not understand the plan", next)
@@ -74,6 +78,13 @@ impl Judge for GateJudge {
                 };
                 Ok(Judgement { ruling, health })
             }
+            Request::Scan { image, named, settings } => match &self.images {
+                Some(images) => images.judge(context, &image, &named, &settings).await,
+                None => {
+                    let next = "carry the run out where an engine of containers is";
+                    Err(Failure::new(Class::Invalid, "judge.request", "nobody here looks into images", next))
+                }
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ mod checks;
 mod containers;
 mod front;
 mod judge;
+mod scan;
 mod telemetry;
 mod webhook;
 
@@ -11,6 +12,7 @@ pub use checks::Checks;
 pub use containers::DockerContainers;
 pub use front::FrontProcess;
 pub use judge::{GateJudge, Request};
+pub use scan::{ImageJudge, KeepReport, ScanError, scan, who_looks};
 pub use telemetry::{Places, Telemetry};
 pub use webhook::Webhook;
 

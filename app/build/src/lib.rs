@@ -1,4 +1,4 @@
-//! What is behind `apm docker build` and `apm docker scan`: a folder becomes a context, the context an image, the image one with an agent. It joins the planner of builds, the
+//! What is behind `apm docker build`: a folder becomes a context, the context an image, the image one with an agent. It joins the planner of builds, the
 //! agents and a Docker engine; agents are fetched once and kept. It prints nothing: lines go to whoever asked.
 //!
 //! Two builds: the user's own, of the files as they are; then the generated stage, whose base is the first one's image by its id. So nothing of the
@@ -12,7 +12,6 @@ mod error;
 mod preview;
 mod probe;
 mod project;
-mod scan;
 mod side;
 
 use std::collections::BTreeMap;
@@ -25,7 +24,6 @@ pub use context::{Context, Tar};
 pub use error::BuildError;
 use operate_build::Inject;
 pub use preview::{Preview, preview};
-pub use scan::{ScanError, ScanOptions, Scanner, scan};
 
 /// What to build, and how.
 #[derive(Debug, Clone, Default)]

@@ -86,6 +86,9 @@ pub(crate) enum DeployCommand {
         /// At most so many
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: usize,
+        /// Only runs with this tag
+        #[arg(long, value_name = "TAG", value_parser = crate::deploy::tag::tag)]
+        tag: Vec<operate_execute::Tag>,
         #[command(flatten)]
         places: Places,
         #[command(flatten)]
@@ -137,12 +140,17 @@ pub(crate) enum DeployCommand {
     Cancel(OrderArgs),
     /// Treat a step as done
     Skip(OrderArgs),
+    /// Give a run names by which it is found, gone back to and kept: `apm deploy prune` leaves it
+    Tag(crate::deploy::tag::TagArgs),
     /// Remove old runs
     Prune(crate::deploy::prune::PruneArgs),
-    /// List what is kept with a run, such as the log of a container that failed
+    /// List what is kept with a run, such as the log of a container that failed or what was found in its image
     Artefacts {
         #[command(flatten)]
         name: RunName,
+        /// Of all runs with this tag; with `NAME=VALUE`, only artefacts of this kind: `kind=image-scan`
+        #[arg(long, value_name = "TAG")]
+        tag: Vec<String>,
         /// Print this one
         #[arg(long, value_name = "NAME")]
         get: Option<String>,
@@ -227,8 +235,8 @@ pub(crate) struct RunName {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RollbackArgs {
-    /// The version to go back to [default: the one before the newest complete run]
-    #[arg(long, value_name = "VERSION")]
+    /// The version to go back to, or the tag of a run that released it [default: the one before the newest complete run]
+    #[arg(long, value_name = "VERSION|TAG")]
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) start: StartArgs,

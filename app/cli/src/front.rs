@@ -155,6 +155,11 @@ pub(crate) fn front(global: &Global, args: &FrontArgs) -> Result<u8, Failure> {
                     cut: drain.cut,
                 };
                 let drained = client(&drain.control).drain(&wish).await.map_err(told)?;
+                if !drained.known {
+                    // It may have left a moment ago, or it is a slip.
+                    say(global, &format!("no upstream is called {}, so it holds nothing", drain.upstream));
+                    return Ok(0);
+                }
                 if drained.drained {
                     say(global, &format!("{} holds nothing any more", drain.upstream));
                     return Ok(0);
@@ -193,7 +198,9 @@ async fn serve(global: &Global, args: &RunFrontArgs) -> Result<u8, Failure> {
     // Before anything is started, so that no signal is lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
-    let control = socket(&args.control);
+    // Whole paths: what is kept beside a bare name has no folder to be kept in.
+    let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let control = whole(socket(&args.control));
     let mut limits = Limits::default();
     limits.connections_max = args.connections_max.unwrap_or(limits.connections_max).max(1);
     limits.body_bytes_max = args.body_max.map_or(limits.body_bytes_max, |size| size.0);
@@ -201,7 +208,7 @@ async fn serve(global: &Global, args: &RunFrontArgs) -> Result<u8, Failure> {
     limits.drain_timeout = args.drain_timeout.map_or(limits.drain_timeout, |span| span.0);
     let options = Options {
         listen: args.listen.clone(),
-        state: args.state.clone().unwrap_or_else(|| control.with_extension("state")),
+        state: args.state.clone().map_or_else(|| control.with_extension("state"), whole),
         control,
         tcp: args.tcp,
         metrics: args.metrics.clone(),

@@ -233,6 +233,7 @@ impl Taken<'_> {
             ready: known.deploy.ready,
             approval: known.deploy.approval,
             judged: known.deploy.judged,
+            scan: known.deploy.scan.clone(),
             command: words("command"),
             entrypoint: words("entrypoint"),
             memory: (memory > 0).then_some(ByteSize(memory)),
@@ -325,3 +326,6 @@ fn health(node: &Node) -> HealthSettings {
         ..HealthSettings::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{Checks, FrontProcess, GateJudge, Places, Telemetry};
+use app_adapt::{Checks, FrontProcess, GateJudge, ImageJudge, Places, Telemetry};
 use base_explain::Report;
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
@@ -88,7 +88,7 @@ fn action(order: &Order) -> Action {
     }
 }
 
-fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed {
+pub(crate) fn deed(actor: &str, role: &str, action: Action, run: &RunId, why: &str) -> Deed {
     let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
     Deed { actor, role, action, run: Some(run.clone()), why }
 }
@@ -138,19 +138,22 @@ impl Desk {
         let found = find(&options.docker, &*world.disk).map_err(|error| told(&error))?;
         let engine = Engine::new(found).map_err(|error| told(&error))?;
         let logins = Arc::new(DockerLogins::new(Arc::clone(&world.disk), options.docker.config_folder()));
-        let target =
-            DockerTarget::new(engine, Arc::clone(&seal), Arc::clone(&world.clock)).map_err(|error| told(&error))?;
+        let target = DockerTarget::new(engine.clone(), Arc::clone(&seal), Arc::clone(&world.clock))
+            .map_err(|error| told(&error))?;
         let target = target.with_logins(Arc::clone(&logins) as Arc<dyn Login>);
         let asking = connect_registry::Options { head_max: REGISTRY_HEAD_MAX, ..Default::default() };
         let registries = connect_registry::Client::new(logins, Arc::clone(&world.clock), asking);
         let registries = Arc::new(registries.map_err(|error| told(&error))?);
-        let kept = Kept { history: history.clone(), clock: Arc::clone(&world.clock) };
-        let target = target.keeping(Arc::new(kept));
+        let kept = Arc::new(Kept { history: history.clone(), clock: Arc::clone(&world.clock) });
+        let (reports, tell) = (Arc::clone(&kept), Arc::clone(&options.tell));
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let images = Some(ImageJudge { engine, world: world.clone(), reports, tell, version });
+        let target = target.keeping(kept);
         let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
         let telemetry = telemetry(&options.places)?;
         let looks = telemetry.clone();
         let checks = Checks::new().map_err(|error| told(&error))?;
-        let judge = Arc::new(GateJudge { telemetry, checks, clock: Arc::clone(&world.clock) });
+        let judge = Arc::new(GateJudge { telemetry, checks, images, clock: Arc::clone(&world.clock) });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
         let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));

@@ -40,6 +40,9 @@ pub struct Looked {
     pub unanswered: Vec<String>,
     /// Nobody answered anything.
     pub is_alone: bool,
+    /// Whoever answered knows nothing of that time. No line of a log is an answer too, but none that a release can be judged by.
+    #[serde(skip)]
+    pub is_blank: bool,
 }
 
 /// One question as a person may ask it.
@@ -152,6 +155,13 @@ impl Judging {
         };
         let unanswered: Vec<String> = evidence.values().filter_map(failed).collect();
         let is_alone = !evidence.is_empty() && unanswered.len() == evidence.len();
+        let says_nothing = |answer: &Answer| match answer {
+            Answer::Series(series) => series.iter().all(|one| one.points.is_empty()),
+            Answer::Lines { lines, .. } => lines.is_empty(),
+            Answer::Checked { .. } => false,
+            Answer::Failed { .. } => true,
+        };
+        let is_blank = evidence.values().all(says_nothing);
         let verdict = operate_gate::judge(subject, settings, &evidence, now_ms);
         let used = |question: &Question| verdict.links.iter().any(|link| link.question == question.id);
         let charts = asked.into_iter().filter(used).map(Chart::of).collect();
@@ -163,6 +173,7 @@ impl Judging {
             charts,
             unanswered,
             is_alone,
+            is_blank,
         }
     }
 
@@ -194,7 +205,7 @@ impl Judging {
             if looked.is_alone {
                 replay.gone.push(row.run.clone());
                 replay.unanswered = looked.unanswered;
-            } else if looked.verdict.metrics.iter().all(|metric| metric.new.is_none()) {
+            } else if looked.is_blank || looked.verdict.metrics.iter().all(|metric| metric.new.is_none()) {
                 replay.gone.push(row.run.clone());
             } else {
                 let again = again(row, known, looked, from_ms);
@@ -238,7 +249,7 @@ fn past(plan: &Plan, entries: &[Entry]) -> Option<Past> {
     let (step, subject) = plan.steps.iter().find_map(|step| match &step.work {
         Work::Judge(request) => match serde_json::from_value(request.clone()).ok()? {
             Request::After { subject, .. } => Some((&step.id, *subject)),
-            Request::Before { .. } => None,
+            Request::Before { .. } | Request::Scan { .. } => None,
         },
         _ => None,
     })?;

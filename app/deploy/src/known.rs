@@ -68,6 +68,7 @@ mod tests {
             created_ms: 0,
             ended_ms: None,
             sentence: String::new(),
+            tags: Vec::new(),
         }
     }
 

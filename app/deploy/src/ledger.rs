@@ -142,6 +142,10 @@ fn reached(run: &Told, later: &[Told]) -> Option<Reached> {
 
 #[cfg(test)]
 mod tests {
+    use operate_execute::{Entry, Event};
+    use operate_plan::{Act, Draft, Inventory, ObjectId, OnFailure, Step};
+    use serde_json::Value;
+
     use super::*;
 
     const HOUR: i64 = 3_600_000;
@@ -203,5 +207,40 @@ mod tests {
         ];
         let keys = keys(&told, 0, 24 * HOUR);
         assert_eq!((keys.lead_ms.value, keys.lead_ms.releases), (Some(2.0 * HOUR as f64), 1));
+    }
+
+    /// When a release changed anything first, whose only change went through these events.
+    fn check_changed(events: Vec<Event>, expect: Option<i64>) {
+        let object = ObjectId::new("container", "shop-cart");
+        let act = Act { verb: "start".into(), object: object.clone(), with: Value::Null, touches: vec![object] };
+        let step = Step { stage: "deploying".into(), ..Step::new("start", "start cart", Work::Act(act)) };
+        let draft = Draft {
+            title: String::new(),
+            reason: String::new(),
+            target: String::new(),
+            labels: BTreeMap::new(),
+            made_ms: 0,
+            time_limit_ms: 1,
+            on_failure: OnFailure::Undo,
+            steps: vec![step],
+        };
+        let (run, mut entries) = (RunId("cart-2".into()), Vec::<Entry>::new());
+        for event in events {
+            entries.push(Entry::after(entries.last(), &run, 7, event));
+        }
+        let (title, target, sentence) = Default::default();
+        let (labels, status, ended_ms) = (BTreeMap::new(), Status::RolledBack, Some(9));
+        let row = RunRow { run, title, target, labels, status, created_ms: 0, ended_ms, sentence };
+        let told = Told::of(&row, &Plan::new(draft, &Inventory::new("docker:shop")), &State::of(&entries));
+        assert_eq!(told.expect("it is over").changed_ms, expect);
+    }
+
+    #[test]
+    fn a_step_that_was_begun_and_did_nothing_changed_nothing() {
+        let begun = || Event::StepBegun { step: "start".into() };
+        check_changed(vec![], None);
+        check_changed(vec![begun()], None);
+        let acted = Event::Acted { step: "start".into(), note: String::new() };
+        check_changed(vec![begun(), acted], Some(7));
     }
 }

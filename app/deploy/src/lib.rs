@@ -28,7 +28,10 @@ mod promotion;
 mod registries;
 mod release;
 mod remote;
+mod scanned;
 mod settings;
+mod tags;
+mod views;
 
 pub use adopt::{Handmade, Named};
 pub use compose::{ComposeAsk, Composed};

@@ -73,8 +73,8 @@ impl Desk {
     /// The newest complete release of the same service and environment before this one.
     pub async fn release_before(&self, run: &RunId) -> Result<Option<(RunId, Plan)>, DeskError> {
         let plan = self.plan_of(run).await?;
-        let filter =
-            Filter { status: Some(Status::Complete), labels: alike(&plan), before: Some(run.clone()), limit: 1 };
+        let (status, before) = (Some(Status::Complete), Some(run.clone()));
+        let filter = Filter { status, labels: alike(&plan), before, limit: 1, ..Filter::default() };
         match self.runs(&filter).await?.into_iter().next() {
             Some(row) => Ok(Some((row.run.clone(), self.history.plan(&row.run).await?))),
             None => Ok(None),

@@ -1,19 +1,56 @@
 //! A target for tests of the desk: containers on paper, that run when they are started and answer when a test says so. It knows no Docker.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use base_world::World;
 use connect_registry::{Digest, Reference, RegistryError};
-use operate_execute::{Context, Done, Image, Judge, Judgement, Met, Target};
-use operate_plan::{Act, Condition, Failure, Inventory, ObjectId};
-use operate_target_fake::FakeWorld;
+use operate_execute::{Context, Done, Image, Judge, Judgement, Met, RunId, Seal, Target, Tell};
+use operate_history::SqlHistory;
+use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Severity};
+use operate_target_fake::{Crash, FakeWorld, Faults};
 use serde_json::{Value, json};
+
+use crate::{Desk, DeskParts};
+
+pub(crate) mod http;
+pub(crate) mod telemetry;
 
 /// Containers in the fake world, in the words of a release's plan.
 pub(crate) struct Paper {
     pub(crate) world: FakeWorld,
     /// Whether what runs also answers.
     pub(crate) answers: AtomicBool,
+}
+
+impl Paper {
+    /// With no container yet, and whatever runs answers.
+    pub(crate) fn new() -> Paper {
+        let clock = World::real().clock;
+        let world = FakeWorld::new(BTreeMap::new(), Faults::none(), Arc::new(Crash::default()), clock);
+        Paper { world, answers: AtomicBool::new(true) }
+    }
+}
+
+/// Tells nobody.
+pub(crate) struct Quiet;
+
+impl Tell for Quiet {
+    fn tell(&self, _: &RunId, _: Severity, _: &str) {}
+}
+
+/// A desk as a process of its own would open it: nothing is remembered but what the history in this folder holds.
+pub(crate) async fn desk(folder: &Path, holder: &str, world: World, target: Arc<Paper>, judge: Arc<dyn Judge>) -> Desk {
+    let place = folder.join("history.db").display().to_string();
+    let history = SqlHistory::open(&*world.disk, &place).await.expect("a history");
+    let seal = Arc::new(Seal::new(&[7; 32], Arc::clone(&world.random)).expect("a seal"));
+    let (tell, holder, receivers) = (Arc::new(Quiet), holder.to_owned(), Vec::new());
+    let (registries, fronts) = (Arc::new(Shelf), PathBuf::new());
+    let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
+    Desk::new(parts, tokio::sync::broadcast::channel(64).0)
 }
 
 fn put(act: &Act, with: Value) -> Act {

@@ -65,7 +65,7 @@ impl Desk {
             ("image", &release.image),
         ];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
-        let rows = self.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
+        let rows = self.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, ..Filter::default() }).await?;
         let pinned = rows.into_iter().next().and_then(|row| row.labels.get("image_exact").cloned());
         Ok(Release { pinned, ..release })
     }

@@ -18,6 +18,7 @@ use crate::env_files;
 use crate::exposed;
 use crate::front;
 use crate::places::{port, volume};
+use crate::scanned;
 use crate::settings::{CheckSettings, Project, ServiceSettings};
 
 /// A password is not longer.
@@ -114,6 +115,7 @@ impl Project {
             checks: deploy.checks.iter().map(|check| check_of(check, settings)).collect::<Result<_, _>>()?,
             ready_ms: ms(deploy.ready.0),
             gate: None,
+            scan: deploy.scan.as_ref().map(|settings| scanned::asked(settings, &image, disk)).transpose()?,
             judge: None,
             sides: Some(front::sides()),
             judge_ms,

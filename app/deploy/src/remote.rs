@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base_explain::Report;
 use base_http::{Answer, Authorization, Client, HttpConfig, HttpError, Limits};
-use operate_execute::{Command, Entry, Event, Filter, Order, RunId, RunRow, State};
+use operate_execute::{Command, Entry, Event, Filter, Order, RunId, RunRow, State, Tag};
 use operate_plan::{Finding, Plan, StepId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -78,6 +78,11 @@ struct Journal {
 }
 
 #[derive(Deserialize)]
+struct Tagged {
+    tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
 struct Begun {
     run: RunId,
 }
@@ -117,6 +122,9 @@ impl Remote {
         for (name, value) in filter.labels.iter().filter(|(name, _)| ["service", "environment"].contains(&&**name)) {
             words.append_pair(name, value);
         }
+        for tag in &filter.tags {
+            words.append_pair("tag", tag.as_str());
+        }
         if let Some(before) = &filter.before {
             words.append_pair("before", &before.0);
         }
@@ -130,16 +138,19 @@ impl Remote {
     }
 
     pub async fn entries(&self, run: &RunId, after: u64) -> Result<Vec<Entry>, RemoteError> {
-        let mut all: Vec<Entry> = Vec::new();
+        let (mut all, mut after): (Vec<Entry>, u64) = (Vec::new(), after);
         loop {
-            let after = all.last().map_or(after, |entry| entry.seq);
             let path = format!("/{}/events?after={after}&limit={PAGE}", escaped(&run.0));
             let page: Journal = self.get(&path).await?;
             let is_last = page.events.len() < PAGE;
+            // Of all of them: a page may hold nothing that this version knows.
+            let newest = page.events.last().map_or(after, |told| told.seq);
             all.extend(page.events.into_iter().filter_map(Told::entry));
-            if is_last {
+            // Whoever answers the same page again and again has no more of it.
+            if is_last || newest <= after {
                 return Ok(all);
             }
+            after = newest;
         }
     }
 
@@ -197,6 +208,22 @@ impl Remote {
         let body = json!({"step": step, "actor": command.actor, "reason": command.reason});
         let _: Value = self.post(&format!("/{}/{verb}", escaped(&run.0)), &body).await?;
         Ok(())
+    }
+
+    /// Gives a run tags, or takes them; returns all that it has then.
+    pub async fn retag(
+        &self,
+        run: &RunId,
+        tags: &[Tag],
+        takes: bool,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Vec<Tag>, RemoteError> {
+        let (url, method) = (self.address(&format!("/{}/tags", escaped(&run.0))), if takes { "DELETE" } else { "PUT" });
+        let body = json!({"tags": tags, "actor": actor, "reason": reason});
+        let sent = self.client.request(method, &url, "application/json", body.to_string(), LIMITS).await;
+        let answer: Tagged = read(&url, &sent.map_err(|error| away(&error))?)?;
+        Ok(answer.tags)
     }
 
     /// The run's journal from its beginning, as it grows.
@@ -279,3 +306,6 @@ fn escaped(name: &str) -> String {
     };
     name.bytes().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use operate_deploy::{Extra, Masked, Strategy};
 use operate_execute::{Deliver, Occasion};
 use operate_gate::{Freeze, Slo, UserCheck};
 use operate_plan::Window;
+use operate_scan::ScanSettings;
 use serde::Deserialize;
 
 use crate::env_files::EnvFile;
@@ -146,6 +147,8 @@ pub struct DeploySettings {
     pub approval: bool,
     /// Whether telemetry decides.
     pub judged: bool,
+    /// Whether the image is looked into before anything is changed, and what is too bad.
+    pub scan: Option<ScanSettings>,
 }
 
 impl DeploySettings {
@@ -182,6 +185,7 @@ impl Default for DeploySettings {
             stop_grace: Span::from_secs(10),
             approval: false,
             judged: true,
+            scan: None,
         }
     }
 }

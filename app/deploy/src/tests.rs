@@ -4,16 +4,14 @@ use app_adapt::Places;
 use std::sync::Arc;
 
 use base_world::World;
-use operate_execute::{Filter, History, Lease, RunError, RunId, Status, Tell};
-use operate_plan::{Draft, Inventory, OnFailure, Plan, Severity};
+use operate_execute::{Filter, History, Lease, RunError, Status};
+use operate_plan::{Draft, Inventory, OnFailure, Plan};
 
+use crate::paper::Quiet;
 use crate::{Desk, DeskError, DeskOptions, DockerSurroundings, Planned};
 
-struct Quiet;
-
-impl Tell for Quiet {
-    fn tell(&self, _: &RunId, _: Severity, _: &str) {}
-}
+mod asked;
+mod past;
 
 /// A desk whose engine of Docker is never asked.
 async fn desk(folder: &std::path::Path) -> Desk {

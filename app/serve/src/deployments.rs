@@ -1,12 +1,12 @@
 //! The desk in the API's words: its errors become codes and statuses, a request becomes what the desk is asked. It plans nothing and carries
 //! nothing out.
 
-use app_api::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Wanted};
+use app_api::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Retag, Wanted};
 use app_deploy::{Action, Asked, Desk, DeskError, Keeper, Planned, Said};
 use base_explain::Report;
 use futures_util::future::BoxFuture;
 use operate_deploy::Refusal;
-use operate_execute::{Command, Entry, Filter, HistoryError, RunError, RunId, RunRow};
+use operate_execute::{Command, Entry, Filter, HistoryError, RunError, RunId, RunRow, Tag};
 use operate_plan::Plan;
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -57,6 +57,7 @@ fn refused(error: DeskError) -> Refused {
         },
         DeskError::Run(RunError::Overtaken { .. }) => (RefusedKind::Conflict, "run-overtaken"),
         DeskError::Settings(_) => (RefusedKind::Refused, "settings"),
+        DeskError::Tags(_) => (RefusedKind::Refused, "too-many-tags"),
         DeskError::Told(_) => (RefusedKind::Away, "desk-closed"),
     };
     Refused::new(kind, code, report)
@@ -150,6 +151,18 @@ impl Deployments for Deploying {
 
     fn order(&self, run: RunId, command: Command, role: &'static str) -> BoxFuture<'_, Result<(), Refused>> {
         Box::pin(async move { self.0.order(&run, command, role).await.map_err(refused) })
+    }
+
+    fn retag(&self, run: RunId, retag: Retag) -> BoxFuture<'_, Result<Vec<Tag>, Refused>> {
+        Box::pin(async move {
+            let Retag { tags, takes, actor, role, reason } = retag;
+            let desk = self.desk_of(&run).await?;
+            let kept = match takes {
+                true => desk.untag(&run, &tags, &actor, role, &reason).await,
+                false => desk.tag(&run, &tags, &actor, role, &reason).await,
+            };
+            kept.map_err(refused)
+        })
     }
 
     fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>> {

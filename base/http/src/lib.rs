@@ -114,6 +114,21 @@ impl Client {
         self.send(url, request.body(body.into()), limits).await
     }
 
+    /// The same by another method: `PUT`, `DELETE`.
+    pub async fn request(
+        &self,
+        method: &str,
+        url: &str,
+        content_type: &str,
+        body: impl Into<Bytes>,
+        limits: Limits,
+    ) -> Result<Answer, HttpError> {
+        let wrong = |reason: String| HttpError::Broken { url: url.to_owned(), reason };
+        let method = method.parse::<reqwest::Method>().map_err(|error| wrong(error.to_string()))?;
+        let request = self.inner.request(method, url).timeout(limits.timeout).header("content-type", content_type);
+        self.send(url, request.body(body.into()), limits).await
+    }
+
     async fn send(&self, url: &str, mut request: reqwest::RequestBuilder, limits: Limits) -> Result<Answer, HttpError> {
         if let Some(basic) = &self.config.basic_auth {
             request = request.basic_auth(&basic.username, Some(basic.password.expose()));

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value as Json};
 
 use crate::node::{Node, Pair, Step, Value};
-use crate::scalar::{Dialect, resolve};
+use crate::scalar::{Dialect, Word, resolve};
 
 /// A value. Maps keep the order they were given in, and are equal in any order.
 #[derive(Debug, Clone)]
@@ -52,10 +52,20 @@ impl Data {
 }
 
 impl Node {
+    /// What a scalar means in a dialect; nothing of a map or list.
+    pub fn word(&self, dialect: Dialect) -> Option<Word<'_>> {
+        self.text().map(|text| resolve(text, self.style, self.tag(), dialect))
+    }
+
     /// What it means in a dialect. Recursion is bounded by the depth that was read.
     pub fn data(&self, dialect: Dialect) -> Data {
         match &self.value {
-            Value::Scalar(text) => resolve(text, self.style, self.tag(), dialect),
+            Value::Scalar(_) => match self.word(dialect) {
+                Some(Word::Text(text)) => Data::Text(text.to_owned()),
+                Some(Word::Bool(value)) => Data::Bool(value),
+                Some(Word::Number(number)) => Data::Number(number),
+                Some(Word::Null) | None => Data::Null,
+            },
             Value::List(items) => Data::List(items.iter().map(|item| item.data(dialect)).collect()),
             Value::Map(pairs) => {
                 Data::Map(pairs.iter().map(|Pair { key, node, .. }| (key.to_string(), node.data(dialect))).collect())

@@ -20,7 +20,7 @@ pub use data::Data;
 pub use edit::{EditError, Editor, Options};
 pub use fault::{Fault, FaultKind};
 pub use node::{Document, Node, Pair, Step, Style, Value, path_text};
-pub use scalar::{Dialect, resolve};
+pub use scalar::{Dialect, Word, resolve};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,6 @@
 
 use serde_json::Number;
 
-use crate::data::Data;
 use crate::node::Style;
 
 /// By whose rules unquoted words are read.
@@ -15,34 +14,42 @@ pub enum Dialect {
     Kubectl,
 }
 
+/// A scalar's meaning, its text borrowed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Word<'t> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(&'t str),
+}
+
 /// What a scalar means. Quoted text and block scalars are text; a tag decides before the look of the word.
-pub fn resolve(text: &str, style: Style, tag: Option<&str>, dialect: Dialect) -> Data {
-    let as_text = || Data::Text(text.to_owned());
+pub fn resolve<'t>(text: &'t str, style: Style, tag: Option<&str>, dialect: Dialect) -> Word<'t> {
     match tag {
-        Some("tag:yaml.org,2002:str" | "!" | "tag:yaml.org,2002:binary") => return as_text(),
+        Some("tag:yaml.org,2002:str" | "!" | "tag:yaml.org,2002:binary") => return Word::Text(text),
         Some(
             "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" | "tag:yaml.org,2002:bool" | "tag:yaml.org,2002:null",
         ) => {}
-        _ if !matches!(style, Style::Plain | Style::Absent) => return as_text(),
+        _ if !matches!(style, Style::Plain | Style::Absent) => return Word::Text(text),
         _ => {}
     }
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Data::Null,
-        "true" | "True" | "TRUE" => return Data::Bool(true),
-        "false" | "False" | "FALSE" => return Data::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => return Word::Null,
+        "true" | "True" | "TRUE" => return Word::Bool(true),
+        "false" | "False" | "FALSE" => return Word::Bool(false),
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" if dialect == Dialect::Kubectl => {
-            return Data::Bool(true);
+            return Word::Bool(true);
         }
         "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" if dialect == Dialect::Kubectl => {
-            return Data::Bool(false);
+            return Word::Bool(false);
         }
         _ => {}
     }
     // Most words are no numbers: tell them by their first sign.
     if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
-        return as_text();
+        return Word::Text(text);
     }
-    number(text, dialect).map_or_else(as_text, Data::Number)
+    number(text, dialect).map_or(Word::Text(text), Word::Number)
 }
 
 fn number(text: &str, dialect: Dialect) -> Option<Number> {
@@ -145,7 +152,7 @@ pub(crate) fn plain_safe(text: &str, in_flow: bool) -> bool {
     }
     [Dialect::Core, Dialect::Kubectl]
         .iter()
-        .all(|&dialect| matches!(resolve(text, Style::Plain, None, dialect), Data::Text(_)))
+        .all(|&dialect| matches!(resolve(text, Style::Plain, None, dialect), Word::Text(_)))
 }
 
 fn unprintable(c: char) -> bool {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use operate_plan::{Draft, Inventory, ObjectId, OnFailure, Plan, Step, StepId, Work};
 
 use crate::line::DEPLOYING;
+use crate::steps::SCAN;
 use crate::{Refusal, Release, plan};
 
 /// One service of several.
@@ -46,6 +47,7 @@ pub fn plan_all(parts: &[Part], seen: &Inventory, now_ms: i64) -> Result<Plan, R
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    joined.scan_first();
     joined.remove_last();
     // Waiting for a person does not count.
     let timed = joined.steps.iter().filter(|step| !matches!(step.work, Work::Approve { .. }));
@@ -79,14 +81,14 @@ impl Joined {
             part.needs.iter().filter_map(|need| self.taken_over.get(need)).flatten().cloned().collect();
         let deploying: Vec<&Step> = plan.steps.iter().filter(|step| step.stage == DEPLOYING).collect();
         for step in &plan.steps {
-            if let Some(made) = shared_object(step).and_then(|object| self.shared.get(object)) {
+            if let Some(made) = shared_object(step).and_then(|object| self.shared.get(&object)) {
                 ids.insert(step.id.clone(), made.clone());
                 continue;
             }
             let mut new = step.clone();
             new.id = self.free_id(&step.id, service);
             if let Some(object) = shared_object(step) {
-                self.shared.insert(object.clone(), new.id.clone());
+                self.shared.insert(object, new.id.clone());
             }
             ids.insert(step.id.clone(), new.id.clone());
             new.after = step.after.iter().filter_map(|id| ids.get(id)).cloned().collect();
@@ -100,6 +102,20 @@ impl Joined {
         let last = deploying.iter().filter(|step| !deploying.iter().any(|other| other.after.contains(&step.id)));
         let last = last.filter_map(|step| ids.get(&step.id)).cloned().collect();
         self.taken_over.insert(service.clone(), last);
+    }
+
+    /// Nothing is changed for any service before every image was looked into; images that are to be looked into have to be there.
+    fn scan_first(&mut self) {
+        let scans: Vec<StepId> = self.steps.iter().filter(|step| scans(step)).map(|step| step.id.clone()).collect();
+        if scans.is_empty() {
+            return;
+        }
+        let changes = |step: &&mut Step| matches!(&step.work, Work::Act(act) if act.object.kind != "image");
+        for step in self.steps.iter_mut().filter(changes) {
+            step.after.extend(scans.iter().cloned());
+            step.after.sort();
+            step.after.dedup();
+        }
     }
 
     /// What is removed cannot be put back as it was: nothing is, before every service has proved itself.
@@ -125,12 +141,20 @@ impl Joined {
     }
 }
 
-/// What the step makes that others may use too.
-fn shared_object(step: &Step) -> Option<&ObjectId> {
+/// What the step makes, or finds out, that others may use too.
+fn shared_object(step: &Step) -> Option<ObjectId> {
     match &step.work {
-        Work::Act(act) if ["network", "volume", "image"].contains(&act.object.kind.as_str()) => Some(&act.object),
+        Work::Act(act) if ["network", "volume", "image"].contains(&act.object.kind.as_str()) => {
+            Some(act.object.clone())
+        }
+        Work::Judge(request) if scans(step) => Some(ObjectId::new("scan", request.to_string())),
         _ => None,
     }
+}
+
+/// Whether it looks into an image.
+fn scans(step: &Step) -> bool {
+    matches!(step.work, Work::Judge(_)) && step.id.0.starts_with(SCAN)
 }
 
 fn removes(step: &Step) -> bool {
@@ -184,6 +208,30 @@ mod tests {
         assert!(comes_after(&plan, "start-shop-dev-web", "start-shop-dev-db"));
         assert!(!comes_after(&plan, "create-shop-dev-web", "judge"), "nobody waits for another's verdict");
         assert!(comes_after(&plan, "create-shop-dev-db", "pull") && comes_after(&plan, "create-shop-dev-web", "pull"));
+    }
+
+    #[test]
+    fn nothing_is_changed_for_anybody_before_every_image_was_looked_into() {
+        let mut parts = [part("db", &[]), part("api", &[]), part("web", &[])];
+        let asks = |limit: &str| crate::Scan {
+            request: json!({"scan": {"image": "", "limit": limit}}),
+            image_at: "/scan/image".into(),
+            by_hand: vec!["look".into()],
+        };
+        parts[0].release.scan = Some(asks("high"));
+        parts[1].release.scan = Some(asks("high"));
+        parts[2].release.scan = Some(asks("critical"));
+        let plan = plan_all(&parts, &seen(&parts, false), 0).expect("a plan");
+        let scans: Vec<&str> = plan.steps.iter().filter(|step| scans(step)).map(|step| step.id.0.as_str()).collect();
+        assert_eq!(scans, ["scan", "scan-web"], "the same question about the same image is asked once");
+        let changes = plan.steps.iter().filter(|step| matches!(&step.work, Work::Act(act) if act.verb != "pull"));
+        for step in changes {
+            for scan in &scans {
+                assert!(comes_after(&plan, &step.id.0, scan), "{} and {scan}", step.id);
+            }
+        }
+        assert!(scans.iter().all(|scan| comes_after(&plan, scan, "pull")));
+        assert!(plan.order().is_some(), "no step waits for itself");
     }
 
     #[test]

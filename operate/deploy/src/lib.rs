@@ -35,7 +35,9 @@ pub use extra::{Endpoint, Extra, Limit, Logging};
 pub use join::{Part, plan_all};
 pub use promotion::{Next, Promotion, Stage, next};
 pub use refusal::Refusal;
-pub use release::{Beside, Canary, Check, Container, Front, Health, Port, Publish, Release, Secret, Strategy, Volume};
+pub use release::{
+    Beside, Canary, Check, Container, Front, Health, Port, Publish, Release, Scan, Secret, Strategy, Volume,
+};
 pub use sides::Sides;
 
 use operate_plan::{Inventory, ObjectId, Plan};

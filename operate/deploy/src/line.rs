@@ -66,6 +66,11 @@ impl<'a, R: Asks> Line<'a, R> {
 
     /// Telemetry and people are asked before anything is changed.
     pub(crate) fn ask(&mut self) {
+        self.ask_telemetry();
+        self.ask_a_person();
+    }
+
+    fn ask_telemetry(&mut self) {
         let asked = self.release.asked();
         if let Some(request) = asked.gate {
             let mut step = Step::new("gate", "ask whether now is a good time", Work::Judge(request.clone()));
@@ -73,6 +78,10 @@ impl<'a, R: Asks> Line<'a, R> {
             step.estimate = Estimate { usual_ms: 500, p90_ms: 2_000, ..Estimate::default() };
             self.add(PREPARING, step);
         }
+    }
+
+    fn ask_a_person(&mut self) {
+        let asked = self.release.asked();
         if let Some(question) = asked.approval {
             let mut step = Step::new("approve", "ask a person", Work::Approve { question: question.clone() });
             step.reason = format!("{} wants a yes before each release", asked.environment);
@@ -127,13 +136,19 @@ impl Asks for Release {
 
 impl Line<'_> {
     pub(crate) fn prepare(&mut self, seen: &Inventory) {
-        self.ask();
+        self.ask_telemetry();
         let release = self.release;
         let absent = |kind: &str, name: &str| seen.look(&ObjectId::new(kind, name)) == Seen::Absent;
         let mut missing = Vec::new();
         if absent("image", release.exact()) {
             missing.push(steps::pull(release));
         }
+        if let Some(scan) = &release.scan {
+            // An image that nobody runs changes nothing; a person is asked when it is known what is in it.
+            self.add_side_by_side(PREPARING, std::mem::take(&mut missing));
+            self.add(PREPARING, steps::scan(release, scan));
+        }
+        self.ask_a_person();
         let networks =
             release.container.networks.iter().filter(|name| !["host", "none", "bridge"].contains(&name.as_str()));
         missing.extend(networks.filter(|name| absent("network", name)).map(|name| steps::ensure("network", name)));

@@ -167,6 +167,16 @@ pub struct Beside {
     pub old_version_at: String,
 }
 
+/// A question to the judge about what is in the image, asked before anything is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    pub request: Value,
+    /// Where in it the image must be named, which only the planner knows exactly: a JSON pointer (RFC 6901).
+    pub image_at: String,
+    /// The same by hand, without the image: `apm docker scan --fail-on high`.
+    pub by_hand: Vec<String>,
+}
+
 /// One version of one service in one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
@@ -197,6 +207,9 @@ pub struct Release {
     /// Asked before anything is changed; the judge's own form.
     #[serde(default)]
     pub gate: Option<Value>,
+    /// Asked when the image is there, and before anything else is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Scan>,
     /// Asked when the new version runs; the judge's own form.
     #[serde(default)]
     pub judge: Option<Value>,

@@ -3,7 +3,7 @@
 use operate_plan::{Act, Blast, Condition, Estimate, ObjectId, Retry, Step, Undo, Work};
 use serde_json::{Value, json};
 
-use crate::{Check, Release, by_hand, container, container_id};
+use crate::{Check, Release, Scan, by_hand, container, container_id};
 
 pub(crate) fn condition(says: String, verb: &str, object: ObjectId, with: Value) -> Condition {
     Condition { says, verb: verb.to_owned(), object, with }
@@ -35,6 +35,27 @@ pub(crate) fn pull(release: &Release) -> Step {
     step.retry = Retry::Exponential { attempts: 5, first_ms: 1_000, most_ms: 30_000 };
     step.by_hand = format!("docker pull {exact}");
     guess(step, 20_000)
+}
+
+/// A scanner that loads its list of weaknesses first takes minutes.
+const SCAN_MS_MAX: u64 = 15 * 60_000;
+
+/// What every step that looks into an image begins with.
+pub(crate) const SCAN: &str = "scan";
+
+/// Looks into the image for what is known to be bad.
+pub(crate) fn scan(release: &Release, scan: &Scan) -> Step {
+    let exact = release.exact();
+    let mut request = scan.request.clone();
+    if let Some(place) = request.pointer_mut(&scan.image_at) {
+        *place = exact.into();
+    }
+    let mut step = Step::new(SCAN, format!("scan image {}", release.image), Work::Judge(request));
+    step.reason = "what is known to be bad is found before anything is changed".into();
+    step.time_limit_ms = SCAN_MS_MAX;
+    let words = scan.by_hand.iter().map(String::as_str).chain([exact]);
+    step.by_hand = words.map(by_hand::quoted).collect::<Vec<_>>().join(" ");
+    guess(step, 15_000)
 }
 
 /// Makes a network or a volume that is not there.

@@ -1,10 +1,10 @@
 //! A whole check: text in, findings out, those that a comment or an option ignores taken away.
 
-use serde::Serialize;
+use base_explain::Severity;
 
 use crate::finding::{FINDINGS_MAX, Finding, Findings};
 use crate::pragma;
-use crate::rule::{Rule, Severity, named};
+use crate::rule::{Rule, named};
 use crate::rules::{self, Context};
 use crate::stage::Stages;
 use crate::syntax::Dockerfile;
@@ -79,26 +79,6 @@ pub struct Checked {
     pub ignored: usize,
     /// Found, and not listed: more than [`FINDINGS_MAX`].
     pub beyond: usize,
-}
-
-/// How many of each severity.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    pub critical: usize,
-    pub high: usize,
-    pub warning: usize,
-    pub info: usize,
-}
-
-impl Counts {
-    pub fn add(&mut self, severity: Severity) {
-        match severity {
-            Severity::Critical => self.critical += 1,
-            Severity::High => self.high += 1,
-            Severity::Warning => self.warning += 1,
-            Severity::Info => self.info += 1,
-        }
-    }
 }
 
 impl Checked {

@@ -1,55 +1,16 @@
-//! What a check finds, and the edits that would mend it. Does not know the rules.
+//! Where rules put what they find, and the edits that would mend it. Does not know the rules.
 
-use serde::Serialize;
+pub(crate) use base_explain::finding::Edit;
+use base_explain::finding::{Fix, Safety};
+use base_explain::{Point, Severity, Span};
 
-use crate::rule::{Rule, Severity, rule};
+use crate::rule::rule;
 use crate::shell::Command;
-use crate::span::{Point, Span};
 
 /// Findings beyond this number are only counted.
 pub const FINDINGS_MAX: usize = 500;
 
-/// Replaces the bytes of a span.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Edit {
-    pub span: Span,
-    pub with: String,
-}
-
-impl Edit {
-    pub fn new(span: Span, with: impl Into<String>) -> Self {
-        Edit { span, with: with.into() }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Safety {
-    /// The built image is the same: its files, its settings, its history of variables.
-    Safe,
-    /// It does what the rule asks for, and may change the image.
-    Suggested,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fix {
-    pub safety: Safety,
-    /// In words: "write `COPY`".
-    pub what: String,
-    pub edits: Vec<Edit>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    pub rule: &'static Rule,
-    /// The rule's, or less where it matters less.
-    pub severity: Severity,
-    pub span: Span,
-    pub at: Point,
-    /// One sentence about this place.
-    pub what: String,
-    pub fix: Option<Fix>,
-}
+pub type Finding = base_explain::finding::Finding<'static>;
 
 /// Where rules put what they find.
 #[derive(Debug, Default)]
@@ -68,7 +29,7 @@ impl Findings {
             return Added(None);
         }
         let at = Point { line: 1, column: 1 };
-        self.list.push(Finding { rule, severity: rule.severity, span, at, what: what.into(), fix: None });
+        self.list.push(Finding::new(rule, span, at, what));
         Added(self.list.last_mut())
     }
 

@@ -21,25 +21,24 @@ mod pragma;
 mod rule;
 mod rules;
 mod shell;
-mod span;
 mod stage;
 mod syntax;
 mod words;
 
+pub use base_explain::finding::{Counts, Edit, Fix, Safety, apply, chosen};
+pub use base_explain::{Lines, Point, Severity, Span};
 pub use check::{
-    Checked, Counts, FILE_BYTES_MAX, INSTRUCTIONS_MAX, LabelForm, LabelRule, Options, Refused, STAGES_MAX, check,
-    check_bytes,
+    Checked, FILE_BYTES_MAX, INSTRUCTIONS_MAX, LabelForm, LabelRule, Options, Refused, STAGES_MAX, check, check_bytes,
 };
 pub use expand::{Expanded, Scope, Use, expand};
-pub use finding::{Edit, FINDINGS_MAX, Finding, Fix, Safety};
+pub use finding::{FINDINGS_MAX, Finding};
 pub use ignorefile::IgnoreFile;
 pub use image::Image;
-pub use mend::{Mended, apply, chosen, mend};
+pub use mend::{Mended, mend};
 pub use output::{File, json, sarif, text};
-pub use rule::{Rule, Severity, named, rule, rules};
+pub use rule::{Rule, named, rule, rules};
 pub use rules::is_secret_name;
 pub use shell::{Assignment, Command, Join, ShellWord, commands};
-pub use span::{Lines, Point, Span};
 pub use stage::{Base, Role, Stage, Stages};
 pub use syntax::{
     Directive, Dockerfile, Flag, Heredoc, Instruction, Item, ItemKind, KEYWORDS, Kind, Logical, Problem, Word,

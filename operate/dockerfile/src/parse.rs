@@ -1,9 +1,9 @@
 //! From text to [`Dockerfile`]. Never fails: what cannot be understood becomes a problem with its place, and reading goes on
 //! at the next instruction. Source of the format: the Dockerfile reference. Does not judge.
 
-use crate::span::{Lines, Span};
 use crate::syntax::{Directive, Dockerfile, Flag, Heredoc, Instruction, Item, ItemKind, Kind, Logical, Problem};
 use crate::words;
+use base_explain::{Lines, Span};
 
 impl<'a> Dockerfile<'a> {
     pub fn parse(text: &'a str) -> Self {

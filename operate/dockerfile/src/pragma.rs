@@ -4,8 +4,8 @@
 
 use crate::finding::{Finding, Findings};
 use crate::rule::{Rule, named};
-use crate::span::Span;
 use crate::syntax::{Dockerfile, ItemKind};
+use base_explain::Span;
 
 /// What one comment ignores, and where.
 #[derive(Debug, Clone)]

@@ -3,48 +3,9 @@
 
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use base_explain::Severity;
 
-/// How bad. From warning on the command fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Info,
-    Warning,
-    High,
-    Critical,
-}
-
-impl Severity {
-    pub fn name(self) -> &'static str {
-        match self {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::High => "high",
-            Severity::Critical => "critical",
-        }
-    }
-
-    fn of(name: &str) -> Option<Severity> {
-        use Severity::*;
-        [Info, Warning, High, Critical].into_iter().find(|severity| severity.name() == name)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rule {
-    /// `AD0001`.
-    pub id: &'static str,
-    /// `syntax-error`.
-    pub name: &'static str,
-    pub severity: Severity,
-    pub area: &'static str,
-    /// What hadolint (`DL…`) and BuildKit call it.
-    pub also: Vec<&'static str>,
-    pub title: &'static str,
-    pub why: &'static str,
-    pub fix: &'static str,
-}
+pub type Rule = base_explain::finding::Rule<'static>;
 
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let text = include_str!("catalogue.txt");

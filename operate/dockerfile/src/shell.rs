@@ -5,8 +5,8 @@ mod reader;
 
 use reader::{Origin, Reader};
 
-use crate::span::Span;
 use crate::syntax::{Heredoc, Instruction};
+use base_explain::Span;
 
 /// How a command is joined to its neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

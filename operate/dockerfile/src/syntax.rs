@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::span::{Lines, Span};
+use base_explain::{Lines, Span};
 
 /// An instruction by its keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

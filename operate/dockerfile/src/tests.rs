@@ -7,6 +7,7 @@
 
 mod guide;
 mod limits;
+mod output;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use operate_plan::Plan;
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Entry, Event, RunId, Status};
+use crate::{Command, Entry, Event, RunId, Status, Tag};
 
 /// The right to write into a run and to act on its target. A higher token takes it from every lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub struct RunRow {
     pub ended_ms: Option<i64>,
     /// What the end said, empty before.
     pub sentence: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
 }
 
 /// Which runs of all.
@@ -69,6 +72,8 @@ pub struct Filter {
     pub status: Option<Status>,
     /// All of these labels with these values.
     pub labels: Vec<(String, String)>,
+    /// All of these.
+    pub tags: Vec<Tag>,
     /// Only those before this one in the list (older), for paging.
     pub before: Option<RunId>,
     pub limit: usize,

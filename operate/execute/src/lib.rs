@@ -16,6 +16,7 @@ mod progress;
 mod seal;
 mod state;
 mod step;
+mod tag;
 mod target;
 mod undo;
 mod window;
@@ -29,6 +30,7 @@ pub use notice::{Deliver, Delivery, Notice, Occasion, notice};
 pub use progress::{ComponentProgress, Progress, StepProgress, progress};
 pub use seal::{Seal, SealError};
 pub use state::{State, StepState};
+pub use tag::{BadTag, TAGS_MAX, Tag, run_to_go_back_to};
 pub use target::{Context, Done, Image, Judge, Met, Target};
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ impl History for MemoryHistory {
         let older = newest.skip_while(|run| filter.before.as_ref().is_some_and(|before| run.id != *before));
         let rows = older.skip(usize::from(filter.before.is_some())).map(row).filter(|row| {
             let labels = filter.labels.iter().all(|(name, value)| row.labels.get(name) == Some(value));
-            labels && filter.status.is_none_or(|status| row.status == status)
+            labels && filter.tags.is_empty() && filter.status.is_none_or(|status| row.status == status)
         });
         Ok(rows.take(filter.limit).collect())
     }
@@ -180,5 +180,7 @@ fn row(run: &Run) -> RunRow {
         created_ms: run.entries.first().map_or(0, |entry| entry.at_ms),
         ended_ms: ended.as_ref().map(|(at_ms, _)| *at_ms),
         sentence: ended.map(|(_, sentence)| sentence).unwrap_or_default(),
+        // Nobody gives tags here.
+        tags: Vec::new(),
     }
 }

@@ -125,11 +125,13 @@ impl SqlHistory {
         rows.iter().map(artefact).collect()
     }
 
-    /// Removes those whose time is over; returns how many.
+    /// Removes those whose time is over; returns how many. Those of a run with a tag stay with it.
     pub async fn expire_artefacts(&self, now_ms: i64) -> Result<u64, HistoryError> {
         self.whole(move |inner| async move {
             let mut tx = inner.db.begin().await?;
-            let gone = tx.run("DELETE FROM artefacts WHERE expires_ms <= $1", values![now_ms]).await?;
+            let sql = "DELETE FROM artefacts WHERE expires_ms <= $1 AND NOT EXISTS \
+                       (SELECT 1 FROM runs r WHERE r.id = artefacts.run AND r.tags <> '[]')";
+            let gone = tx.run(sql, values![now_ms]).await?;
             tx.commit().await?;
             Ok(gone)
         })

@@ -26,10 +26,14 @@ pub enum Action {
     Takeover,
     /// Removed an old run.
     Prune,
+    /// Gave a run tags.
+    Tag,
+    /// Took tags from a run.
+    Untag,
 }
 
 impl Action {
-    pub const ALL: [Action; 10] = [
+    pub const ALL: [Action; 12] = [
         Action::Create,
         Action::Approve,
         Action::Reject,
@@ -40,6 +44,8 @@ impl Action {
         Action::Skip,
         Action::Takeover,
         Action::Prune,
+        Action::Tag,
+        Action::Untag,
     ];
 
     pub fn word(self) -> &'static str {
@@ -54,6 +60,8 @@ impl Action {
             Action::Skip => "skip",
             Action::Takeover => "takeover",
             Action::Prune => "prune",
+            Action::Tag => "tag",
+            Action::Untag => "untag",
         }
     }
 }

@@ -24,7 +24,7 @@ impl SqlHistory {
         if labels.is_empty() {
             return Ok(learnt);
         }
-        let filter = Filter { status: Some(Status::Complete), labels, before: None, limit: RUNS_MAX };
+        let filter = Filter { status: Some(Status::Complete), labels, limit: RUNS_MAX, ..Filter::default() };
         for run in self.runs(&filter).await? {
             let sql = "SELECT kind, at_ms, event FROM entries WHERE run = $1 \
                        AND kind IN ('taken', 'step-begun', 'step-done') ORDER BY seq";

@@ -16,6 +16,7 @@ mod private;
 mod prune;
 mod runs;
 mod schema;
+mod tags;
 mod told;
 mod trouble;
 
@@ -26,3 +27,4 @@ pub use key::{KeyError, seal_key};
 pub use open::Settings;
 pub use prune::{Pruned, Retention};
 pub use schema::SCHEMA_VERSION;
+pub use tags::TagError;

@@ -10,7 +10,7 @@ use crate::history::{Inner, json};
 use crate::{Action, Deed, SqlHistory};
 
 /// Which runs may go: those that ended longer ago than `older_ms`, but never the newest `keep` of a service and environment, nor one that has
-/// not ended.
+/// not ended or that has a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     pub older_ms: u64,
@@ -29,8 +29,13 @@ pub struct Pruned {
 const PAGE: usize = 500;
 
 impl SqlHistory {
-    /// Runs that may go, the oldest first.
-    pub async fn prunable(&self, retention: Retention, now_ms: i64) -> Result<Vec<RunRow>, HistoryError> {
+    /// Runs that may go, the oldest first. One with a tag stays, unless it is among `forced`.
+    pub async fn prunable(
+        &self,
+        retention: Retention,
+        forced: &[RunId],
+        now_ms: i64,
+    ) -> Result<Vec<RunRow>, HistoryError> {
         let before_ms = now_ms.saturating_sub_unsigned(retention.older_ms);
         let mut kept: BTreeMap<[Option<String>; 3], usize> = BTreeMap::new();
         let mut old = Vec::new();
@@ -45,7 +50,7 @@ impl SqlHistory {
                 let is_old = row.ended_ms.is_some_and(|ended_ms| ended_ms < before_ms);
                 if *kept < retention.keep.max(1) {
                     *kept += 1;
-                } else if row.status.is_end() && is_old {
+                } else if row.status.is_end() && is_old && (row.tags.is_empty() || forced.contains(&row.run)) {
                     old.push(row);
                 }
             }
@@ -57,14 +62,20 @@ impl SqlHistory {
     }
 
     /// Removes runs, and artefacts whose time is over. `deed` is written to the audit log for each run, with the run's name; a run that goes
-    /// on after all (its undo is tried again) is left.
-    pub async fn prune(&self, runs: &[RunId], now_ms: i64, deed: &Deed) -> Result<Pruned, HistoryError> {
+    /// on after all (its undo is tried again) is left, and so is one with a tag that is not among `forced`.
+    pub async fn prune(
+        &self,
+        runs: &[RunId],
+        forced: &[RunId],
+        now_ms: i64,
+        deed: &Deed,
+    ) -> Result<Pruned, HistoryError> {
         let mut pruned = Pruned { runs: 0, artefacts: self.expire_artefacts(now_ms).await? };
         for run in runs {
             let deed = Deed { action: Action::Prune, run: Some(run.clone()), ..deed.clone() };
-            let run = run.clone();
+            let (is_forced, run) = (forced.contains(run), run.clone());
             // One at a time: whoever deploys meanwhile does not wait for thousands.
-            let gone = self.whole(move |inner| async move { inner.prune(&run, now_ms, deed).await }).await?;
+            let gone = self.whole(move |inner| async move { inner.prune(&run, is_forced, now_ms, deed).await }).await?;
             pruned.runs += u64::from(gone);
         }
         Ok(pruned)
@@ -80,12 +91,13 @@ impl SqlHistory {
 
 impl Inner {
     /// Whether it is gone now.
-    async fn prune(&self, run: &RunId, now_ms: i64, deed: Deed) -> Result<bool, HistoryError> {
+    async fn prune(&self, run: &RunId, is_forced: bool, now_ms: i64, deed: Deed) -> Result<bool, HistoryError> {
         let mut tx = self.db.begin().await?;
-        let row = tx.held("SELECT number, status FROM runs WHERE id = $1", values![run.0.as_str()]).await?;
+        let row = tx.held("SELECT number, status, tags FROM runs WHERE id = $1", values![run.0.as_str()]).await?;
         let Some(row) = row else { return Ok(false) };
         let (number, status) = (row.int(0)?, row.text(1)?);
-        if !Status::ALL.iter().any(|end| end.is_end() && end.word() == status) {
+        let is_over = Status::ALL.iter().any(|end| end.is_end() && end.word() == status);
+        if !is_over || (row.text(2)? != "[]" && !is_forced) {
             return Ok(false);
         }
         let id = run.0.as_str();
@@ -106,6 +118,7 @@ impl Inner {
             tx.run(sql, values![id]).await?;
         }
         tx.run("DELETE FROM run_labels WHERE number = $1", values![number]).await?;
+        tx.run("DELETE FROM run_tags WHERE number = $1", values![number]).await?;
         tx.run("DELETE FROM runs WHERE number = $1", values![number]).await?;
         self.add(&mut tx, now_ms, deed).await?;
         tx.commit().await?;

@@ -5,9 +5,10 @@ use operate_execute::{Filter, HistoryError, RunId, RunRow, Status};
 use sqlx::AssertSqlSafe;
 
 use crate::db::{Db, Row, Value};
+use crate::tags;
 use crate::trouble::store;
 
-const COLUMNS: &str = "r.id, r.title, r.target, r.labels, r.status, r.created_ms, r.ended_ms, r.sentence";
+const COLUMNS: &str = "r.id, r.title, r.target, r.labels, r.status, r.created_ms, r.ended_ms, r.sentence, r.tags";
 
 pub(crate) async fn list(db: &Db, filter: &Filter) -> Result<Vec<RunRow>, HistoryError> {
     let (sql, values) = query(filter);
@@ -38,6 +39,17 @@ fn query(filter: &Filter) -> (String, Vec<Value>) {
             ));
         }
     }
+    for tag in &filter.tags {
+        let tag = bind(tag.as_str().into());
+        // The first one leads where no label does.
+        if from == "runs r" {
+            from = "run_tags l JOIN runs r ON r.number = l.number".to_owned();
+            number = "l.number";
+            tests.push(format!("l.name = {tag}"));
+        } else {
+            tests.push(format!("EXISTS (SELECT 1 FROM run_tags g WHERE g.name = {tag} AND g.number = r.number)"));
+        }
+    }
     if let Some(status) = filter.status {
         tests.push(format!("r.status = {}", bind(status.word().into())));
     }
@@ -62,6 +74,7 @@ fn run(row: &Row) -> Result<RunRow, HistoryError> {
         created_ms: row.int(5)?,
         ended_ms: row.maybe_int(6)?,
         sentence: row.text(7)?.to_owned(),
+        tags: tags::read(&run, row.text(8)?)?,
         run,
     })
 }

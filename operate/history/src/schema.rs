@@ -29,10 +29,15 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/3.sql"),
         postgres: include_str!("migrations/postgres/3.sql"),
     },
+    Migration {
+        version: 4,
+        sqlite: include_str!("migrations/sqlite/4.sql"),
+        postgres: include_str!("migrations/postgres/4.sql"),
+    },
 ];
 
 /// The newest version this program knows.
-pub const SCHEMA_VERSION: u64 = 3;
+pub const SCHEMA_VERSION: u64 = 4;
 
 const VERSIONS: &str = "CREATE TABLE schema_versions (version BIGINT NOT NULL PRIMARY KEY, apm TEXT NOT NULL)";
 

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::finding::{Finding, Severity};
+use base_explain::Severity;
+
+use crate::finding::{Finding, severity};
 use crate::packages::{Base, Ecosystem, Package};
 pub use crate::version::compare;
 
@@ -135,6 +137,7 @@ impl Advisories {
                         fixed,
                         title: advisory.summary.clone(),
                         of_base: true,
+                        ignored: None,
                     }));
                 }
             }
@@ -161,7 +164,7 @@ impl Advisory {
         self.affected.iter().filter(fits).find_map(|one| {
             let fixed = one.holds(ecosystem, version)?;
             let word = one.ecosystem_specific.word().or(one.database_specific.word()).or(self.database_specific.word());
-            Some((fixed, Severity::read(word.unwrap_or("unknown"))))
+            Some((fixed, severity(word.unwrap_or("unknown"))))
         })
     }
 }

@@ -1,37 +1,17 @@
 //! A finding and a whole scan. Does not know where they came from.
 
+use base_explain::Severity;
 use serde::Serialize;
 
 use crate::packages::Base;
 
-/// Least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Info,
-    Warning,
-    High,
-    Critical,
-}
-
-impl Severity {
-    /// From the words of scanners and advisories. What nobody rated is taken for high: it may be anything.
-    pub fn read(word: &str) -> Severity {
-        match word.to_ascii_lowercase().as_str() {
-            "critical" => Severity::Critical,
-            "medium" | "moderate" => Severity::Warning,
-            "low" | "negligible" | "unimportant" | "info" => Severity::Info,
-            _ => Severity::High,
-        }
-    }
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Severity::Info => "info",
-            Severity::Warning => "warning",
-            Severity::High => "high",
-            Severity::Critical => "critical",
-        }
+/// From the words of scanners and advisories. What nobody rated is taken for high: it may be anything.
+pub fn severity(word: &str) -> Severity {
+    match word.to_ascii_lowercase().as_str() {
+        "critical" => Severity::Critical,
+        "warning" | "medium" | "moderate" => Severity::Warning,
+        "low" | "negligible" | "unimportant" | "info" => Severity::Info,
+        _ => Severity::High,
     }
 }
 
@@ -48,6 +28,9 @@ pub struct Finding {
     pub title: String,
     /// It came with the operating system of the base image, not with the program.
     pub of_base: bool,
+    /// Why it does not count, where somebody accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<String>,
 }
 
 /// What a scan gave.
@@ -62,6 +45,8 @@ pub struct Scan {
     pub findings: Vec<Finding>,
     /// What was not looked at, in words.
     pub unknown: Vec<String>,
+    /// Nothing was compared with anything: that nothing was found says nothing.
+    pub is_blind: bool,
 }
 
 impl Scan {
@@ -74,17 +59,18 @@ impl Scan {
 
     /// Whether anything is as bad as the limit, or worse.
     pub fn fails(&self, limit: Severity) -> bool {
-        self.findings.iter().any(|finding| finding.severity >= limit)
+        self.counted().any(|finding| finding.severity >= limit)
     }
 
-    pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    /// Those that nobody accepted.
+    pub fn counted(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.ignored.is_none())
     }
 
     /// One sentence about the base image.
     pub fn verdict_on_base(&self) -> String {
         let name = self.base.as_ref().map_or("an unknown system", |base| base.name.as_str());
-        let of_base: Vec<&Finding> = self.findings.iter().filter(|finding| finding.of_base).collect();
+        let of_base: Vec<&Finding> = self.counted().filter(|finding| finding.of_base).collect();
         let mended = of_base.iter().filter(|finding| finding.fixed.is_some()).count();
         match (of_base.len(), mended) {
             (0, _) if !self.unknown.is_empty() => {

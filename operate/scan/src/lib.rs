@@ -8,13 +8,18 @@ mod finding;
 mod output;
 mod packages;
 mod report;
+mod settings;
+mod verdict;
 mod version;
 
 pub use advisory::{Advisories, BadAdvisories, compare};
-pub use finding::{Finding, Scan, Severity};
+pub use base_explain::Severity;
+pub use finding::{Finding, Scan, severity};
 pub use output::{json, sarif, text};
 pub use packages::{Base, Ecosystem, Package, apk, base, dpkg};
 pub use report::{BadReport, grype, snyk, trivy};
+pub use settings::{Ignore, Reasoned, ScanSettings, Scanner, Unknown};
+pub use verdict::Verdict;
 
 #[cfg(test)]
 mod tests;

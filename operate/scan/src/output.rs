@@ -2,43 +2,47 @@
 
 use std::collections::BTreeMap;
 
+use base_explain::finding::{self, About, Counts, Rule};
+use base_explain::{Point, Severity, Span};
 use serde_json::{Value, json};
 
-use crate::finding::{Finding, Scan, Severity};
+use crate::finding::{Finding, Scan};
+use crate::verdict::Verdict;
 
 /// A person reads no more.
 const LINES_MAX: usize = 100;
 
 pub fn text(scan: &Scan, limit: Option<Severity>) -> String {
     let mut out = String::new();
-    for one in scan.findings.iter().take(LINES_MAX) {
+    for one in scan.counted().take(LINES_MAX) {
         let fixed = one.fixed.as_ref().map_or_else(|| "no fix yet".to_owned(), |version| format!("fixed in {version}"));
-        out.push_str(&format!("{:<8}  {}  {} {} ({fixed})", one.severity.word(), one.id, one.package, one.version));
+        out.push_str(&format!("{:<8}  {}  {} {} ({fixed})", one.severity.name(), one.id, one.package, one.version));
         if !one.title.is_empty() {
             let title: String = one.title.chars().filter(|c| !c.is_control()).take(100).collect();
             out.push_str(&format!("  {title}"));
         }
         out.push('\n');
     }
-    if scan.findings.len() > LINES_MAX {
-        out.push_str(&format!(
-            "{} more are not shown; `--output json` has them all\n",
-            scan.findings.len() - LINES_MAX
-        ));
+    let counted = scan.counted().count();
+    if counted > LINES_MAX {
+        out.push_str(&format!("{} more are not shown; `--output json` has them all\n", counted - LINES_MAX));
     }
-    let counts: Vec<String> = [Severity::Critical, Severity::High, Severity::Warning, Severity::Info]
-        .into_iter()
-        .filter(|severity| scan.count(*severity) > 0)
-        .map(|severity| format!("{} {}", scan.count(severity), severity.word()))
-        .collect();
-    let counts = if counts.is_empty() { "nothing found".to_owned() } else { counts.join(", ") };
+    let ignored: Vec<&Finding> = scan.findings.iter().filter(|one| one.ignored.is_some()).collect();
+    for one in ignored.iter().take(LINES_MAX) {
+        let why = one.ignored.as_deref().unwrap_or_default();
+        out.push_str(&format!("ignored   {}  {} {}: {why}\n", one.id, one.package, one.version));
+    }
+    let counts = Counts::of(scan.counted().map(|one| one.severity));
     let packages = scan.packages.map(|count| format!(" in {count} packages")).unwrap_or_default();
     out.push_str(&format!("{}: {counts}{packages} (by {})\n", scan.image, scan.by));
     out.push_str(&format!("{}\n", scan.verdict_on_base()));
     scan.unknown.iter().for_each(|what| out.push_str(&format!("unknown: {what}\n")));
     if let Some(limit) = limit {
-        let word = if scan.fails(limit) { "fails" } else { "passes" };
-        out.push_str(&format!("{word}: the limit is {}\n", limit.word()));
+        out.push_str(&match scan.verdict(limit) {
+            Verdict::Pass(_) => format!("passes: the limit is {}\n", limit.name()),
+            Verdict::Fail(_) => format!("fails: the limit is {}\n", limit.name()),
+            Verdict::Unknown(sentence) => format!("neither passes nor fails: {sentence}\n"),
+        });
     }
     out
 }
@@ -49,74 +53,33 @@ pub fn json(scan: &Scan, limit: Option<Severity>) -> Value {
         "scan": scan,
         "base_verdict": scan.verdict_on_base(),
         "fail_on": limit,
-        "fails": limit.map(|limit| scan.fails(limit)),
+        // Nobody knows whether a blind scan fails.
+        "fails": limit.filter(|limit| !matches!(scan.verdict(*limit), Verdict::Unknown(_))).map(|limit| scan.fails(limit)),
+        "verdict": limit.map(|limit| scan.verdict(limit)),
     })
 }
 
 /// One run; a rule for each id, a result for each package that has it.
 pub fn sarif(scan: &Scan, version: &str) -> Value {
-    let mut rules: BTreeMap<&str, &Finding> = BTreeMap::new();
+    let mut rules: BTreeMap<&str, Rule> = BTreeMap::new();
     for one in &scan.findings {
-        rules.entry(&one.id).or_insert(one);
+        let title = if one.title.is_empty() { &one.id } else { &one.title };
+        let (severity, also) = (one.severity, Vec::new());
+        let rule = Rule { id: &one.id, name: "", severity, area: "security", also, title, why: "", fix: "" };
+        rules.entry(&one.id).or_insert(rule);
     }
-    let listed: Vec<Value> = rules
-        .values()
-        .map(|one| {
-            let title = if one.title.is_empty() { &one.id } else { &one.title };
-            json!({
-                "id": one.id,
-                "shortDescription": { "text": title },
-                "defaultConfiguration": { "level": level(one.severity) },
-                "properties": { "tags": ["security"], "security-severity": score(one.severity) },
-            })
-        })
-        .collect();
-    let order: BTreeMap<&str, usize> = rules.keys().enumerate().map(|(at, id)| (*id, at)).collect();
-    let results: Vec<Value> = scan
-        .findings
-        .iter()
-        .map(|one| {
-            let fixed = one.fixed.as_ref().map_or_else(|| "no version is fixed yet".to_owned(), |to| format!("fixed in {to}"));
-            json!({
-                "ruleId": one.id,
-                "ruleIndex": order.get(one.id.as_str()),
-                "level": level(one.severity),
-                "message": { "text": format!("{} {} has {}: {fixed}", one.package, one.version, one.id) },
-                "locations": [{
-                    "physicalLocation": { "artifactLocation": { "uri": uri(&scan.image) }, "region": { "startLine": 1 } },
-                    "logicalLocations": [{ "name": one.package, "kind": "package" }],
-                }],
-            })
-        })
-        .collect();
-    json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": { "name": format!("apm docker scan ({})", scan.by), "semanticVersion": version, "rules": listed } },
-            "results": results,
-        }],
-    })
-}
-
-fn level(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical | Severity::High => "error",
-        Severity::Warning => "warning",
-        Severity::Info => "note",
-    }
-}
-
-fn score(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "9.5",
-        Severity::High => "7.5",
-        Severity::Warning => "5.0",
-        Severity::Info => "1.0",
-    }
-}
-
-/// A reference as a relative URI: the colon of a tag would make it a scheme.
-fn uri(image: &str) -> String {
-    image.replace(':', "%3A").replace(' ', "%20")
+    let rules: Vec<Rule> = rules.into_values().collect();
+    let found = scan.findings.iter().filter_map(|one| {
+        let rule = rules.get(rules.binary_search_by(|rule| rule.id.cmp(&one.id)).ok()?)?;
+        let fixed =
+            one.fixed.as_ref().map_or_else(|| "no version is fixed yet".to_owned(), |to| format!("fixed in {to}"));
+        let what = format!("{} {} has {}: {fixed}", one.package, one.version, one.id);
+        let about = Some(About { kind: "package", name: one.package.clone() });
+        let finding = finding::Finding::new(rule, Span::new(0, 0), Point { line: 1, column: 1 }, what);
+        let suppressed = one.ignored.as_ref().map(|why| finding::Suppressed { in_source: false, reason: why.clone() });
+        Some(finding::Finding { severity: one.severity, about, suppressed, ..finding })
+    });
+    let findings: Vec<finding::Finding> = found.collect();
+    let file = finding::File { path: &scan.image, text: None, findings: &findings, ignored: 0, beyond: 0 };
+    finding::sarif(&format!("apm docker scan ({})", scan.by), version, &rules, &[file])
 }

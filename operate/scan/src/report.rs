@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, severity};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BadReport {
@@ -37,12 +37,13 @@ pub fn trivy(report: &str) -> Result<Vec<Finding>, BadReport> {
         let of_base = result["Class"] == "os-pkgs";
         list(&result["Vulnerabilities"]).map(move |one| Finding {
             id: text(&one["VulnerabilityID"]),
-            severity: Severity::read(&text(&one["Severity"])),
+            severity: severity(&text(&one["Severity"])),
             package: text(&one["PkgName"]),
             version: text(&one["InstalledVersion"]),
             fixed: filled(&one["FixedVersion"]),
             title: text(&one["Title"]),
             of_base,
+            ignored: None,
         })
     });
     Ok(results.collect())
@@ -58,12 +59,13 @@ pub fn grype(report: &str) -> Result<Vec<Finding>, BadReport> {
         let (weak, artifact) = (&one["vulnerability"], &one["artifact"]);
         Finding {
             id: text(&weak["id"]),
-            severity: Severity::read(&text(&weak["severity"])),
+            severity: severity(&text(&weak["severity"])),
             package: text(&artifact["name"]),
             version: text(&artifact["version"]),
             fixed: filled(&weak["fix"]["versions"][0]),
             title: text(&weak["description"]).chars().take(200).collect(),
             of_base: matches!(artifact["type"].as_str(), Some("deb" | "apk" | "rpm")),
+            ignored: None,
         }
     });
     Ok(found.collect())
@@ -80,12 +82,13 @@ pub fn snyk(report: &str) -> Result<Vec<Finding>, BadReport> {
         let of_base = matches!(part["packageManager"].as_str(), Some("deb" | "apk" | "rpm") | None);
         list(&part["vulnerabilities"]).map(move |one| Finding {
             id: filled(&one["identifiers"]["CVE"][0]).unwrap_or_else(|| text(&one["id"])),
-            severity: Severity::read(&text(&one["severity"])),
+            severity: severity(&text(&one["severity"])),
             package: filled(&one["packageName"]).unwrap_or_else(|| text(&one["moduleName"])),
             version: text(&one["version"]),
             fixed: filled(&one["nearestFixedInVersion"]).or_else(|| filled(&one["fixedIn"][0])),
             title: text(&one["title"]),
             of_base,
+            ignored: None,
         })
     });
     Ok(found.collect())

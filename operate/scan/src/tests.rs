@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::{
-    Advisories, Ecosystem, Finding, Package, Scan, Severity, apk, base, compare, dpkg, grype, sarif, snyk, text, trivy,
+    Advisories, Ecosystem, Finding, Package, Scan, ScanSettings, Severity, Verdict, apk, base, compare, dpkg, grype,
+    json, sarif, severity, snyk, text, trivy,
 };
 
 #[test]
@@ -70,7 +71,7 @@ fn check_advisory(affected: &str, expect: &[&str]) {
     let shown: Vec<String> = found
         .iter()
         .map(|one| {
-            format!("{} {} {} {}", one.id, one.package, one.fixed.as_deref().unwrap_or("-"), one.severity.word())
+            format!("{} {} {} {}", one.id, one.package, one.fixed.as_deref().unwrap_or("-"), one.severity.name())
         })
         .collect();
     assert_eq!(shown, expect, "{affected}");
@@ -127,6 +128,7 @@ fn reports_of_scanners_have_one_form() {
         fixed: Some("3.1".into()),
         title: "bad".into(),
         of_base: true,
+        ignored: None,
     };
     let check =
         |found: Result<Vec<Finding>, crate::BadReport>| assert_eq!(found.expect("read"), std::slice::from_ref(&expect));
@@ -144,14 +146,15 @@ fn reports_of_scanners_have_one_form() {
 
 #[test]
 fn a_verdict_counts_what_nobody_rated_as_high() {
-    let finding = |id: &str, severity: &str| Finding {
+    let finding = |id: &str, word: &str| Finding {
         id: id.into(),
-        severity: Severity::read(severity),
+        severity: severity(word),
         package: "p".into(),
         version: "1".into(),
         fixed: None,
         title: String::new(),
         of_base: true,
+        ignored: None,
     };
     let scan = |list: &[&str]| Scan {
         image: "shop:1".into(),
@@ -162,7 +165,7 @@ fn a_verdict_counts_what_nobody_rated_as_high() {
     assert!(scan(&["unknown"]).fails(Severity::High) && !scan(&["medium"]).fails(Severity::High));
     assert!(!scan(&[]).fails(Severity::Info));
     let sorted = scan(&["low", "critical", "medium"]).tidy();
-    let words: Vec<&str> = sorted.findings.iter().map(|one| one.severity.word()).collect();
+    let words: Vec<&str> = sorted.findings.iter().map(|one| one.severity.name()).collect();
     assert_eq!(words, ["critical", "warning", "info"]);
     let shown = text(&sorted, Some(Severity::High));
     assert!(shown.contains("1 critical, 1 warning, 1 info") && shown.contains("fails: the limit is high"), "{shown}");
@@ -171,4 +174,127 @@ fn a_verdict_counts_what_nobody_rated_as_high() {
     assert_eq!(log["runs"][0]["results"][0]["level"], "error");
     let unseen = Scan { unknown: vec!["no package list".into()], ..scan(&[]) };
     assert!(unseen.verdict_on_base().contains("is not judged"), "{}", unseen.verdict_on_base());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test compares with a file and a blessed one is written")]
+fn a_code_host_reads_sarif_as_it_is_kept() {
+    let finding = |id: &str, severity, package: &str, fixed: Option<&str>, title: &str| Finding {
+        id: id.into(),
+        severity,
+        package: package.into(),
+        version: "1.2".into(),
+        fixed: fixed.map(str::to_owned),
+        title: title.into(),
+        of_base: false,
+        ignored: None,
+    };
+    let scan = Scan {
+        image: "registry.example.org:5000/team/shop:1 2".into(),
+        by: "trivy".into(),
+        findings: vec![
+            finding("CVE-2026-2", Severity::Critical, "openssl", Some("1.3"), "a hole"),
+            finding("CVE-2026-2", Severity::High, "libssl", None, "a hole"),
+            finding("CVE-2026-1", Severity::Warning, "zlib", Some("2"), ""),
+            finding("CVE-2026-3", Severity::Info, "musl", None, "a scratch"),
+        ],
+        ..Scan::default()
+    };
+    let got = format!("{:#}\n", sarif(&scan, "1.2.3"));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/shop.sarif");
+    if std::env::var_os("APM_BLESS").is_some() {
+        std::fs::write(path, &got).unwrap();
+    }
+    assert_eq!(got, std::fs::read_to_string(path).unwrap_or_default(), "APM_BLESS=1 writes it anew");
+}
+
+/// Of three findings the verdict's beginning, by these settings and for this limit.
+fn check_verdict(settings: &str, blind: bool, expect: &str) {
+    let finding = |id: &str, severity, package: &str, fixed: Option<&str>| Finding {
+        id: id.into(),
+        severity,
+        package: package.into(),
+        version: "1".into(),
+        fixed: fixed.map(str::to_owned),
+        title: String::new(),
+        of_base: true,
+        ignored: None,
+    };
+    let findings = match blind {
+        true => Vec::new(),
+        false => vec![
+            finding("CVE-1", Severity::High, "zlib", Some("2")),
+            finding("CVE-2", Severity::Critical, "openssl", None),
+            finding("CVE-3", Severity::Warning, "bash", Some("2")),
+        ],
+    };
+    let unknown = vec!["nobody looked".to_owned()];
+    let scan =
+        Scan { image: "shop:1".into(), by: "grype".into(), findings, unknown, is_blind: blind, ..Scan::default() };
+    let settings: ScanSettings = serde_json::from_str(settings).expect("settings");
+    let scan = settings.apply(scan.tidy());
+    let verdict = scan.verdict(settings.fail_on);
+    let word = match &verdict {
+        Verdict::Pass(_) => "pass",
+        Verdict::Fail(_) => "fail",
+        Verdict::Unknown(_) => "unknown",
+    };
+    let told = format!("{word}: {}", verdict.sentence());
+    assert!(told.starts_with(expect), "{told}\n{expect}");
+    // Whoever reads the forms is told the same.
+    let shown = json(&scan, Some(settings.fail_on));
+    assert_eq!(shown["verdict"]["outcome"], word, "{shown}");
+    assert_eq!(shown["fails"].as_bool(), (word != "unknown").then_some(word == "fail"));
+    let results = &sarif(&scan, "1")["runs"][0]["results"];
+    let suppressed =
+        results.as_array().into_iter().flatten().filter(|result| !result["suppressions"].is_null()).count();
+    assert_eq!(suppressed, scan.findings.len() - scan.counted().count());
+}
+
+#[test]
+fn a_verdict_names_the_worst_and_says_what_was_accepted() {
+    check_verdict(
+        "{}",
+        false,
+        "fail: shop:1 has CVE-2 (critical) in openssl 1, no version is fixed yet: 2 findings are high or worse, by grype; the base image",
+    );
+    check_verdict(
+        r#"{"fail_on": "critical"}"#,
+        false,
+        "fail: shop:1 has CVE-2 (critical) in openssl 1, no version is fixed yet: 1 finding is critical",
+    );
+    check_verdict(
+        r#"{"fail_on": "medium", "ignore": ["CVE-1", "CVE-2"]}"#,
+        false,
+        "fail: shop:1 has CVE-3 (warning) in bash 1, fixed in 2: 1 finding is warning or worse, by grype; 2 are ignored",
+    );
+    check_verdict(
+        r#"{"ignore_unfixed": true}"#,
+        false,
+        "fail: shop:1 has CVE-1 (high) in zlib 1, fixed in 2: 1 finding",
+    );
+    let accepted =
+        r#"{"fail_on": "CRITICAL", "ignore": [{"id": "CVE-2", "package": "openssl", "reason": "not reached"}]}"#;
+    check_verdict(
+        accepted,
+        false,
+        "pass: nothing of shop:1 is critical, 2 lesser, by grype; 1 are ignored by the settings; unknown: nobody looked",
+    );
+    let another =
+        r#"{"fail_on": "critical", "ignore": [{"id": "CVE-2", "package": "libressl", "reason": "not reached"}]}"#;
+    check_verdict(another, false, "fail: shop:1 has CVE-2");
+    // What nobody looked at is not fine, whatever is accepted.
+    check_verdict(
+        r#"{"fail_on": "critical", "ignore_unfixed": true}"#,
+        true,
+        "unknown: shop:1 is not judged: nobody looked",
+    );
+    for wrong in [
+        r#"{"fail_on": "bad"}"#,
+        r#"{"severity": "high"}"#,
+        r#"{"ignore": [{"id": "CVE-1"}]}"#,
+        r#"{"unknown": "pass"}"#,
+    ] {
+        assert!(serde_json::from_str::<ScanSettings>(wrong).is_err(), "{wrong}");
+    }
 }

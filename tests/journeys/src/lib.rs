@@ -8,6 +8,7 @@
 pub mod artefacts;
 pub mod bases;
 pub mod bodies;
+pub mod cluster;
 pub mod docker;
 pub mod engine;
 pub mod http;
@@ -18,6 +19,7 @@ pub mod strace;
 pub mod tools;
 pub mod wait;
 
+pub use cluster::Cluster;
 pub use docker::Dockerd;
 pub use engine::Engine;
 pub use peer::Peer;

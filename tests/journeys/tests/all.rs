@@ -4,6 +4,7 @@
 mod bad_input;
 mod browser;
 mod build;
+mod cluster;
 mod containers;
 mod deploy;
 mod docker_engine;

@@ -16,6 +16,7 @@ mod outage;
 mod page;
 mod pinned;
 mod promotion;
+mod scanned;
 mod secrets;
 mod shop;
 mod taken_over;
@@ -28,7 +29,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 23] = [
+const JOURNEYS: [(&str, Journey); 24] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -45,6 +46,7 @@ const JOURNEYS: [(&str, Journey); 23] = [
     ("promoted", promotion::one_image_reaches_prod),
     ("pinned", pinned::a_release_is_the_image_that_was_planned),
     ("local", pinned::an_image_that_was_made_here_is_its_id),
+    ("scanned", scanned::an_image_that_is_known_to_be_bad_changes_nothing),
     ("composed", composed::a_compose_project_is_one_run),
     ("adopted", adopted::a_container_made_by_hand_is_put_back),
     ("taken", fronts::a_bad_version_is_taken_back),

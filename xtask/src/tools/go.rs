@@ -20,20 +20,59 @@ pub(super) fn cadvisor(cache: &Cache) -> sh::Outcome<Got> {
     Ok(Got { version: "0.57.0".into(), fresh })
 }
 
+/// A Kubernetes of one version, whole: what runs a cluster, and `kubectl`.
+pub(super) fn kubernetes(cache: &Cache) -> sh::Outcome<Got> {
+    // Built as a dependency it would not know its version, and clients could not parse what it says.
+    let version = "k8s.io/component-base/version";
+    let flags = format!("-s -w -X {version}.gitVersion=v1.36.3 -X {version}.gitMajor=1 -X {version}.gitMinor=36");
+    let names = ["apiserver", "controller-manager", "scheduler", "proxy"].map(|name| format!("kube-{name}"));
+    let names = names.iter().map(String::as_str).chain(["kubelet", "kubectl"]);
+    let packages: Vec<String> = names.map(|name| format!("k8s.io/kubernetes/cmd/{name}")).collect();
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let fresh = build(cache, "kubernetes", &flags, &packages)?;
+    Ok(Got { version: "1.36.3".into(), fresh })
+}
+
+/// A DNS server for the names of a cluster.
+pub(super) fn coredns(cache: &Cache) -> sh::Outcome<Got> {
+    let fresh = build(cache, "coredns", "-s -w", &["apm.test/coredns"])?;
+    Ok(Got { version: "1.15.0".into(), fresh })
+}
+
+/// Pretended nodes and pods.
+pub(super) fn kwok(cache: &Cache) -> sh::Outcome<Got> {
+    let flags = "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0";
+    let fresh = build(cache, "kwok", flags, &["sigs.k8s.io/kwok/cmd/kwok"])?;
+    Ok(Got { version: "0.8.0".into(), fresh })
+}
+
+/// Checks manifests against schemas.
+pub(super) fn kubeconform(cache: &Cache) -> sh::Outcome<Got> {
+    let fresh =
+        build(cache, "kubeconform", "-s -w -X main.version=v0.8.0", &["github.com/yannh/kubeconform/cmd/kubeconform"])?;
+    Ok(Got { version: "0.8.0".into(), fresh })
+}
+
+/// Helm 3.
+pub(super) fn helm(cache: &Cache) -> sh::Outcome<Got> {
+    let flags = "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0";
+    let fresh = build(cache, "helm", flags, &["helm.sh/helm/v3/cmd/helm"])?;
+    Ok(Got { version: "3.22.0".into(), fresh })
+}
+
 /// Builds the packages of a locked module; true if that was needed.
 fn build(cache: &Cache, name: &str, link_flags: &str, packages: &[&str]) -> sh::Outcome<bool> {
     let lock = sh::root().join("tests/journeys/lock").join(name);
     let module = sh::read(&lock.join("go.mod"))?;
-    // A module that is more than a lock has its program beside it.
-    let program = lock.join("main.go");
-    let program = if program.exists() { Some(sh::read(&program)?) } else { None };
-    let all = module.clone() + link_flags + program.as_deref().unwrap_or_default();
-    let place = cache.version(name, &fingerprint(&all))?;
+    // A program of a few lines, where the module's own would bring too much.
+    let main = lock.join("main.go");
+    let own = if main.is_file() { sh::read(&main)? } else { String::new() };
+    let place = cache.version(name, &fingerprint(&(module.clone() + link_flags + &own)))?;
     if !place.done {
         sh::write(&place.folder.join("go.mod"), &module)?;
         sh::write(&place.folder.join("go.sum"), &sh::read(&lock.join("go.sum"))?)?;
-        if let Some(program) = program {
-            sh::write(&place.folder.join("main.go"), &program)?;
+        if !own.is_empty() {
+            sh::write(&place.folder.join("main.go"), &own)?;
         }
         let mut go = sh::program("go");
         go.current_dir(&place.folder).env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=readonly");

@@ -7,10 +7,10 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use base_explain::Report;
-use operate_execute::{RunId, State as RunState};
+use operate_execute::{Filter, RunId, State as RunState, Status, Tag, run_to_go_back_to};
 use serde::Deserialize;
 
-use super::{Asked, Refused, RefusedKind, Wanted, asked, begin, journal, request};
+use super::{Asked, RUNS_MAX, Refused, RefusedKind, Wanted, asked, begin, journal, request};
 use crate::Api;
 use crate::auth::Caller;
 
@@ -53,7 +53,13 @@ async fn back(api: &Api, run: RunId, caller: Caller, said: request::RollbackBody
         return Err(Refused::new(RefusedKind::Conflict, "not-ended", report.hint("cancel it: that undoes it")));
     }
     let label = |name: &str| plan.labels.get(name).cloned();
-    let before = said.to.or_else(|| label("version_before").filter(|version| version != "unknown"));
+    let to = match said.to {
+        Some(to) => {
+            Some(version_of(api, to, [("service", label("service")), ("environment", label("environment"))]).await?)
+        }
+        None => None,
+    };
+    let before = to.or_else(|| label("version_before").filter(|version| version != "unknown"));
     let version = before.ok_or_else(|| {
         let report = Report::new(format!("run `{run}` does not say which version was there before it"));
         Refused::new(RefusedKind::Refused, "version-unknown", report.hint("`to` names the version"))
@@ -69,4 +75,15 @@ async fn back(api: &Api, run: RunId, caller: Caller, said: request::RollbackBody
         back: Some(run),
         ..Wanted::default()
     })
+}
+
+/// A version as it is, or that of the newest run with this tag.
+async fn version_of(api: &Api, to: String, labels: [(&str, Option<String>); 2]) -> Result<String, Refused> {
+    let Ok(tag) = Tag::new(&to) else { return Ok(to) };
+    let labels: Vec<_> = labels.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    let all = Filter { status: Some(Status::Complete), labels, limit: RUNS_MAX, ..Filter::default() };
+    let tagged = api.deployments.runs(Filter { tags: vec![tag], ..all.clone() }).await?;
+    let known = api.deployments.runs(all).await?;
+    let version = run_to_go_back_to(&to, &known, &tagged).and_then(|row| row.labels.get("version").cloned());
+    Ok(version.unwrap_or(to))
 }

@@ -10,6 +10,7 @@ mod looks;
 mod refused;
 mod request;
 mod socket;
+mod tags;
 mod watch;
 
 use std::sync::Arc;
@@ -18,12 +19,12 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use base_explain::Report;
 use futures_util::future::BoxFuture;
 use operate_deploy::Strategy;
-use operate_execute::{Command, Entry, Filter, Order, RunId, RunRow, State as RunState, Status};
+use operate_execute::{Command, Entry, Filter, Order, RunId, RunRow, State as RunState, Status, Tag};
 use operate_plan::{Finding, Inventory, Plan, StepId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ use crate::auth::Caller;
 
 pub(crate) use refused::body as refused_body;
 pub use refused::{Refused, RefusedKind};
+pub use tags::Retag;
 pub use watch::Watchers;
 
 const RUNS_DEFAULT: usize = 50;
@@ -117,6 +119,8 @@ pub trait Deployments: Send + Sync {
     fn live(&self) -> broadcast::Receiver<Entry>;
     /// Leaves an order for whoever carries the run out, and a line in the audit log.
     fn order(&self, run: RunId, command: Command, role: &'static str) -> BoxFuture<'_, Result<(), Refused>>;
+    /// Gives a run tags or takes them, with a line in the audit log; all that it has then.
+    fn retag(&self, run: RunId, retag: Retag) -> BoxFuture<'_, Result<Vec<Tag>, Refused>>;
     /// Looks at the world and plans; changes nothing.
     fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>>;
     /// Plans, keeps the run, and begins to carry it out.
@@ -145,6 +149,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/apm/v1/deployments/{run}/pause", post(|way: Way| way.whole(Order::Pause)))
         .route("/apm/v1/deployments/{run}/resume", post(|way: Way| way.whole(Order::Resume)))
         .route("/apm/v1/deployments/{run}/cancel", post(|way: Way| way.whole(Order::Cancel)))
+        .route("/apm/v1/deployments/{run}/tags", put(tags::give).delete(tags::take))
         .route("/apm/v1/deployments/{run}/rollback", get(back::preview).post(back::rollback))
 }
 
@@ -163,6 +168,7 @@ struct ListQuery {
     status: Option<String>,
     service: Option<String>,
     environment: Option<String>,
+    tag: Option<String>,
 }
 
 type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
@@ -186,6 +192,7 @@ async fn list(State(api): State<Api>, query: Asked<ListQuery>) -> Result<Respons
     let filter = Filter {
         status: status.transpose()?,
         labels: labels.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+        tags: tags::tags(&query.tag)?,
         before: query.before.map(RunId),
         limit,
     };

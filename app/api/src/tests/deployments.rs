@@ -245,6 +245,64 @@ async fn going_back_is_a_release_of_the_version_before() {
     check("", 202, "1", "back from cart-1").await;
     check(r#"{"to": "0.9", "reason": "it leaks"}"#, 202, "0.9", "it leaks").await;
     check(r#"{"dry_run": true}"#, 200, "1", "back from cart-1").await;
+    // By the tag of a run that released it.
+    let tagged = server.documented("PUT", &at(&run, "/tags"), &[], r#"{"tags": ["golden"]}"#).await;
+    assert_eq!(tagged.0, 200);
+    check(r#"{"to": "golden"}"#, 202, "2", "back from cart-1").await;
+    check(r#"{"to": "unheard"}"#, 202, "unheard", "back from cart-1").await;
+}
+
+#[tokio::test]
+async fn runs_get_tags_and_are_found_by_them() {
+    let server = Server::new();
+    for name in ["cart-1", "cart-2"] {
+        server.desk.run(name, "cart").await;
+    }
+    let run = RunId("cart-1".into());
+    let path = at(&run, "/tags");
+    let check = async |method: &str, query: &str, body: &str, expect: &[&str]| {
+        let (status, answer) = server.documented(method, &format!("{path}{query}"), &[], body).await;
+        assert_eq!((status, answer), (200, json!({"run": "cart-1", "tags": expect})), "{method} {query} {body}");
+        server.desk.retagged.lock().pop().unwrap()
+    };
+    let given =
+        check("PUT", "", r#"{"tags": ["golden", "calm"], "actor": "ann", "reason": "good"}"#, &["calm", "golden"])
+            .await;
+    assert_eq!(
+        (given.actor.as_str(), given.role, given.reason.as_str(), given.takes),
+        ("ann (no token)", "admin", "good", false)
+    );
+    check("PUT", "", r#"{"tags": ["old"]}"#, &["calm", "golden", "old"]).await;
+    assert!(check("DELETE", "?tag=calm", r#"{"tags": ["old"]}"#, &["golden"]).await.takes);
+    check("DELETE", "?tag=calm&tag=old", "", &["golden"]).await;
+    let list = async |query: &str| {
+        let (_, body) = server.documented("GET", &format!("{ALL}?{query}"), &[], "").await;
+        let rows = body["deployments"].as_array().unwrap().clone();
+        rows.into_iter().map(|row| (row["run"].clone(), row["tags"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(list("tag=golden").await, [(json!("cart-1"), json!(["golden"]))]);
+    assert_eq!(list("tag=calm").await, []);
+    assert_eq!(list("").await[0], (json!("cart-2"), Value::Null));
+    for (method, rest, body) in [
+        ("PUT", "", ""),
+        ("PUT", "", r#"{"tags": []}"#),
+        ("PUT", "", r#"{"tags": ["a b"]}"#),
+        ("PUT", "", r#"{"tags": ["a"], "takes": true}"#),
+        ("DELETE", "", ""),
+        ("DELETE", "?name=golden", ""),
+        ("DELETE", "?tag=a/b", ""),
+    ] {
+        let (status, answer) = server.documented(method, &format!("{path}{rest}"), &[], body).await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (400, &json!("invalid-request")),
+            "{method} {rest} {body}: {answer}"
+        );
+    }
+    assert_eq!(server.documented("GET", &format!("{ALL}?tag=a%20b"), &[], "").await.0, 400);
+    let gone = at(&RunId("gone".into()), "/tags");
+    assert_eq!(server.documented("PUT", &gone, &[], r#"{"tags": ["a"]}"#).await.0, 404);
+    assert!(server.desk.retagged.lock().is_empty());
 }
 
 #[tokio::test]
@@ -270,6 +328,8 @@ async fn every_documented_path_answers() {
             if item[method].is_object() {
                 let body = if path.ends_with("skip") || path.ends_with("ove") || path.ends_with("ject") {
                     r#"{"step": "start"}"#
+                } else if path.ends_with("tags") {
+                    r#"{"tags": ["golden"]}"#
                 } else {
                     ""
                 };
@@ -279,7 +339,7 @@ async fn every_documented_path_answers() {
             }
         }
     }
-    assert_eq!(walked, 23);
+    assert_eq!(walked, 25);
     // Every reference leads somewhere.
     let text = document.to_string();
     for place in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {

@@ -1,15 +1,18 @@
 //! A desk in memory: a real journal, a plan with something sealed in it, and nothing that carries it out.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures_util::future::BoxFuture;
 use operate_execute::{
     Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, MemoryHistory, Order, Recorded, RunId, RunRow,
+    Tag,
 };
 use operate_plan::{Act, Class, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Seen, Step, StepId, Work};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{broadcast, watch};
 
-use crate::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Wanted};
+use crate::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Retag, Wanted};
 
 /// Stands for everything that must not leave the engine.
 pub(super) const SEALED: &str = "c2VhbGVkLXNlY3JldA";
@@ -20,6 +23,8 @@ pub(super) struct Desk {
     pub(super) stop: watch::Sender<bool>,
     pub(super) wanted: Mutex<Vec<Wanted>>,
     pub(super) ordered: Mutex<Vec<(Command, &'static str)>>,
+    pub(super) retagged: Mutex<Vec<Retag>>,
+    tags: Mutex<BTreeMap<RunId, BTreeSet<Tag>>>,
     /// The answer to whoever wants something changed.
     pub(super) refuses: Mutex<Option<Refused>>,
 }
@@ -32,6 +37,8 @@ impl Default for Desk {
             stop: watch::channel(false).0,
             wanted: Mutex::default(),
             ordered: Mutex::default(),
+            retagged: Mutex::default(),
+            tags: Mutex::default(),
             refuses: Mutex::default(),
         }
     }
@@ -123,7 +130,18 @@ impl Desk {
 
 impl Deployments for Desk {
     fn runs(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<RunRow>, Refused>> {
-        Box::pin(async move { self.history.runs(&filter).await.map_err(|error| no_run(&error)) })
+        Box::pin(async move {
+            let Filter { tags, limit, .. } = filter.clone();
+            // The history in memory knows no tags.
+            let all = Filter { tags: Vec::new(), limit: usize::MAX, ..filter };
+            let mut rows = self.history.runs(&all).await.map_err(|error| no_run(&error))?;
+            for row in &mut rows {
+                row.tags = self.tags.lock().get(&row.run).into_iter().flatten().cloned().collect();
+            }
+            rows.retain(|row| tags.iter().all(|tag| row.tags.contains(tag)));
+            rows.truncate(limit);
+            Ok(rows)
+        })
     }
     fn plan(&self, run: RunId) -> BoxFuture<'_, Result<Plan, Refused>> {
         Box::pin(async move { self.history.plan(&run).await.map_err(|error| no_run(&error)) })
@@ -207,6 +225,23 @@ impl Deployments for Desk {
             self.refused()?;
             self.ordered.lock().push((command, role));
             Ok(())
+        })
+    }
+    fn retag(&self, run: RunId, retag: Retag) -> BoxFuture<'_, Result<Vec<Tag>, Refused>> {
+        Box::pin(async move {
+            self.history.plan(&run).await.map_err(|error| no_run(&error))?;
+            self.refused()?;
+            let mut all = self.tags.lock();
+            let kept = all.entry(run).or_default();
+            for tag in &retag.tags {
+                if retag.takes {
+                    kept.remove(tag)
+                } else {
+                    kept.insert(tag.clone())
+                };
+            }
+            self.retagged.lock().push(retag);
+            Ok(kept.iter().cloned().collect())
         })
     }
     fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>> {

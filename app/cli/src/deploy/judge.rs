@@ -76,7 +76,7 @@ pub(crate) async fn judge(global: &Global, args: &JudgeArgs) -> Result<u8, Failu
             }
             let labels = [("service", service.clone()), ("environment", project.environment.clone())];
             let labels = labels.map(|(name, value)| (name.to_owned(), value)).into();
-            let filter = Filter { status: Some(Status::Complete), labels, limit: 1, before: None };
+            let filter = Filter { status: Some(Status::Complete), labels, limit: 1, ..Filter::default() };
             let newest = match desk.runs(&filter).await?.into_iter().next() {
                 Some(row) => Some((desk.plan_of(&row.run).await?, desk.entries(&row.run, 0).await?)),
                 None => None,

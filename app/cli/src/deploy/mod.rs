@@ -15,6 +15,7 @@ pub(crate) mod promote;
 pub(crate) mod prune;
 mod screen;
 mod start;
+pub(crate) mod tag;
 mod wizard;
 
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ use app_deploy::{
 };
 use base_explain::Report;
 use base_world::World;
-use operate_execute::{Command, Filter, Order, RunError, RunId, RunRow, State, Status, Tell};
+use operate_execute::{Command, Filter, Order, RunError, RunId, RunRow, State, Status, Tag, Tell};
 use operate_plan::{Severity, StepId};
 
 use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, ReleaseArgs, RunName, ServerArgs, UpArgs};
@@ -52,12 +53,15 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             None => start::start(global, &args.start).await,
             Some(DeployCommand::Start(start)) => start::start(global, start).await,
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
-            Some(DeployCommand::List { limit, places, server }) => list(global, *limit, places, server).await,
+            Some(DeployCommand::List { limit, tag, places, server }) => list(global, *limit, tag, places, server).await,
             Some(DeployCommand::Dora { since, output, places }) => dora::dora(global, since, output, places).await,
             Some(DeployCommand::Status(name)) => status(global, name).await,
             Some(DeployCommand::Prune(args)) => prune::prune(global, args).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
-            Some(DeployCommand::Artefacts { name, get }) => artefacts::artefacts(global, name, get.as_deref()).await,
+            Some(DeployCommand::Tag(args)) => tag::change(global, args).await,
+            Some(DeployCommand::Artefacts { name, tag, get }) => {
+                artefacts::artefacts(global, name, tag, get.as_deref()).await
+            }
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
             Some(DeployCommand::Adopt(args)) => adopt::adopt(global, args).await,
             Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
@@ -82,6 +86,7 @@ impl From<DeskError> for Failure {
             DeskError::Refused(_)
             | DeskError::Lint(_)
             | DeskError::Ended { .. }
+            | DeskError::Tags(_)
             | DeskError::Occupied { .. }
             | DeskError::Run(RunError::Busy { .. } | RunError::Overtaken { .. }) => Failure::Refused(error.report()),
             DeskError::NoStep { .. } | DeskError::NoReason { .. } => Failure::Usage(error.report()),
@@ -219,17 +224,29 @@ impl Row {
         if !row.sentence.is_empty() && row.status != Status::Complete {
             text.push_str(&format!(" ({})", row.sentence));
         }
+        if !row.tags.is_empty() {
+            let tags: Vec<&str> = row.tags.iter().map(Tag::as_str).collect();
+            text.push_str(&format!(" [{}]", tags.join(", ")));
+        }
         Row { name: row.run.0, word: row.status.word(), created_ms: row.created_ms, text }
     }
 }
 
 /// Runs and promotions; the runs of a promotion are seen by its `status`.
-async fn list(global: &Global, limit: usize, places: &Places, server: &ServerArgs) -> Result<u8, Failure> {
+async fn list(
+    global: &Global,
+    limit: usize,
+    tags: &[Tag],
+    places: &Places,
+    server: &ServerArgs,
+) -> Result<u8, Failure> {
     let office = Office::open(global, places, server).await?;
-    let runs = office.runs(&Filter { limit, ..Filter::default() }).await?;
+    let runs = office.runs(&Filter { limit, tags: tags.to_vec(), ..Filter::default() }).await?;
     let mut rows = Vec::new();
     let mut folded = BTreeSet::new();
-    for standing in office.promotions(limit).await? {
+    // A promotion has no tags; its runs have.
+    let promotions = if tags.is_empty() { office.promotions(limit).await? } else { Vec::new() };
+    for standing in promotions {
         let (word, text) = promote::row(&standing);
         let name = standing.promotion.id.clone();
         folded.insert(name.clone());
@@ -239,6 +256,10 @@ async fn list(global: &Global, limit: usize, places: &Places, server: &ServerArg
     rows.extend(runs.into_iter().filter(|run| !is_part(run)).map(Row::of));
     rows.sort_by_key(|row| std::cmp::Reverse(row.created_ms));
     rows.truncate(limit);
+    if rows.is_empty() && !tags.is_empty() {
+        say(global, "no run has that tag");
+        return Ok(0);
+    }
     if rows.is_empty() {
         say(global, "nothing was deployed yet; begin with `apm deploy`");
         return Ok(0);

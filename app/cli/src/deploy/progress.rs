@@ -138,3 +138,6 @@ pub(super) fn table(plan: &Plan, state: &State) -> Vec<String> {
     };
     plan.steps.iter().map(|step| line(step).trim_end().to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ async fn serving(
     let from = &project.environment;
     let labels = [("service", &service), ("environment", from)];
     let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).into();
-    let newest = desk.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, before: None }).await?;
+    let newest = desk.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, ..Filter::default() }).await?;
     let none = || {
         let report = Report::new(format!("no run has released {service} to {from}"));
         Failure::Refused(report.hint(format!("without `--from` the promotion releases it to {from} first")))

@@ -3,6 +3,7 @@
 use app_deploy::Retention;
 use base_world::World;
 use clap::Args as ClapArgs;
+use operate_execute::RunId;
 
 use super::{actor, desk, project};
 use crate::args::{Global, Places};
@@ -16,6 +17,9 @@ pub(crate) struct PruneArgs {
     /// Of each service and environment, the newest so many stay whatever their age
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keep: u32,
+    /// Remove this run too if it is so old, although it has a tag
+    #[arg(long, value_name = "RUN")]
+    force: Vec<String>,
     /// Only list them
     #[arg(long)]
     dry_run: bool,
@@ -43,8 +47,9 @@ fn age(text: &str) -> Result<u64, String> {
 pub(super) async fn prune(global: &Global, args: &PruneArgs) -> Result<u8, Failure> {
     let project = project(&World::real(), global)?;
     let desk = desk(global, &project, &args.places).await?;
+    let forced: Vec<RunId> = args.force.iter().cloned().map(RunId).collect();
     let keep = usize::try_from(args.keep).unwrap_or(usize::MAX);
-    let rows = desk.prunable(Retention { older_ms: args.older, keep }).await?;
+    let rows = desk.prunable(Retention { older_ms: args.older, keep }, &forced).await?;
     if rows.is_empty() {
         say(global, "no run is so old");
         return Ok(0);
@@ -62,7 +67,7 @@ pub(super) async fn prune(global: &Global, args: &PruneArgs) -> Result<u8, Failu
     }
     let hours = args.older / 3_600_000;
     let why = format!("ended more than {hours} h ago; the newest {keep} of each service and environment stay");
-    let pruned = desk.prune(&rows, &actor(), "", &why).await?;
+    let pruned = desk.prune(&rows, &forced, &actor(), "", &why).await?;
     say(global, &format!("{} runs and {} artefacts are gone; the audit log says so", pruned.runs, pruned.artefacts));
     Ok(0)
 }

@@ -6,7 +6,7 @@ use app_deploy::{Asked, Planned};
 use base_explain::Report;
 use base_world::World;
 use operate_deploy::Strategy;
-use operate_execute::{Filter, RunId, RunRow, Status};
+use operate_execute::{Filter, RunId, RunRow, Status, Tag, run_to_go_back_to};
 use operate_plan::Severity;
 
 use super::office::Office;
@@ -103,15 +103,28 @@ pub(crate) async fn rollback(global: &Global, args: &RollbackArgs) -> Result<u8,
     let mut labels = Vec::new();
     labels.extend(office.environment(global).map(|environment| ("environment".to_owned(), environment)));
     labels.extend(start.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
-    let rows = office.runs(&Filter { status: Some(Status::Complete), labels, limit: RUNS_MAX, before: None }).await?;
+    let complete = Filter { status: Some(Status::Complete), limit: RUNS_MAX, ..Filter::default() };
+    let rows = office.runs(&Filter { labels: labels.clone(), ..complete.clone() }).await?;
     // A version that was made anew replaced itself.
     let label = |row: &RunRow, name: &str| row.labels.get(name).cloned();
     let moved = |row: &&RunRow| label(row, "version_before") != label(row, "version");
     let before = rows.iter().find(moved).and_then(|row| label(row, "version_before"));
-    let version = args.to.clone().or(before.filter(|version| version != "unknown")).ok_or_else(|| {
+    let to = match &args.to {
+        Some(to) => Some(version_of(&office, to, &rows, Filter { labels, ..complete }).await?),
+        None => None,
+    };
+    let version = to.or(before.filter(|version| version != "unknown")).ok_or_else(|| {
         let report = Report::new("no complete run says which version was there before it");
         Failure::Refused(report.hint("`--to` names the version"))
     })?;
     let run = rows.into_iter().next().map(|row| row.run);
     release(global, start, Some(Back { version, run })).await
+}
+
+/// A version as it is, or that of the newest run with this tag.
+async fn version_of(office: &Office, to: &str, known: &[RunRow], complete: Filter) -> Result<String, Failure> {
+    let Ok(tag) = Tag::new(to) else { return Ok(to.to_owned()) };
+    let tagged = office.runs(&Filter { tags: vec![tag], ..complete }).await?;
+    let version = run_to_go_back_to(to, known, &tagged).and_then(|row| row.labels.get("version").cloned());
+    Ok(version.unwrap_or_else(|| to.to_owned()))
 }

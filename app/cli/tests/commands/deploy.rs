@@ -3,25 +3,8 @@
 
 use crate::engine::Engine;
 use crate::home::{Ended, Home};
-use crate::http::Server;
+use crate::paper::Paper;
 use crate::terminal::Terminal;
-
-/// An engine that has one image and no container.
-fn paper(image: &'static str) -> Server {
-    Server::start(move |head| {
-        let path = head.split(' ').nth(1).unwrap_or_default();
-        if path == "/version" {
-            return (200, r#"{"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}"#.into());
-        }
-        if path.contains("/containers/json") {
-            return (200, "[]".into());
-        }
-        if path.ends_with(&format!("/images/{image}/json")) {
-            return (200, r#"{"Id": "sha256:5f2c1a", "Created": "2026-01-02T03:04:05Z"}"#.into());
-        }
-        (404, r#"{"message": "no such thing"}"#.into())
-    })
-}
 
 const SHOP: &str = "project: shop\nservices:\n  cart:\n    image: shop/cart   # ours\n    secrets: { KEY: key.txt }\nenvironments: { dev: {}, prod: {} }\n";
 
@@ -32,22 +15,22 @@ fn shop() -> Home {
     home
 }
 
-fn apm(home: &Home, docker: &Server, words: &[&str]) -> std::process::Command {
+fn apm(home: &Home, docker: &Paper, words: &[&str]) -> std::process::Command {
     let mut command = home.apm(words);
-    command.env("DOCKER_HOST", format!("tcp://{}", docker.address));
+    command.env("DOCKER_HOST", docker.host());
     command
 }
 
-fn run(home: &Home, docker: &Server, words: &[&str]) -> Ended {
+fn run(home: &Home, docker: &Paper, words: &[&str]) -> Ended {
     home.start(&mut apm(home, docker, words)).ended()
 }
 
 #[test]
 fn a_difference_ends_with_1_and_tells_no_secret() {
-    let (home, docker) = (shop(), paper("shop/cart:2"));
+    let (home, docker) = (shop(), Paper::start(&["shop/cart:2"]));
     let ended = run(&home, &docker, &["deploy", "diff", "--env", "dev", "--version", "2"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    for words in ["shop-dev-cart", "+ container", "+ image", "shop/cart:2 (sha256:5f2c1a)", "+ secret KEY"] {
+    for words in ["shop-dev-cart", "+ container", "+ image", "shop/cart:2 (sha256:5f2c1a", "+ secret KEY"] {
         assert!(ended.stdout.contains(words), "{words}: {ended:?}");
     }
     assert!(!format!("{ended:?}").contains("hunter2"));
@@ -58,7 +41,7 @@ fn a_difference_ends_with_1_and_tells_no_secret() {
 
 #[test]
 fn without_a_terminal_nobody_is_asked() {
-    let (home, docker) = (shop(), paper("shop/cart:2"));
+    let (home, docker) = (shop(), Paper::start(&["shop/cart:2"]));
     let ended = run(&home, &docker, &["deploy"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("nobody says which version of cart is meant"), "{ended:?}");
@@ -67,7 +50,7 @@ fn without_a_terminal_nobody_is_asked() {
 
 #[test]
 fn a_judge_who_can_ask_nobody_gives_no_verdict() {
-    let (home, docker) = (shop(), paper("shop/cart:2"));
+    let (home, docker) = (shop(), Paper::start(&["shop/cart:2"]));
     let ended = run(&home, &docker, &["deploy", "judge", "--url", "http://127.0.0.1:1"]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("the judge could not ask anybody"), "{ended:?}");
@@ -78,7 +61,7 @@ fn a_judge_who_can_ask_nobody_gives_no_verdict() {
 
 #[test]
 fn the_wizard_checks_as_it_goes_and_keeps_what_it_is_told_to_keep() {
-    let (home, docker) = (shop(), paper("new/cart:7"));
+    let (home, docker) = (shop(), Paper::start(&["new/cart:7"]));
     let mut person = Terminal::start(&mut apm(&home, &docker, &["deploy", "--no-color"]), 120, 40);
     person.sees("Which environment?");
     person.types("\r");
@@ -105,7 +88,7 @@ fn the_wizard_checks_as_it_goes_and_keeps_what_it_is_told_to_keep() {
 
 #[test]
 fn the_wizard_can_be_left() {
-    let (home, docker) = (shop(), paper("shop/cart:2"));
+    let (home, docker) = (shop(), Paper::start(&["shop/cart:2"]));
     let mut person = Terminal::start(&mut apm(&home, &docker, &["deploy"]), 80, 24);
     person.sees("Which environment?");
     person.types("\x1b");
@@ -115,15 +98,87 @@ fn the_wizard_can_be_left() {
     assert_eq!(home.read("apm.yaml"), SHOP);
 }
 
+/// Goes on to the next question without an answer of one's own.
+const ENTER: &str = "\r";
+const DOWN: &str = "\x1b[B";
+
+#[test]
+fn the_wizard_asks_what_no_file_says() {
+    let (home, docker) = (Home::new(), Paper::start(&["shop/cart:2"]));
+    let mut person = Terminal::start(&mut apm(&home, &docker, &["deploy", "--no-color"]), 120, 40);
+    person.sees("What is the service called?");
+    person.types("My Cart\r");
+    person.sees("lower case letters, digits and dashes");
+    person.types("\x7f\x7f\x7f\x7f\x7f\x7f\x7fcart\r");
+    person.sees("✓ Docker 20.10.24");
+    person.sees("Which image?");
+    person.types("shop/cart:2\r");
+    person.sees("Which version?");
+    person.types(ENTER);
+    person.sees("✓ it is on this engine");
+    person.sees("How does it take over?");
+    person.types(ENTER);
+    person.sees("Write it into apm.yaml?");
+    person.types("n\r");
+    let (code, shown) = person.ended();
+    assert_eq!(code, Some(4), "{shown}");
+    assert!(shown.contains("a service is deployed from the file that names it"), "{shown}");
+    assert_eq!(home.read("apm.yaml"), "");
+}
+
+#[test]
+fn the_wizard_says_what_cannot_be_had_and_goes_on_if_it_is_told_to() {
+    let (home, docker) = (shop(), Paper::start(&[]));
+    let mut person = Terminal::start(&mut apm(&home, &docker, &["deploy", "--no-color", "--env", "dev"]), 120, 40);
+    person.sees("Which image?");
+    person.types("127.0.0.1:1/cart:9\r");
+    person.sees("Which version?");
+    person.types(ENTER);
+    person.sees("✗ the registry 127.0.0.1:1 cannot be reached");
+    person.sees("It cannot be had.");
+    // Look again; it is as it was.
+    person.types(&format!("{DOWN}{ENTER}"));
+    person.sees("Which image?");
+    person.types(ENTER);
+    person.sees("Which version?");
+    person.types(ENTER);
+    person.sees("It cannot be had.");
+    person.types(&format!("{DOWN}{DOWN}{ENTER}"));
+    person.sees("How does it take over?");
+    person.types(&format!("{DOWN}{ENTER}"));
+    person.sees("Write it into apm.yaml?");
+    person.types("n\r");
+    person.sees("deploy cart 9 to dev");
+    person.sees("carry it out? [y/N]");
+    person.types("n\n");
+    let (code, shown) = person.ended();
+    assert_eq!(code, Some(4), "{shown}");
+    assert_eq!(home.read("apm.yaml"), SHOP);
+}
+
+#[test]
+fn the_wizard_asks_an_engine_that_is_away_as_often_as_it_is_told_to() {
+    let home = shop();
+    let mut command = home.apm(&["deploy", "--no-color", "--env", "dev"]);
+    let mut person = Terminal::start(command.env("DOCKER_HOST", "tcp://127.0.0.1:1"), 120, 40);
+    for answer in ["y\r", "n\r"] {
+        person.sees("✗ ");
+        person.sees("Ask the engine again?");
+        person.types(answer);
+    }
+    let (code, shown) = person.ended();
+    assert_eq!(code, Some(3), "{shown}");
+}
+
 #[test]
 fn an_engine_elsewhere_is_asked_with_the_token_of_a_file() {
     let token = "a-token-of-twenty-letters";
-    let (home, elsewhere, docker) = (shop(), Home::new(), paper("shop/cart:2"));
+    let (home, elsewhere, docker) = (shop(), Home::new(), Paper::start(&["shop/cart:2"]));
     home.write("tokens", &format!("deployer {token}\n"));
     elsewhere.write("token", &format!("{token}\n"));
     elsewhere.write("other", "another-token-of-many-letters\n");
     let mut up = crate::engine::up(&home, &["--token-file", "tokens"]);
-    up.env("DOCKER_HOST", format!("tcp://{}", docker.address));
+    up.env("DOCKER_HOST", docker.host());
     let engine = Engine::start_as(&home, &mut up, Some(token));
     let there = |words: &[&str], file: &str| {
         let mut all = vec!["deploy"];

@@ -93,9 +93,19 @@ impl Home {
 
     /// Starts a command with its two outputs in files.
     pub(crate) fn start(&self, command: &mut Command) -> Started {
+        self.started(command, Stdio::null())
+    }
+
+    /// The same with this text to read.
+    pub(crate) fn start_told(&self, command: &mut Command, text: &str) -> Started {
+        let path = self.write("told", text);
+        self.started(command, Stdio::from(File::open(path).expect("it was written")))
+    }
+
+    fn started(&self, command: &mut Command, stdin: Stdio) -> Started {
         let folder = tempfile::Builder::new().prefix("output-").tempdir_in(self.0.path()).expect("a temporary folder");
         let file = |name: &str| File::create(folder.path().join(name)).expect("a file is made");
-        let child = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr")).spawn();
+        let child = command.stdin(stdin).stdout(file("stdout")).stderr(file("stderr")).spawn();
         Started { child: child.expect("apm can be started"), folder }
     }
 
@@ -140,6 +150,12 @@ impl Started {
     /// Waits for a text on stderr.
     pub(crate) fn says(&self, text: &str) {
         until(&format!("`{text}`"), || self.stderr(), || self.stderr().contains(text).then_some(()));
+    }
+
+    /// Waits for a text on stdout.
+    pub(crate) fn shows(&self, text: &str) {
+        let shown = || format!("{}{}", self.stdout(), self.stderr());
+        until(&format!("`{text}`"), shown, || self.stdout().contains(text).then_some(()));
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

@@ -3,6 +3,7 @@
 use base_explain::Report;
 use operate_deploy::Refusal;
 use operate_execute::{HistoryError, RunError, RunId, Status};
+use operate_history::TagError;
 use operate_plan::{Finding, StepId};
 
 /// Why something at the desk did not work.
@@ -32,6 +33,9 @@ pub enum DeskError {
     Settings(Report),
     #[error("{}", .0.one_line())]
     Told(Report),
+    /// More tags than a run may have.
+    #[error(transparent)]
+    Tags(TagError),
 }
 
 impl DeskError {
@@ -49,6 +53,7 @@ impl DeskError {
             DeskError::Occupied { run, .. } => Report::of(self).hint(format!(
                 "wait for it; `apm deploy watch {run}` goes on with it if nobody does, `apm deploy cancel {run}` and then `watch` undo it"
             )),
+            DeskError::Tags(_) => Report::of(self).hint("take some away: `apm deploy tag RUN NAME --remove`"),
             DeskError::NoReason { .. } => Report::of(self).hint("`--reason` says it, over HTTP `reason`"),
             DeskError::Run(RunError::Overtaken { .. }) => Report::of(self)
                 .hint("look at what is there now; `apm deploy --version …` releases the version that should be"),

@@ -9,6 +9,7 @@ use operate_plan::{Finding, Inventory, ObjectId, Plan, Seen, estimate, guard, ho
 
 use super::{Desk, DeskError, Planned};
 use crate::pin::pinned;
+use crate::scanned;
 
 impl Desk {
     /// Looks at the world and plans; changes nothing.
@@ -59,6 +60,7 @@ impl Desk {
         let plan = Plan::new(draft, seen);
         let mut findings = lint(&plan, seen, now_ms);
         findings.extend(pinning);
+        findings.extend(scanned::findings(&plan));
         findings.sort_by_key(|finding| finding.severity);
         Ok(Planned { plan: guard(&plan, &findings), findings })
     }

@@ -87,17 +87,24 @@ impl Desk {
         }
     }
 
-    /// Runs that may go by now, the oldest first; removes nothing.
-    pub async fn prunable(&self, retention: Retention) -> Result<Vec<RunRow>, DeskError> {
-        Ok(self.history.prunable(retention, self.world.clock.now_ms()).await?)
+    /// Runs that may go by now, the oldest first; removes nothing. One with a tag is among them only if it is `forced`.
+    pub async fn prunable(&self, retention: Retention, forced: &[RunId]) -> Result<Vec<RunRow>, DeskError> {
+        Ok(self.history.prunable(retention, forced, self.world.clock.now_ms()).await?)
     }
 
     /// Removes them, with a line in the audit log for each.
-    pub async fn prune(&self, rows: &[RunRow], actor: &str, role: &str, why: &str) -> Result<Pruned, DeskError> {
+    pub async fn prune(
+        &self,
+        rows: &[RunRow],
+        forced: &[RunId],
+        actor: &str,
+        role: &str,
+        why: &str,
+    ) -> Result<Pruned, DeskError> {
         let runs: Vec<RunId> = rows.iter().map(|row| row.run.clone()).collect();
         let (actor, role, why) = (actor.to_owned(), role.to_owned(), why.to_owned());
         let deed = Deed { actor, role, action: Action::Prune, run: None, why };
-        Ok(self.history.prune(&runs, self.world.clock.now_ms(), &deed).await?)
+        Ok(self.history.prune(&runs, forced, self.world.clock.now_ms(), &deed).await?)
     }
 
     pub async fn runs(&self, filter: &Filter) -> Result<Vec<RunRow>, DeskError> {

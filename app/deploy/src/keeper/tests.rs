@@ -1,13 +1,11 @@
 //! Releases from the request to the end, over a real history in a folder and an engine of containers on paper: nothing here needs Docker.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use app_config::Tree;
 use base_world::Clock;
 use operate_execute::{Command, Filter, Order, Seal};
 use operate_history::SqlHistory;
-use operate_target_fake::{Crash, FakeWorld, Faults};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -48,9 +46,7 @@ struct Life {
 
 impl Rig {
     fn new() -> Rig {
-        let clock = World::real().clock;
-        let world = FakeWorld::new(BTreeMap::new(), Faults::none(), Arc::new(Crash::default()), clock);
-        let paper = Paper { world, answers: AtomicBool::new(true) };
+        let paper = Paper::new();
         let rig = Rig {
             folder: TempDir::new().unwrap(),
             paper: Arc::new(paper),

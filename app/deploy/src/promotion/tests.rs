@@ -2,27 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use app_config::Tree;
 use base_world::World;
-use operate_execute::{Command, HistoryError, RunError, Seal, Tell};
-use operate_history::SqlHistory;
-use operate_plan::Severity;
-use operate_target_fake::{Crash, FakeWorld, Faults};
+use operate_execute::{Command, HistoryError, RunError};
 use tempfile::TempDir;
 
 use super::*;
-use crate::DeskParts;
-use crate::paper::{Nobody, Paper, Shelf};
+use crate::paper::{self, Nobody, Paper};
 
 const IMAGE: &str = "shop/cart@sha256:5f2c";
-
-struct Quiet;
-
-impl Tell for Quiet {
-    fn tell(&self, _: &RunId, _: Severity, _: &str) {}
-}
 
 struct Rig {
     folder: TempDir,
@@ -31,24 +20,12 @@ struct Rig {
 
 impl Rig {
     fn new() -> Rig {
-        let clock = World::real().clock;
-        let world = FakeWorld::new(BTreeMap::new(), Faults::none(), Arc::new(Crash::default()), clock);
-        let paper = Paper { world, answers: AtomicBool::new(true) };
-        Rig { folder: TempDir::new().expect("a folder"), paper: Arc::new(paper) }
+        Rig { folder: TempDir::new().expect("a folder"), paper: Arc::new(Paper::new()) }
     }
 
     /// A process of its own: nothing is remembered but what the history holds.
     async fn desk(&self, holder: &str) -> Desk {
-        let world = World::real();
-        let place = self.folder.path().join("history.db").display().to_string();
-        let history = SqlHistory::open(&*world.disk, &place).await.expect("a history");
-        let seal = Arc::new(Seal::new(&[7; 32], Arc::clone(&world.random)).expect("a seal"));
-        let target = self.paper.clone();
-        let (judge, tell, holder) = (Arc::new(Nobody), Arc::new(Quiet), holder.to_owned());
-        let (registries, receivers) = (Arc::new(Shelf), Vec::new());
-        let fronts = std::path::PathBuf::new();
-        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
-        Desk::new(parts, tokio::sync::broadcast::channel(64).0)
+        paper::desk(self.folder.path(), holder, World::real(), self.paper.clone(), Arc::new(Nobody)).await
     }
 
     fn versions(&self) -> Vec<String> {

@@ -89,7 +89,7 @@ fn is_reference_of(image: &Image) -> bool {
         && image.digest.as_ref().is_none_or(|digest| digest.contains(':'))
 }
 
-fn version(image: &Image, span: crate::span::Span, role: Role, found: &mut Findings) {
+fn version(image: &Image, span: base_explain::Span, role: Role, found: &mut Findings) {
     if image.digest.is_some() {
         return ended(image, span, found);
     }
@@ -126,7 +126,7 @@ const ENDED: &[(&str, &[u32], &[&str])] = &[
     ("mysql", &[8], &[]),
 ];
 
-fn ended(image: &Image, span: crate::span::Span, found: &mut Findings) {
+fn ended(image: &Image, span: base_explain::Span, found: &mut Findings) {
     let Some(tag) = image.tag.as_deref() else { return };
     if image.registry != DOCKER_HUB {
         return;
@@ -142,7 +142,7 @@ fn ended(image: &Image, span: crate::span::Span, found: &mut Findings) {
     }
 }
 
-fn registry(context: &Context<'_>, image: &Image, span: crate::span::Span, found: &mut Findings) {
+fn registry(context: &Context<'_>, image: &Image, span: base_explain::Span, found: &mut Findings) {
     let allowed = &context.options.allowed_registries;
     let fits = |one: &String| {
         let bare = one.trim_end_matches('/');
@@ -161,7 +161,7 @@ fn platform(context: &Context<'_>, flag: &Flag, found: &mut Findings) {
         // The blank after it goes too.
         let rest = context.file.text.get(flag.span.end..).unwrap_or("");
         let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        let span = crate::span::Span::new(flag.span.start, flag.span.end + blanks);
+        let span = base_explain::Span::new(flag.span.start, flag.span.end + blanks);
         found.add("AD0106", flag.span, "this is the default").safe("leave the flag out", vec![Edit::new(span, "")]);
     } else if !value.contains('$') {
         found.add("AD0105", flag.span, format!("the stage is always built for {value}"));

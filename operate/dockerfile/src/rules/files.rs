@@ -2,8 +2,8 @@
 
 use super::{Context, Step, base};
 use crate::finding::{Edit, Findings};
-use crate::rule::Severity;
 use crate::syntax::{Kind, Word};
+use base_explain::Severity;
 
 pub(super) fn check(context: &Context<'_>, found: &mut Findings) {
     for step in context.steps.iter().filter(|step| matches!(step.it.kind, Kind::Add | Kind::Copy) && step.is_built()) {
@@ -84,7 +84,7 @@ fn many(step: &Step<'_>, sources: &[Word], destination: &Word, found: &mut Findi
         let plain = destination.raw == destination.value && step.it.exec.is_none();
         let added = found.add("AD0204", destination.span, format!("{} sources go to one path", sources.len()));
         if plain {
-            let end = crate::span::Span::new(destination.span.end, destination.span.end);
+            let end = base_explain::Span::new(destination.span.end, destination.span.end);
             added.suggest("end it with `/`", vec![Edit::new(end, "/")]);
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn check(context: &Context<'_>, found: &mut Findings) {
         found.add("AD0001", problem.span, problem.what.clone());
     }
     if context.stages.list.is_empty() {
-        let start = crate::span::Span::new(0, 0);
+        let start = base_explain::Span::new(0, 0);
         found.add("AD0001", start, "there is no FROM, so nothing is built");
     }
     for (step, outer) in context.steps.iter().zip(&context.file.instructions) {
@@ -168,7 +168,7 @@ fn legacy_pair(step: &Step<'_>, context: &Context<'_>, found: &mut Findings) {
     } else {
         return;
     };
-    let gap = crate::span::Span::new(key.span.end, value.span.end);
+    let gap = base_explain::Span::new(key.span.end, value.span.end);
     added.safe_unless(step.triggered, format!("write `{}=…`", key.raw), vec![Edit::new(gap, format!("={with}"))]);
 }
 
@@ -287,7 +287,7 @@ fn descriptions(context: &Context<'_>, found: &mut Findings) {
         let words = first.trim().trim_start_matches('#').trim();
         let begins = words.split_whitespace().next().is_some_and(|word| word == name);
         if !words.is_empty() && !begins && !whole.lines().any(crate::pragma::is_pragma) {
-            let line = crate::span::Span::new(span.start, span.start + first.trim_end().len());
+            let line = base_explain::Span::new(span.start, span.start + first.trim_end().len());
             found.add("AD0017", line, format!("this comment is no description of `{name}`"));
         }
     }

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use super::Context;
 use crate::check::LabelForm;
 use crate::finding::Findings;
-use crate::span::Span;
 use crate::syntax::Kind;
+use base_explain::Span;
 
 pub(super) fn check(context: &Context<'_>, found: &mut Findings) {
     let mut shipped = HashSet::new();

@@ -7,7 +7,7 @@ use languages::{cargo, gem, go, is_module_pip, npm, pip, yarn};
 use super::{Context, Step};
 use crate::finding::{Edit, Findings};
 use crate::shell::{Command, ShellWord};
-use crate::span::Span;
+use base_explain::Span;
 
 /// A package manager of a distribution.
 struct Manager {

@@ -106,7 +106,7 @@ fn process_one(step: &Step<'_>, found: &mut Findings) {
         if !by_exec {
             let added = found.add("AD0706", script.span, format!("`{program}` is process 1"));
             if !several && last.is_some_and(|command| command.assignments.is_empty()) && script.raw.starts_with('"') {
-                let at = crate::span::Span::new(script.span.start + 1, script.span.start + 1);
+                let at = base_explain::Span::new(script.span.start + 1, script.span.start + 1);
                 added.suggest("start it by `exec`", vec![Edit::new(at, "exec ")]);
             }
         }

@@ -55,7 +55,7 @@ fn one(step: &Step<'_>, command: &Command, found: &mut Findings) {
         && !command.has("--version")
         && let Some(word) = command.words.iter().find(|word| word.text.ends_with("wget"))
     {
-        let end = crate::span::Span::new(word.span.end, word.span.end);
+        let end = base_explain::Span::new(word.span.end, word.span.end);
         found.add("AD0509", word.span, "wget without `-nv`").suggest_in(
             command,
             "add `--progress=dot:giga`",

@@ -2,10 +2,10 @@
 
 use super::{Context, Step};
 use crate::finding::{Edit, Findings};
-use crate::rule::Severity;
 use crate::shell::{Command, is_shell};
 use crate::stage::{Base, Role};
 use crate::syntax::Kind;
+use base_explain::Severity;
 
 pub(super) fn check(context: &Context<'_>, found: &mut Findings) {
     user(context, found);
@@ -202,7 +202,7 @@ fn run(command: &Command, found: &mut Findings) {
     {
         let added = found.add("AD0303", first.span, "sudo in a build");
         if let Some(next) = command.words.get(1).filter(|next| !next.text.starts_with('-')) {
-            let span = crate::span::Span::new(first.span.start, next.span.start);
+            let span = base_explain::Span::new(first.span.start, next.span.start);
             added.suggest_in(command, "leave it out", vec![Edit::new(span, "")]);
         }
     }
@@ -231,7 +231,7 @@ fn run(command: &Command, found: &mut Findings) {
             if uid.is_some_and(|uid| uid > 99_999) && !command.has_short('l') && !command.has("--no-log-init") {
                 let added = found.add("AD0311", command.span(), "`useradd` with a number above 99999");
                 if let Some(word) = command.words.iter().find(|word| word.text == "useradd") {
-                    let end = crate::span::Span::new(word.span.end, word.span.end);
+                    let end = base_explain::Span::new(word.span.end, word.span.end);
                     added.suggest_in(command, "add `-l`", vec![Edit::new(end, " -l")]);
                 }
             }

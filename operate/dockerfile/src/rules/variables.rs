@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::Context;
 use crate::expand::{Scope, Use, expand};
 use crate::finding::Findings;
-use crate::span::Span;
 use crate::stage::{Base, PLATFORM_ARGUMENTS, PREDEFINED_ARGUMENTS, declare};
 use crate::syntax::{Instruction, Kind, Word};
+use base_explain::Span;
 
 pub(super) fn check(context: &Context<'_>, found: &mut Findings) {
     undefined(context, found);

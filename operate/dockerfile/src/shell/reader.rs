@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{Assignment, Command, Join, ShellWord, is_shell};
-use crate::span::Span;
 use crate::syntax::Logical;
+use base_explain::Span;
 
 const DEPTH_MAX: usize = 4;
 

@@ -283,7 +283,7 @@ pub(crate) async fn lists_are_paged_and_filtered(two: &Two) {
     check(Filter { labels: vec![cart.clone(), prod.clone()], ..all.clone() }, &[6, 0]).await;
     check(Filter { labels: vec![cart.clone(), label("service", "pay")], ..all.clone() }, &[]).await;
     check(Filter { labels: vec![label("service", "' OR 1=1 --")], ..all.clone() }, &[]).await;
-    let narrow = Filter { labels: vec![cart], status: Some(Status::RolledBack), before: before(8), limit: 1 };
+    let narrow = Filter { labels: vec![cart], status: Some(Status::RolledBack), before: before(8), limit: 1, ..all };
     check(narrow, &[4]).await;
 }
 
@@ -389,6 +389,7 @@ pub(crate) async fn it_answers_as_the_memory_does(two: &Two) {
                     labels: if rng.chance(50) { vec![("service".into(), "cart".into())] } else { Vec::new() },
                     before: rng.chance(30).then_some(run),
                     limit: (number % 5) as usize,
+                    ..Filter::default()
                 };
                 (format!("{:?}", memory.runs(&filter).await), format!("{:?}", history.runs(&filter).await))
             }

@@ -26,6 +26,7 @@ macro_rules! databases {
             artefacts_are_what_was_put_down,
             artefacts_expire,
             old_runs_are_pruned_and_the_audit_log_stays_whole,
+            a_run_with_a_tag_is_found_by_it_and_kept,
             what_receivers_were_told_is_known_to_whoever_comes_next,
             durations_are_learnt_from_runs_that_were_alike,
             a_newer_version_is_refused_by_name,
@@ -38,7 +39,8 @@ macro_rules! databases {
 pub(crate) use databases;
 
 pub(crate) use crate::retention::{
-    old_runs_are_pruned_and_the_audit_log_stays_whole, what_receivers_were_told_is_known_to_whoever_comes_next,
+    a_run_with_a_tag_is_found_by_it_and_kept, old_runs_are_pruned_and_the_audit_log_stays_whole,
+    what_receivers_were_told_is_known_to_whoever_comes_next,
 };
 
 pub(crate) fn deed(action: Action, run: &str) -> Deed {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use operate_execute::{History as _, Order, Status};
+use operate_execute::{History as _, Order, Status, Tag};
 use operate_history::{Action, Deed, NewArtefact, SCHEMA_VERSION, SqlHistory};
 
 use crate::open;
@@ -26,6 +26,8 @@ async fn fill(history: &SqlHistory) {
     history.record(2_003, &deed).await.expect("kept");
     let new = NewArtefact { run, name: "scan".into(), ..NewArtefact::default() };
     history.put_artefact(2_004, &new, b"bytes").await.expect("kept");
+    let golden = [Tag::new("golden").expect("a tag")];
+    history.tag(&run_id("run-1"), &golden, 2_005, &deed).await.expect("tagged");
 }
 
 fn stored(version: u64) -> PathBuf {

@@ -4,7 +4,7 @@ use connect_docker::DockerError;
 use operate_plan::{Class, Failure, ObjectId};
 
 /// The same error for the executor and for people.
-pub(crate) fn failure(error: &DockerError) -> Failure {
+pub fn failure(error: &DockerError) -> Failure {
     let (class, code) = match error {
         DockerError::BadAddress { .. } => (Class::Invalid, "docker.address"),
         DockerError::NotReachable { .. } => (Class::Transient, "docker.unreachable"),

@@ -34,6 +34,7 @@ use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 
 pub use act::secret_name;
 pub use evidence::Evidence;
+pub use failure::failure;
 pub use front::StartFront;
 pub use lost::lost;
 

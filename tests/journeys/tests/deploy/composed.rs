@@ -33,7 +33,7 @@ pub(crate) fn a_compose_project_is_one_run(stage: &Stage) {
     let put = |name: &str, text: &str| std::fs::write(home.join(name), text).expect("a file can be written");
     put(
         "apm.yaml",
-        "project: shop-composed\nservices: { front: { deploy: { judged: false } }, back: { deploy: { judged: false } } }\n",
+        "project: shop-composed\nservices: { front: { deploy: { judged: false, scan: { with: packages } } }, back: { deploy: { judged: false } } }\n",
     );
     put("docker-compose.yml", PROJECT);
     put("back.env", "FROM_FILE=yes\n");
@@ -43,7 +43,7 @@ pub(crate) fn a_compose_project_is_one_run(stage: &Stage) {
 
     let dry = shop
         .deploy(&["--compose", "docker-compose.yml", "--dry-run"])
-        .expect(0, &["--health-cmd", "--network-alias behind"]);
+        .expect(0, &["--health-cmd", "--network-alias behind", "scan image journey/busybox:1", "image-unseen"]);
     assert!(shop.containers().is_empty(), "a dry run changes something:\n{}", dry.text);
     shop.deploy(&words).expect(0, &["complete"]);
     let front = inspected(docker, "shop-composed-front");

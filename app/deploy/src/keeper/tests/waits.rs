@@ -1,6 +1,7 @@
 //! Runs that wait for a calendar, and runs whose undo is tried again.
 
 use super::*;
+use operate_target_fake::Faults;
 
 #[tokio::test]
 async fn a_release_waits_while_changes_are_frozen_unless_somebody_says_why_not() {

@@ -1,0 +1,23 @@
+//! Kubernetes manifests: text to objects with their places, what the API server would say of them, and edits that keep every comment.
+//!
+//! It opens no file, asks no cluster and has no clock. Templates are not rendered: a Helm chart or a kustomization is recognised, and its own program
+//! makes the manifests.
+
+mod change;
+mod detect;
+mod format;
+mod hash;
+mod object;
+mod rules;
+mod validate;
+
+pub use change::{Change, ChangeError, Edit, edit};
+pub use detect::{FileKind, detect};
+pub use object::{File, Identity, Limits, Object, ReadError, read};
+pub use validate::{
+    CustomKinds, Finding, MINOR_NEWEST, MINOR_OLDEST, RULES, Rule, Severity, Target, Verdict, namespaced, rule,
+    validate, validate_one,
+};
+
+#[cfg(test)]
+mod tests;
