@@ -82,6 +82,14 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::ForeignUpstream { .. } => "front-foreign",
         Refusal::Divided { .. } => "front-divided",
         Refusal::FrontGone { .. } => "front-gone",
+        Refusal::NoObjects { .. } => "no-objects",
+        Refusal::Forbidden { .. } => "cluster-forbids",
+        Refusal::Deleting { .. } => "being-deleted",
+        Refusal::ForeignObject { .. } => "not-ours",
+        Refusal::NoDeployment { .. } => "no-deployment",
+        Refusal::NoSender { .. } => "no-sender",
+        Refusal::DividedServices { .. } => "services-divided",
+        Refusal::LeftOverObject { .. } => "left-over",
     }
 }
 
