@@ -3,12 +3,14 @@
 //!
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
+mod adopt;
 mod agent;
 mod compose;
 mod desk;
 mod diff;
 mod env_files;
 mod evidence;
+mod exposed;
 mod front;
 mod health;
 mod judging;
@@ -21,6 +23,7 @@ mod logs;
 mod looks;
 mod notify;
 mod pin;
+mod places;
 mod probe;
 mod promotion;
 mod registries;
@@ -31,8 +34,10 @@ mod settings;
 mod tags;
 mod views;
 
+pub use adopt::{Handmade, Named};
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
+pub use env_files::ServiceVariables;
 pub use judging::{Again, Chart, JudgeAsk, Judging, Looked, Replay};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use learn::{Learnt, learnt, lines as learnt_lines};

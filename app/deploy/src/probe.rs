@@ -11,7 +11,7 @@ use operate_deploy::label;
 
 /// Asks a Docker engine and registries.
 pub struct Probe {
-    engine: Engine,
+    pub(crate) engine: Engine,
     registries: Client,
     logins: Arc<DockerLogins>,
 }
@@ -132,7 +132,7 @@ fn pinned(digests: &[String], image: &str) -> Option<String> {
     digests.iter().find(|digest| digest.split('@').next() == Some(&name)).cloned()
 }
 
-fn hinted(report: Report, hint: Option<&str>) -> Report {
+pub(crate) fn hinted(report: Report, hint: Option<&str>) -> Report {
     match hint {
         Some(hint) => report.hint(hint),
         None => report,

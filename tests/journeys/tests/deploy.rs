@@ -20,6 +20,7 @@ mod promotion;
 mod scanned;
 mod secrets;
 mod shop;
+mod taken_over;
 mod verdicts;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +30,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 25] = [
+const JOURNEYS: [(&str, Journey); 27] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -51,6 +52,8 @@ const JOURNEYS: [(&str, Journey); 25] = [
     ("composed", composed::a_compose_project_is_one_run),
     ("adopted", adopted::a_container_made_by_hand_is_put_back),
     ("taken", fronts::a_bad_version_is_taken_back),
+    ("by-hand", taken_over::a_container_made_by_hand_becomes_a_service),
+    ("brimful", fronts::a_leak_behind_a_front_is_noticed),
     ("canary", fronts::a_bad_canary_hurts_few),
     ("elsewhere", elsewhere::an_engine_elsewhere_tells_the_same),
     ("lacking", elsewhere::an_engine_of_docker_that_is_away_takes_only_its_own_away),

@@ -46,7 +46,7 @@ pub(crate) async fn diff(global: &Global, args: &DiffArgs) -> Result<u8, Failure
 }
 
 /// A head for each container, then a line for each difference, with its colour.
-fn lines(found: &[Difference]) -> Vec<(String, &'static str)> {
+pub(super) fn lines(found: &[Difference]) -> Vec<(String, &'static str)> {
     let wide = found.iter().map(|one| one.what.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     let mut container = "";

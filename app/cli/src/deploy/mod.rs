@@ -1,5 +1,6 @@
 //! `apm deploy`: hands the words to the desk and shows what comes of it. What a release is and how it is carried out is decided there.
 
+pub(crate) mod adopt;
 mod artefacts;
 mod compose;
 pub(crate) mod diff;
@@ -65,6 +66,7 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
                 artefacts::artefacts(global, name, tag, get.as_deref()).await
             }
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
+            Some(DeployCommand::Adopt(args)) => adopt::adopt(global, args).await,
             Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
             Some(DeployCommand::Logs(args)) => logs::logs(global, args).await,
             Some(DeployCommand::Judge(args)) => judge::judge(global, args).await,

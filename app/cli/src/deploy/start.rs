@@ -7,11 +7,12 @@ use base_explain::Report;
 use base_world::World;
 use operate_deploy::Strategy;
 use operate_execute::{Filter, RunId, RunRow, Status, Tag, run_to_go_back_to};
+use operate_plan::Severity;
 
 use super::office::Office;
 use super::{compose, follow, project};
 use crate::args::{Global, RollbackArgs, StartArgs};
-use crate::output::{Failure, paint, say};
+use crate::output::{Failure, note, paint, say};
 
 /// Runs in which the version before is looked for.
 const RUNS_MAX: usize = 50;
@@ -55,6 +56,10 @@ async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Resul
     let planned = office.plan(global, &asked, back.as_ref()).await?;
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
+    } else {
+        for finding in planned.findings.iter().filter(|finding| finding.severity != Severity::Info) {
+            note(&format!("{}: {}; {}", finding.severity, finding.message, finding.fix));
+        }
     }
     if args.dry_run {
         return Ok(0);

@@ -32,14 +32,29 @@ pub(crate) fn a_secret_is_nowhere_but_in_the_container(stage: &Stage) {
     let shop = Shop::new(stage, "secrets");
     let file = shop.home.path().join("password");
     std::fs::write(&file, format!("{SECRET}\n")).expect("the secret can be written");
-    let service = format!("secrets:\n  DB_PASSWORD: {}", file.display());
+    rights(&file, 0o644);
+    // A second one comes by a file of variables, into a variable of another name.
+    let keys = shop.home.path().join("keys");
+    std::fs::write(&keys, format!("SECOND={SECRET}2\n")).expect("the secret can be written");
+    rights(&keys, 0o600);
+    let files_of = format!("env_file: [{{ path: {}, secret: true }}]", keys.display());
+    let service = format!("  LATE: \"at ${{SECOND}}\"\n{files_of}\nsecrets:\n  DB_PASSWORD: {}", file.display());
+    // Where it would be shown it is refused, at its place.
+    shop.settings("judged: false\ncommand: [\"--key=${SECOND}\"]", &service);
+    let words = ["`SECOND` would stand in the plan in clear", "command", "env: { SECOND: ${SECOND} }"];
+    shop.deploy(&["--version", "1", "--dry-run"]).expect(2, &words);
     shop.settings("judged: false", &service);
 
-    let dry = shop.deploy(&["--version", "1", "--dry-run", "-vv"]).expect(0, &["DB_PASSWORD"]);
+    let open = format!("{} can be read by others (mode 0644): it holds DB_PASSWORD", file.display());
+    let mended = format!("chmod 600 {}", file.display());
+    let dry = shop.deploy(&["--version", "1", "--dry-run", "-vv"]).expect(0, &["DB_PASSWORD", "LATE", &open, &mended]);
+    assert!(!dry.text.contains(&format!("{} can be read", keys.display())), "{}", dry.text);
+    rights(&file, 0o600);
     assert!(shop.containers().is_empty(), "a dry run made containers: {}", dry.text);
     shop.deploy(&["--version", "1", "-vv"]).expect(0, &["complete"]);
     let env = docker.docker(&["exec", &shop.container(), "/bin/env"]);
     assert!(env.lines().any(|line| line == format!("DB_PASSWORD={SECRET}")), "the container has no password");
+    assert!(env.lines().any(|line| line == format!("LATE=at {SECRET}2")), "the container has not the second");
     let old = shop.id();
 
     shop.deploy(&["--version", "blabs", "-vv"]).expect(1, &["ended with code 3", "no way in with $DB_PASSWORD"]);
@@ -54,7 +69,7 @@ pub(crate) fn a_secret_is_nowhere_but_in_the_container(stage: &Stage) {
     assert!(env.contains(&format!("DB_PASSWORD={SECRET}{SECRET}")), "the container has the old password");
 
     let mut files = files(shop.home.path());
-    files.retain(|path| *path != file);
+    files.retain(|path| *path != file && *path != keys);
     files.extend(self::files(&shop.artefacts));
     let kept: Vec<_> = files.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     assert!(kept.iter().any(|name| name.starts_with("history.db")) && kept.len() > 8, "looked at {kept:?} only");
@@ -260,6 +275,11 @@ impl Hook {
     fn told(&self) -> Vec<u8> {
         self.told.lock().expect("nobody panicked").clone()
     }
+}
+
+fn rights(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its rights can be set");
 }
 
 /// All files below a folder.
