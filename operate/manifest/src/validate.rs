@@ -75,13 +75,14 @@ pub fn validate_one(object: &Object, custom: &CustomKinds, target: &Target) -> V
         Some(kind) => {
             fields::check(schemas, &root, kind.definition, minor, &mut out);
             // A server that cannot decode an object looks at nothing else of it.
-            if out.findings.is_empty() {
+            if out.findings.iter().all(|finding| finding.severity == Severity::Warning) {
                 rules::check(object, &mut out);
             }
         }
         None => match custom.get(&id.api_version, &id.kind) {
             Some(kind) => {
                 rules::metadata(&root, rules::Names::Subdomain, &mut out);
+                fields::metadata(schemas, &root, minor, &mut out);
                 custom::check(kind, &root, &mut out);
             }
             None => unknown_kind(&root, object, schemas, minor, &mut out),
@@ -117,6 +118,7 @@ fn unknown_kind(root: &At<'_>, object: &Object, schemas: &Schemas, minor: u8, ou
         // Its definition may be in the cluster.
         None => {
             rules::metadata(root, rules::Names::Any, out);
+            fields::metadata(schemas, root, minor, out);
             out.not_checked.push(format!(
                 "`{}` of `{}` is a kind whose CustomResourceDefinition is not among the files",
                 id.kind, id.api_version

@@ -37,6 +37,13 @@ pub(crate) fn check(schemas: &Schemas, root: &At<'_>, definition: u32, minor: u8
     Walk { schemas, minor }.value(root, Type::Definition(definition), out);
 }
 
+/// Checks the metadata, which all kinds have alike.
+pub(crate) fn metadata(schemas: &Schemas, root: &At<'_>, minor: u8, out: &mut Out) {
+    if let Some(definition) = schemas.named("meta.v1.ObjectMeta") {
+        Walk { schemas, minor }.value(&root.get("metadata"), Type::Definition(definition), out);
+    }
+}
+
 impl Walk<'_> {
     fn value(&self, at: &At<'_>, kind: Type, out: &mut Out) {
         let Some(node) = at.node else { return };
@@ -62,7 +69,7 @@ impl Walk<'_> {
                 for (index, item) in items.iter().enumerate() {
                     self.value(&at.item(index, item), kind, out);
                 }
-                if keys != Keys::None && items.len() > 1 {
+                if keys != Keys::None {
                     twins(at, keys, out);
                 }
             }
@@ -132,7 +139,19 @@ fn scalar(at: &At<'_>, node: &Node, kind: Type, out: &mut Out) {
         | (Some(Word::Bool(_)), Type::Bool)
         | (Some(Word::Number(_)), Type::Number) => true,
         (Some(Word::Text(text)), Type::Bytes) => return bytes(at, text, out),
-        (Some(Word::Number(number)), Type::Int32 | Type::IntOrText) => {
+        (Some(Word::Number(number)), Type::Int32) => match whole(number) {
+            // Server-side apply cuts such a number to its lower 32 bits without a word.
+            Some(whole) if i32::try_from(whole).is_err() => {
+                return out.warn(
+                    at,
+                    "range/number",
+                    format!("{whole} does not fit into 32 bits"),
+                    "write a smaller number",
+                );
+            }
+            whole => whole.is_some(),
+        },
+        (Some(Word::Number(number)), Type::IntOrText) => {
             whole(number).is_some_and(|whole| i32::try_from(whole).is_ok())
         }
         (Some(Word::Number(number)), Type::Int64) => whole(number).is_some(),
@@ -194,6 +213,9 @@ fn twins(at: &At<'_>, keys: Keys, out: &mut Out) {
             }
             _ => item.node.and_then(Node::text).unwrap_or_default().to_owned(),
         };
+        if matches!(keys, Keys::Fields(_)) && item.node.is_some_and(is_null) {
+            out.error(&item, "field/type", "a null among the items", "take it out");
+        }
         if !seen.insert(key) {
             let (what, fix) = match keys {
                 Keys::Fields(fields) => (
