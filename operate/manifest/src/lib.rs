@@ -21,3 +21,5 @@ pub use validate::{
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+extern crate self as operate_manifest;

@@ -27,6 +27,20 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("apiextensions.v1.CustomResourceDefinitionVersion", "storage"),
 ];
 
+/// The groups whose required fields were compared with what servers do without; elsewhere a missing one is a warning.
+const ENFORCED: &[&str] = &[
+    "core.",
+    "apps.",
+    "batch.",
+    "networking.",
+    "autoscaling.",
+    "policy.",
+    "rbac.",
+    "meta.",
+    "apiextensions.",
+    "scheduling.",
+];
+
 struct Walk<'s> {
     schemas: &'s Schemas,
     minor: u8,
@@ -92,7 +106,12 @@ impl Walk<'_> {
             let server_only = definition.name.ends_with("Status") || definition.name.ends_with("Condition");
             if !at.get(field.name).is() && !server_only && !OPTIONAL.contains(&(definition.name, field.name)) {
                 let what = format!("`{}` is missing", field.name);
-                out.error(&at.get(field.name), "field/required", what, format!("add `{}:`", field.name));
+                let (place, fix) = (at.get(field.name), format!("add `{}:`", field.name));
+                if ENFORCED.iter().any(|group| definition.name.starts_with(group)) {
+                    out.error(&place, "field/required", what, fix);
+                } else {
+                    out.warn(&place, "field/required", what, fix);
+                }
             }
         }
     }
