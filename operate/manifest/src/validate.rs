@@ -6,6 +6,7 @@ mod custom;
 mod fields;
 mod finding;
 mod schema;
+mod told;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub(crate) use custom::definition;
 pub(crate) use finding::Out;
 pub use finding::{Finding, RULES, Rule, Severity, Verdict, rule};
 pub use schema::{MINOR_NEWEST, MINOR_OLDEST};
+pub use told::catalogue;
 
 use crate::object::Object;
 use crate::rules;

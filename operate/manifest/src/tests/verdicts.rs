@@ -155,3 +155,16 @@ fn custom_resources_by_their_definition() {
     check("{size: 3, colour: red}", &["Error field/unknown spec.colour 17:25"]);
     check("{}", &["Error field/required spec 17:7"]);
 }
+
+#[test]
+fn findings_are_told_as_those_of_all_checks() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: shop}\nspec: {type: clusterip}\n";
+    let objects = read("f", text, &Limits::default()).expect("it reads").objects;
+    let told = validate(&objects, &Target { minor: 36 })[0].told();
+    let file = base_explain::finding::File { path: "f.yaml", text: Some(text), findings: &told, ignored: 0, beyond: 0 };
+    let sarif = base_explain::finding::sarif("apm k8s check", "0", crate::catalogue(), &[file]);
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], "format/value");
+    assert_eq!(result["locations"][0]["logicalLocations"][0]["name"], "Service shop/s");
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startColumn"], 14);
+}
