@@ -1,9 +1,39 @@
-//! Scans of an image's own package lists, and scanners that are not there.
+//! Scans of an image's own package lists on an engine in memory, and scanners that are not there.
 
-use app_build::{ScanError, ScanOptions, Scanner, scan};
-use connect_docker_fake::{Fault, ImageSpec};
+use std::path::PathBuf;
 
-use crate::rig::Rig;
+use app_adapt::{ScanError, scan};
+use base_world::World;
+use connect_docker::{Engine, Found, Place};
+use connect_docker_fake::{FakeEngine, Fault, ImageSpec};
+use operate_scan::{ScanSettings, Scanner};
+use tempfile::TempDir;
+
+struct Rig {
+    fake: FakeEngine,
+    engine: Engine,
+    world: World,
+    folder: TempDir,
+}
+
+impl Rig {
+    fn new() -> Rig {
+        let fake = FakeEngine::start().expect("a socket");
+        let found = Found { place: Place::Unix(fake.socket().to_owned()), found_by: "the test".into() };
+        let engine = Engine::new(found).expect("no TLS");
+        Rig { fake, engine, world: World::real(), folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        base_world::replace_file(&*self.world.disk, &path, text.as_bytes()).expect("written");
+        path
+    }
+}
+
+fn by(with: Option<Scanner>, advisories: Option<PathBuf>) -> ScanSettings {
+    ScanSettings { with, advisories, ..ScanSettings::default() }
+}
 
 const ADVISORY: &str = r#"{"id": "DSA-1", "aliases": ["CVE-2026-1"], "affected": [
     {"package": {"ecosystem": "Debian:12", "name": "openssl"}, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "3.0.9-2"}]}]},
@@ -17,8 +47,12 @@ async fn check(files: &[(&str, &str)], expect: &[&str], packages: usize, unknown
     let rig = Rig::new();
     let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
     rig.fake.image("shop:1", ImageSpec { files, ..ImageSpec::default() });
-    let options = ScanOptions { image: "shop:1".into(), with: None, advisories: Some(rig.write("osv.json", ADVISORY)) };
-    let found = scan(&rig.engine, &rig.world, &options).await.expect("scanned");
+    // One that was cut off before has left its container.
+    let settings = by(None, Some(rig.write("osv.json", ADVISORY)));
+    let left =
+        connect_docker::ContainerSpec { name: "apm-scan-1".into(), image: "shop:1".into(), ..Default::default() };
+    rig.engine.create_container(&left).await.expect("made");
+    let found = scan(&rig.engine, &rig.world, "shop:1", &settings, Some("apm-scan-1")).await.expect("scanned");
     let shown: Vec<String> = found.findings.iter().map(|one| format!("{} {}", one.id, one.package)).collect();
     assert_eq!(
         (shown, found.packages, found.by.as_str()),
@@ -49,8 +83,8 @@ async fn package_lists_are_read_out_of_a_container_that_never_runs() {
 }
 
 /// The words of the error of a scan that cannot be made; no container is left.
-async fn check_fails(rig: &Rig, options: &ScanOptions, words: &str) -> ScanError {
-    let error = scan(&rig.engine, &rig.world, options).await.expect_err("nobody can judge it");
+async fn check_fails(rig: &Rig, image: &str, settings: &ScanSettings, words: &str) -> ScanError {
+    let error = scan(&rig.engine, &rig.world, image, settings, None).await.expect_err("nobody can judge it");
     assert!(error.to_string().contains(words), "`{words}` is not in {error}");
     assert_eq!(rig.fake.container_names(), Vec::<String>::new());
     error
@@ -63,17 +97,15 @@ async fn what_cannot_be_judged_is_not_called_fine() {
         "shop:1",
         ImageSpec { files: [("/etc/os-release".to_owned(), DEBIAN.into())].into(), ..ImageSpec::default() },
     );
-    let by = |with, advisories| ScanOptions { image: "shop:1".into(), with, advisories };
-    let error = check_fails(&rig, &by(Some(Scanner::Packages), None), "nothing here can judge shop:1").await;
+    let error = check_fails(&rig, "shop:1", &by(Some(Scanner::Packages), None), "nothing here can judge shop:1").await;
     assert!(matches!(error, ScanError::NothingToAsk { .. }));
-    check_fails(&rig, &by(None, Some(rig.path("none.json"))), "none.json").await;
-    check_fails(&rig, &by(None, Some(rig.write("page.json", "<html>"))), "page.json").await;
+    check_fails(&rig, "shop:1", &by(None, Some(rig.folder.path().join("none.json"))), "none.json").await;
+    check_fails(&rig, "shop:1", &by(None, Some(rig.write("page.json", "<html>"))), "page.json").await;
     let fine = rig.write("osv.json", ADVISORY);
-    let gone = ScanOptions { image: "nobody/has:1".into(), ..by(None, Some(fine.clone())) };
-    check_fails(&rig, &gone, "nobody/has:1").await;
+    check_fails(&rig, "nobody/has:1", &by(None, Some(fine.clone())), "nobody/has:1").await;
     rig.fake.fail("/archive", 1, Fault::Refuse(500, "cannot look"));
-    check_fails(&rig, &by(None, Some(fine.clone())), "cannot look").await;
+    check_fails(&rig, "shop:1", &by(None, Some(fine.clone())), "cannot look").await;
     let empty = rig.write("empty.json", "[]");
-    let found = scan(&rig.engine, &rig.world, &by(None, Some(empty))).await.expect("scanned");
+    let found = scan(&rig.engine, &rig.world, "shop:1", &by(None, Some(empty)), None).await.expect("scanned");
     assert!(found.unknown.iter().any(|what| what.contains("advisories is empty")), "{:?}", found.unknown);
 }
