@@ -21,7 +21,7 @@ pub(crate) fn run(_: &[String]) -> sh::Outcome {
     sh::timed("release build", release_build)?;
     sh::timed("journeys", journeys::all)?;
     sh::timed("cluster", journeys::cluster)?;
-    sh::timed("connectors", connectors::run)?;
+    sh::timed("connectors", || connectors::run(&[]))?;
     sh::timed("bench smoke", bench_smoke)?;
     sh::timed("coverage", || coverage::run(&[]))
 }

@@ -20,7 +20,7 @@ struct Counterpart {
     packages: &'static [&'static str],
 }
 
-const COUNTERPARTS: [Counterpart; 2] = [
+const COUNTERPARTS: [Counterpart; 3] = [
     Counterpart {
         name: "docker",
         script: "tests/journeys/src/dockerd.sh",
@@ -37,11 +37,24 @@ const COUNTERPARTS: [Counterpart; 2] = [
         feature: "real-postgres",
         packages: &["operate-history"],
     },
+    Counterpart {
+        name: "kubernetes",
+        script: "xtask/src/connectors/kubernetes.sh",
+        variable: "APM_TEST_KUBERNETES",
+        place: |guard| guard.folder.display().to_string(),
+        feature: "real-cluster",
+        packages: &["connect-kube"],
+    },
 ];
 
-/// All of them, each counterpart once.
-pub(crate) fn run() -> sh::Outcome {
-    COUNTERPARTS.iter().try_for_each(|counterpart| counterpart.run(&[]))
+/// Those on the counterparts named, or all of them.
+pub(crate) fn run(names: &[&str]) -> sh::Outcome {
+    if let Some(unknown) = names.iter().find(|name| !COUNTERPARTS.iter().any(|known| known.name == **name)) {
+        let known: Vec<_> = COUNTERPARTS.iter().map(|known| known.name).collect();
+        return Err(format!("no counterpart `{unknown}`; there are {}", known.join(", ")));
+    }
+    let chosen = COUNTERPARTS.iter().filter(|known| names.is_empty() || names.contains(&known.name));
+    chosen.into_iter().try_for_each(|counterpart| counterpart.run(&[]))
 }
 
 /// Those on Docker, with larger numbers.
@@ -100,6 +113,8 @@ impl Guard {
         std::fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
         let mut command = sh::program("sh");
         command.arg(sh::root().join(script)).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let own = std::env::current_exe().map_err(|error| format!("our own program: {error}"))?;
+        command.env("APM_XTASK", own);
         let mut script = command.spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
         let (Some(input), Some(output)) = (script.stdin.take(), script.stdout.take()) else {
             return Err("a shell without its pipes".into());

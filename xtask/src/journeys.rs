@@ -7,13 +7,19 @@ use crate::{ci, connectors, sh};
 /// The module of the journeys that are a stage of their own.
 const CLUSTER: &str = "cluster::";
 
-/// Runs the journeys whose path contains one of the words, or all; and rooms on their real counterparts, with `connectors` or no word.
+/// Runs the journeys whose path contains one of the words, or all; and rooms on their real counterparts, with `connectors` or no word. One counterpart
+/// alone is `connectors:kubernetes`.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
-    let (connectors, words): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| *word == "connectors");
+    let (connectors, words): (Vec<&String>, Vec<&String>) =
+        words.iter().partition(|word| word.starts_with("connectors"));
     if connectors.is_empty() || !words.is_empty() {
         sh::run(command()?.args(&words))?;
     }
-    if !connectors.is_empty() || words.is_empty() { connectors::run() } else { Ok(()) }
+    if connectors.is_empty() && !words.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = connectors.iter().filter_map(|word| word.strip_prefix("connectors:")).collect();
+    connectors::run(&names)
 }
 
 /// The journeys alone, without those of `cluster`.

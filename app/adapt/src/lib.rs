@@ -13,7 +13,7 @@ pub use containers::DockerContainers;
 pub use front::FrontProcess;
 pub use judge::{GateJudge, Request};
 pub use scan::{ImageJudge, KeepReport, ScanError, scan, who_looks};
-pub use telemetry::{Places, Telemetry};
+pub use telemetry::{Places, Telemetry, without_password};
 pub use webhook::Webhook;
 
 #[cfg(test)]

@@ -43,12 +43,25 @@ struct Place {
 impl Place {
     /// A password in the URL is sent and not shown.
     fn hide(&self, text: &str) -> String {
-        let after = self.base.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = after.split(['/', '?']).next().unwrap_or_default();
-        match authority.rsplit_once('@') {
-            Some((who, _)) if !who.is_empty() => text.replace(&format!("{who}@"), ""),
-            _ => text.to_owned(),
+        match credentials(&self.base) {
+            Some(who) => text.replace(&format!("{who}@"), ""),
+            None => text.to_owned(),
         }
+    }
+}
+
+/// `user:password` of a URL.
+fn credentials(url: &str) -> Option<&str> {
+    let after = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = after.split(['/', '?']).next().unwrap_or_default();
+    authority.rsplit_once('@').map(|(who, _)| who).filter(|who| !who.is_empty())
+}
+
+/// An address as it may be shown.
+pub fn without_password(url: &str) -> String {
+    match credentials(url) {
+        Some(who) => url.replacen(&format!("{who}@"), "", 1),
+        None => url.to_owned(),
     }
 }
 

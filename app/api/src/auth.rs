@@ -257,7 +257,9 @@ pub(crate) async fn guard(
 /// In the words of the face that was asked.
 fn refusal(uri: &Uri, status: StatusCode, why: &str) -> Response {
     let path = uri.path();
-    if !path.starts_with("/apm/v1/deployments") && path != "/apm/v1/openapi.json" {
+    if !["/apm/v1/deployments", "/apm/v1/promotions"].iter().any(|face| path.starts_with(face))
+        && path != "/apm/v1/openapi.json"
+    {
         return (status, format!("{why}\n")).into_response();
     }
     let code = match status {

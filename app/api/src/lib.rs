@@ -38,7 +38,10 @@ use observe_source::{Appended, LogSource, LogWrite, MetricSource, MetricWrite, S
 
 pub use auth::{Role, TokenError, Tokens};
 pub use body::{Bodies, BodyLimits};
-pub use deployments::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Retag, Wanted, Watchers};
+pub use deployments::{
+    Deployments, Following, Health, JudgeWanted, Kept, Lines, OutputWanted, Past, Prepared, Promoted, Refused,
+    RefusedKind, Retag, Wanted, Watchers, Yes,
+};
 pub use query::{Queries, QueryLimits};
 pub use server::{ConnectionLimits, Gate, serve};
 

@@ -260,3 +260,73 @@ async fn run(installer: &[&str], words: &[String], folder: Option<&Path>) -> Res
     let shown = if telling.is_empty() { said.lines().last().unwrap_or("no reason given").to_owned() } else { telling };
     Err(Failed::Said(format!("`{}`: {}", installer.join(" "), shown.chars().take(400).collect::<String>())))
 }
+
+#[cfg(test)]
+mod tests {
+    use base_world::World;
+
+    use super::*;
+
+    #[test]
+    fn wheels_are_those_of_the_image_s_system() {
+        let check = |abi: &str, architecture: &str, first: &str, uv: &str| {
+            let names = platforms(abi, architecture);
+            assert_eq!((names[0].as_str(), uv_platform(&names[0]).as_str()), (first, uv));
+        };
+        let gnu = "cpython-311-x86_64-linux-gnu";
+        check(gnu, "amd64", "manylinux_2_28_x86_64", "x86_64-manylinux_2_28");
+        check(gnu, "", "manylinux_2_28_x86_64", "x86_64-manylinux_2_28");
+        check(gnu, "arm64", "manylinux_2_28_aarch64", "aarch64-manylinux_2_28");
+        check("cpython-312-x86_64-linux-musl", "amd64", "musllinux_1_2_x86_64", "x86_64-unknown-linux-musl");
+        check("cpython-312-aarch64-linux-musl", "arm64", "musllinux_1_2_aarch64", "aarch64-unknown-linux-musl");
+    }
+
+    #[tokio::test]
+    async fn an_agent_is_there_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (disk, place) = (World::real().disk, folder.path().join("agents/python"));
+        let write =
+            async |staging: &Path| replace_file(&*disk, &staging.join("half"), b"x").map_err(|error| error.to_string());
+        let failed = whole(&*disk, &place, async |staging: &Path| {
+            write(staging).await?;
+            Err("the network ended".to_owned())
+        });
+        assert_eq!(failed.await, Err("the network ended".to_owned()));
+        assert!(!place.exists(), "half of one counts");
+        assert_eq!(disk.list(&folder.path().join("agents")).expect("listed").len(), 0, "half of one is left");
+        assert_eq!(whole(&*disk, &place, write).await, Ok(place.clone()));
+        assert!(place.join("half").exists());
+        // What is there is not made again.
+        assert_eq!(whole(&*disk, &place, async |_: &Path| Err("fetched twice".to_owned())).await, Ok(place.clone()));
+        // Another build was first with the same: its own is as good.
+        let other = folder.path().join("agents/node");
+        let late = whole(&*disk, &other, async |_: &Path| {
+            disk.create_folder(&other).map_err(|error| error.to_string())?;
+            Err("ours failed".to_owned())
+        });
+        assert_eq!(late.await, Ok(other.clone()));
+    }
+
+    #[tokio::test]
+    async fn an_installer_says_why_and_one_that_is_not_there_is_passed_over() {
+        let run = async |words: &[&str]| {
+            let (program, rest) = words.split_at(1);
+            let rest: Vec<String> = rest.iter().map(|word| (*word).to_owned()).collect();
+            match super::run(program, &rest, None).await {
+                Ok(()) => "fine".to_owned(),
+                Err(Failed::NotThere) => "not there".to_owned(),
+                Err(Failed::Said(why)) => why,
+            }
+        };
+        let sh = |script: &'static str| ["sh", "-c", script];
+        assert_eq!(run(&sh("exit 0")).await, "fine");
+        assert_eq!(run(&["no-such-installer-anywhere"]).await, "not there");
+        assert_eq!(run(&sh("echo 'No module named pip' >&2; exit 1")).await, "not there");
+        assert_eq!(
+            run(&sh("echo noise; echo 'ERROR: no match' >&2; echo bye >&2; exit 1")).await,
+            "`sh`: ERROR: no match"
+        );
+        assert_eq!(run(&sh("echo bye >&2; exit 1")).await, "`sh`: bye");
+        assert_eq!(run(&sh("exit 1")).await, "`sh`: no reason given");
+    }
+}

@@ -104,6 +104,8 @@ pub(crate) enum DeployCommand {
         output: String,
         #[command(flatten)]
         places: Places,
+        #[command(flatten)]
+        server: ServerArgs,
     },
     /// Follow a run until it ends; goes on with it when whoever carried it out is gone
     Watch(RunName),
@@ -112,6 +114,11 @@ pub(crate) enum DeployCommand {
     /// Show what a release would change: image, variables, ports, limits; of a secret only that it changes
     #[command(disable_version_flag = true, after_help = "Exit codes: 0 nothing would change, 1 something would.")]
     Diff(crate::deploy::diff::DiffArgs),
+    /// Show a container that was made by hand as the section of apm.yaml that it would be, and write it there
+    #[command(
+        after_help = "Exit codes: 0 it was shown or written, or the settings say the same; 1 the settings say something else; 4 it could not be put back, so no release takes its place."
+    )]
+    Adopt(crate::deploy::adopt::AdoptArgs),
     /// Show what the containers write, old version and new, and what the run did in between
     Logs(crate::deploy::logs::LogsArgs),
     /// Ask the judge: how the service is now, how a release was, or how good the judge is

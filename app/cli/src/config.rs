@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use app_api::Tokens;
-use app_config::Tree;
+use app_config::{Tree, Variable};
+use app_deploy::ServiceVariables;
 use app_serve::{ScrapePlan, Settings};
 use base_explain::Report;
 use base_world::World;
+use operate_deploy::looks_secret;
 
 use crate::args::{Global, UpArgs};
 
@@ -19,8 +21,17 @@ pub(crate) fn tree(world: &World, global: &Global, up: &UpArgs) -> Result<Tree, 
         // A file that was only found is there.
         let named = |report: Report| report.because("`--config` or `APM_CONFIG` names it");
         let text = read(world, &path).map_err(named)?;
-        let lookup = |name: &str| std::env::var(name).ok();
-        tree.add_file(&path.display().to_string(), &text, &lookup).map_err(|error| error.report().clone())?;
+        // This process's own variables win, as they do over compose's `.env`.
+        let files = ServiceVariables::new(&text, global.env.as_deref(), &*world.disk);
+        let lookup = |path: &[&str], name: &str| match std::env::var(name) {
+            Ok(value) if !value.is_empty() => {
+                let secret = looks_secret(name, &value);
+                Some(Variable { value, secret })
+            }
+            _ => files.look_up(path, name),
+        };
+        let name = path.display().to_string();
+        tree.add_file_asking(&name, &text, &lookup).map_err(|error| error.report().clone())?;
     }
     // Variables that are not text are nobody's settings.
     let variables =

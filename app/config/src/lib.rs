@@ -14,6 +14,7 @@ mod units;
 mod yaml;
 
 pub use error::ConfigError;
-pub use node::{Key, Node, Origin, SourceText, Value};
+pub use interpolate::{Lookup, Variable};
+pub use node::{Filled, Key, Node, Origin, SourceText, Value};
 pub use tree::{Tree, from_yaml};
 pub use units::{ByteSize, Span};

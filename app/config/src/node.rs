@@ -33,6 +33,21 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The place of some words in the node's text, of which so many stand before those that are meant; the node's own where the file spells them
+    /// another way.
+    pub(crate) fn at_words(&self, words: &str, before: usize) -> Origin {
+        let Origin::File { source, line, column, .. } = self else { return self.clone() };
+        let start = source.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
+        let rest = source.text.get(start..).unwrap_or_default();
+        let skipped: usize = rest.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum();
+        let rest = rest.get(skipped..).unwrap_or_default();
+        let Some((at, _)) = rest.match_indices(words).nth(before) else { return self.clone() };
+        let above = &rest[..at];
+        let (lines, last) = (above.matches('\n').count(), above.rsplit('\n').next().unwrap_or_default());
+        let column = if lines == 0 { column + last.chars().count() } else { last.chars().count() + 1 };
+        Origin::File { source: source.clone(), line: line + lines, column, length: words.chars().count() }
+    }
+
     /// Puts the place on a report.
     pub fn on(&self, report: Report) -> Report {
         match self {
@@ -77,10 +92,20 @@ pub enum Value {
     Map(Vec<(Key, Node)>),
 }
 
+/// A variable that a scalar was filled in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filled {
+    pub name: String,
+    /// Its value must not be shown.
+    pub secret: bool,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     pub value: Value,
     pub origin: Origin,
+    /// Of a scalar: the variables in it.
+    pub filled: Vec<Filled>,
 }
 
 impl Node {
@@ -101,6 +126,18 @@ impl Node {
         match &self.value {
             Value::List(items) => items,
             _ => &[],
+        }
+    }
+
+    /// The first variable in it or below it that must not be shown, and the node that it fills in.
+    pub fn secret(&self) -> Option<(&Node, &Filled)> {
+        if let Some(filled) = self.filled.iter().find(|filled| filled.secret) {
+            return Some((self, filled));
+        }
+        match &self.value {
+            Value::List(items) => items.iter().find_map(Node::secret),
+            Value::Map(pairs) => pairs.iter().find_map(|(_, node)| node.secret()),
+            _ => None,
         }
     }
 
@@ -136,6 +173,7 @@ impl Node {
             (old, value) => {
                 *old = value;
                 self.origin = over.origin;
+                self.filled = over.filled;
             }
         }
     }

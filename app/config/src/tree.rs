@@ -3,13 +3,15 @@
 use base_explain::Report;
 use serde::de::DeserializeOwned;
 
-use crate::interpolate::interpolate;
+use crate::interpolate::{Lookup, Variable, interpolate};
 use crate::{ConfigError, Key, Node, Origin, Value, yaml};
 
 /// Everything that was said, by whichever layer said it last.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     root: Node,
+    /// What could not be filled in under `environments`, by the name of the environment: it matters when that one is chosen.
+    unfilled: Vec<(String, ConfigError)>,
 }
 
 /// Reads one YAML text (JSON is YAML) without layers: for files of the ecosystem, such as `prometheus.yml`.
@@ -25,12 +27,24 @@ impl Tree {
         text: &str,
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(), ConfigError> {
+        self.add_file_asking(name, text, &|_, name| Some(Variable { value: lookup(name)?, secret: false }))
+    }
+
+    /// The same, with a lookup that hears for which node a variable is wanted, and says of each whether it is secret.
+    pub fn add_file_asking(&mut self, name: &str, text: &str, lookup: &Lookup<'_>) -> Result<(), ConfigError> {
         let mut node = yaml::parse(name, text)?;
         if !matches!(node.value, Value::Map(_) | Value::Null) {
             let report = Report::new("a configuration is a map of keys").hint("begin with `version: 1`");
             return Err(ConfigError::new(node.origin.on(report)));
         }
-        interpolate(&mut node, lookup)?;
+        let mut first = None;
+        interpolate(&mut node, &mut Vec::new(), lookup, &mut |path, error| match path {
+            ["environments", name, ..] => self.unfilled.push(((*name).to_owned(), error)),
+            _ => first = first.take().or(Some(error)),
+        });
+        if let Some(error) = first {
+            return Err(error);
+        }
         if matches!(node.value, Value::Map(_)) {
             self.root.merge(node);
         }
@@ -52,20 +66,26 @@ impl Tree {
     }
 
     fn set(&mut self, path: &str, text: String, origin: Origin) {
-        let scalar = Node { value: Value::Scalar { text, quoted: false }, origin: origin.clone() };
+        let scalar = Node { value: Value::Scalar { text, quoted: false }, origin: origin.clone(), filled: Vec::new() };
         let node = path.rsplit('.').fold(scalar, |inner, name| Node {
             value: Value::Map(vec![(Key { name: name.to_owned(), origin: origin.clone() }, inner)]),
             origin: origin.clone(),
+            filled: Vec::new(),
         });
         self.root.merge(node);
     }
 
     /// Lays what stands under `environments.NAME` over the rest; a file without that environment is as it was.
-    pub fn choose_environment(&mut self, name: &str) {
+    /// What stands there and cannot be filled in is an error now.
+    pub fn choose_environment(&mut self, name: &str) -> Result<(), ConfigError> {
+        if let Some((_, error)) = self.unfilled.iter().find(|(environment, _)| environment == name) {
+            return Err(error.clone());
+        }
         let chosen = self.root.get("environments").and_then(|all| all.get(name)).cloned();
         if let Some(chosen) = chosen.filter(|node| matches!(node.value, Value::Map(_))) {
             self.root.merge(chosen);
         }
+        Ok(())
     }
 
     /// What stands at the top, in its order.
@@ -145,12 +165,44 @@ mod tests {
         let chosen = |name: &str| {
             let mut tree = Tree::default();
             tree.add_file("apm.yaml", text, &|_| None).unwrap();
-            tree.choose_environment(name);
+            tree.choose_environment(name).unwrap();
             let memory = tree.node("observe.memory").unwrap().clone();
             (memory.read::<ByteSize>().unwrap().0 >> 30, memory.origin.to_string())
         };
         assert_eq!(chosen("prod"), (2, "apm.yaml:3:30".to_owned()));
         assert_eq!(chosen("dev"), (1, "apm.yaml:1:20".to_owned()));
+    }
+
+    #[test]
+    fn what_an_environment_lacks_matters_when_it_is_chosen() {
+        let text = "environments:\n  prod: { observe: { name: \"${PROD_NAME}\" } }\n  dev: { observe: { name: d } }\n";
+        let chosen = |name: &str| {
+            let mut tree = Tree::default();
+            tree.add_file("apm.yaml", text, &|_| None)?;
+            tree.choose_environment(name)?;
+            tree.section::<Option<String>>("observe.name")
+        };
+        assert_eq!(chosen("dev"), Ok(Some("d".to_owned())));
+        let error = chosen("prod").unwrap_err().to_string();
+        assert!(error.contains("`PROD_NAME` is not set (at apm.yaml:2:29)"), "{error}");
+    }
+
+    #[test]
+    fn a_variable_is_looked_up_for_its_place_and_may_be_secret() {
+        let text =
+            "services:\n  a: { env: { X: \"${X}\", Y: \"y${X}\" } }\n  b: { env: { X: \"${X}\" } }\nlist: [\"${X}\"]\n";
+        let mut tree = Tree::default();
+        let lookup = |path: &[&str], name: &str| {
+            assert_eq!(name, "X");
+            Some(Variable { value: path.join("/"), secret: path.contains(&"a") })
+        };
+        tree.add_file_asking("apm.yaml", text, &lookup).unwrap();
+        let said = |path: &str| tree.section::<String>(path).unwrap();
+        assert_eq!(said("services.a.env.Y"), "yservices/a/env/Y");
+        assert_eq!(said("services.b.env.X"), "services/b/env/X");
+        let (node, filled) = tree.node("services").and_then(Node::secret).unwrap();
+        assert_eq!((node.origin.to_string(), filled.name.as_str()), ("apm.yaml:2:18".to_owned(), "X"));
+        assert_eq!(tree.node("services.b").and_then(Node::secret), None);
     }
 
     #[test]
@@ -180,6 +232,25 @@ mod tests {
             "observe:\n  name: ${NOPE}\n",
             "the environment variable `NOPE` is not set (at apm.yaml:2:9); set it, or give a default: `${NOPE:-…}`",
         );
+        // The very place, in a quoted text, in a list, behind the same words.
+        let said = |name: &str| format!("the environment variable `{name}` is not set");
+        let set = |name: &str| format!("set it, or give a default: `${{{name}:-…}}`");
+        check(
+            "observe:\n  name: \"ü ${HOME_TOWN} ${NOPE}\"\n",
+            &format!("{} (at apm.yaml:2:25); {}", said("NOPE"), set("NOPE")),
+        );
+        check(
+            "observe:\n  scrape:\n    - a\n    - ${HOME_TOWN}-${NO_TOWN:-x}-${NO_TOWN}\n",
+            &format!("{} (at apm.yaml:4:34); {}", said("NO_TOWN"), set("NO_TOWN")),
+        );
+        check(
+            "observe:\n  name: |\n    one\n    two ${NOPE}\n",
+            &format!("{} (at apm.yaml:4:9); {}", said("NOPE"), set("NOPE")),
+        );
+        let dollar = "write `${NAME}`, or `$$` for one dollar";
+        check("observe:\n  name: a${HOME_TOWN\n", &format!("a `${{` has no `}}` (at apm.yaml:2:10); {dollar}"));
+        let form = "write `${NAME}` or `${NAME:-default}`; `$$` is one dollar";
+        check("observe:\n  name: ${a b}\n", &format!("`a b` is no name of a variable (at apm.yaml:2:9); {form}"));
         assert!(read("observe: [").unwrap_err().to_string().starts_with("this is not YAML: "));
     }
 

@@ -82,7 +82,7 @@ impl Loader {
             Event::Alias(id) => return self.alias(id, &span),
             other => return Err(self.error(&span, &format!("unexpected {other:?}"), "check the YAML around it")),
         };
-        let node = Node { value, origin: self.span_origin(&span) };
+        let node = Node { value, origin: self.span_origin(&span), filled: Vec::new() };
         if anchor != 0 {
             let size = count(&node);
             self.anchors.insert(anchor, (node.clone(), size));

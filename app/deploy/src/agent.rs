@@ -3,8 +3,9 @@
 
 use base_explain::Report;
 use operate_agents::{Language, Project};
-use operate_build::{HOME, Join, Telemetry, carrier, environment, volume_name};
+use operate_build::{HOME, Inject, Join, Telemetry, carrier, environment, volume_name};
 use operate_deploy::{Container, Volume};
+use operate_plan::{Finding, Severity};
 
 use crate::settings::ServiceSettings;
 
@@ -39,6 +40,19 @@ pub(crate) fn add(
     Ok(())
 }
 
+/// `inject: side-container` is for whoever starts containers himself; a release gives a container no other container's volumes, and says so.
+pub(crate) fn not_carried(service: &str, settings: &ServiceSettings) -> Option<Finding> {
+    (settings.build.inject == Some(Inject::SideContainer)).then(|| Finding {
+        rule: "agent-not-carried".to_owned(),
+        severity: Severity::Warning,
+        step: None,
+        message: format!(
+            "{service} has `inject: side-container`, which a release does not carry: it runs without the agent"
+        ),
+        fix: format!("write `services.{service}.build.inject: volume`, and fill the volume with `apm docker build`"),
+    })
+}
+
 fn language(word: &str) -> Option<Language> {
     Some(match word.to_ascii_lowercase().as_str() {
         "python" => Language::Python,
@@ -54,6 +68,17 @@ fn language(word: &str) -> Option<Language> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_release_does_not_carry_is_told() {
+        let mut settings = ServiceSettings::default();
+        assert_eq!(not_carried("cart", &settings), None);
+        settings.build.inject = Some(Inject::Volume);
+        assert_eq!(not_carried("cart", &settings), None);
+        settings.build.inject = Some(Inject::SideContainer);
+        let finding = not_carried("cart", &settings).expect("a warning");
+        assert!(finding.message.contains("runs without the agent"), "{finding:?}");
+    }
 
     #[test]
     fn a_container_gets_the_agent_s_volume_and_variables() {

@@ -2,6 +2,7 @@
 //! What has no counterpart here is an error at its line, never left out. It asks no engine.
 
 mod joins;
+mod sent;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use operate_plan::ObjectId;
 
 use crate::health::{HealthSettings, Test};
 use crate::settings::{DeploySettings, Project, ServiceSettings};
+
+pub use sent::{Sent, parts};
 
 /// A compose file is not larger.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -41,17 +44,22 @@ pub struct ComposeAsk<'a> {
     pub disk: &'a dyn Disk,
 }
 
+/// How a file of compose is read; `None`: there is none.
+fn reader(disk: &dyn Disk) -> impl Fn(&Path) -> Result<Option<String>, String> {
+    move |path| match disk.exists(path) {
+        Ok(true) => {
+            let bytes = disk.read(path, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
+            String::from_utf8(bytes).map(Some).map_err(|_| "it is not UTF-8 text".to_owned())
+        }
+        Ok(false) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 impl Project {
     /// Takes in the services of a compose project. What `apm.yaml` says of a service's goals and strategy stays.
     pub fn take_in(&mut self, ask: &ComposeAsk<'_>) -> Result<Composed, Report> {
-        let read = |path: &Path| match ask.disk.exists(path) {
-            Ok(true) => {
-                let bytes = ask.disk.read(path, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
-                String::from_utf8(bytes).map(Some).map_err(|_| "it is not UTF-8 text".to_owned())
-            }
-            Ok(false) => Ok(None),
-            Err(error) => Err(error.to_string()),
-        };
+        let read = reader(ask.disk);
         let project = operate_compose::load(&Ask {
             files: ask.files.clone(),
             name: self.named.then(|| self.name.clone()),
@@ -60,9 +68,15 @@ impl Project {
             read: &read,
         });
         let project = project.map_err(|findings| told(&findings, &read))?;
+        // What cannot be looked at is left to the engine of Docker.
+        let there = |path: &Path| ask.disk.exists(path).unwrap_or(true);
+        let mut taken = Taken::new(&project, Seen { there: &there, elsewhere: false });
+        self.take(&project, &mut taken).map_err(|findings| told(&findings, &read))
+    }
+
+    fn take(&mut self, project: &operate_compose::Project, taken: &mut Taken<'_>) -> Result<Composed, Vec<Finding>> {
         self.name.clone_from(&project.name);
-        let mut taken = Taken { root: &project.root, disk: ask.disk, errors: Vec::new(), notes: project.notes.clone() };
-        let order = operate_compose::order(&project.root).map_err(|finding| told(&[finding], &read))?;
+        let order = operate_compose::order(&project.root).map_err(|finding| vec![finding])?;
         let mut composed = Composed::default();
         let mut services = BTreeMap::new();
         for name in order {
@@ -74,7 +88,7 @@ impl Project {
         }
         composed.external = taken.external();
         if !taken.errors.is_empty() {
-            return Err(told(&taken.errors, &read));
+            return Err(std::mem::take(&mut taken.errors));
         }
         composed.notes = taken.notes.iter().map(|note| format!("{note}: {}", note.hint)).collect();
         self.services = services;
@@ -94,14 +108,37 @@ fn told(findings: &[Finding], read: &dyn Fn(&Path) -> Result<Option<String>, Str
     rest.iter().take(TOLD_MAX).fold(report, |report, finding| report.because(format!("{finding} ({})", finding.hint)))
 }
 
-struct Taken<'a> {
-    root: &'a Node,
-    disk: &'a dyn Disk,
-    errors: Vec<Finding>,
-    notes: Vec<Finding>,
+/// What is there on this machine.
+struct Seen<'a> {
+    there: &'a dyn Fn(&Path) -> bool,
+    /// The project was read on another machine; what is not here would silently be an empty folder.
+    elsewhere: bool,
 }
 
-impl Taken<'_> {
+struct Taken<'a> {
+    root: &'a Node,
+    seen: Seen<'a>,
+    errors: Vec<Finding>,
+    notes: Vec<Finding>,
+    /// Paths of another machine that are not there on this one, a sentence each.
+    unseen: Vec<String>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(project: &'a operate_compose::Project, seen: Seen<'a>) -> Taken<'a> {
+        let (errors, unseen) = (Vec::new(), Vec::new());
+        Taken { root: &project.root, seen, errors, notes: project.notes.clone(), unseen }
+    }
+
+    /// Whether a path is there; where it has to be and is not, that is said.
+    fn is_there(&mut self, path: &str, service: &str) -> bool {
+        let there = (self.seen.there)(Path::new(path));
+        if !there && self.seen.elsewhere {
+            self.unseen.push(format!("{service} needs {path}, which is not there"));
+        }
+        there || self.seen.elsewhere
+    }
+
     fn bad(&mut self, node: &Node, message: impl Into<String>, hint: &str) {
         self.errors.push(Finding { place: node.place.clone(), message: message.into(), hint: hint.to_owned() });
     }
@@ -110,7 +147,7 @@ impl Taken<'_> {
         self.notes.push(Finding { place: node.place.clone(), message: message.into(), hint: hint.to_owned() });
     }
 
-    fn full_name<'a>(&'a self, section: &str, name: &'a str) -> &'a str {
+    fn full_name<'b>(&'b self, section: &str, name: &'b str) -> &'b str {
         let entry = self.root.get(section).and_then(|all| all.get(name));
         entry.and_then(|entry| entry.text_of("name")).unwrap_or(name)
     }
@@ -256,8 +293,8 @@ impl Taken<'_> {
         }
         self.ports(node, &mut deploy, &mut extra);
         self.networks(name, node, &mut deploy, &mut extra);
-        self.volumes(node, &mut deploy, &mut extra);
-        self.grants(node, &mut deploy);
+        self.volumes(name, node, &mut deploy, &mut extra);
+        self.grants(name, node, &mut deploy);
         deploy.container = extra;
         ServiceSettings {
             image: text("image"),

@@ -97,7 +97,7 @@ impl Desk {
             let names: Vec<_> = all.iter().map(|artefact| artefact.name.as_str()).collect();
             let report = Report::new(format!("the run {run} has no artefact `{name}`"));
             let hint = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
-            return Err(DeskError::Told(report.hint(hint)));
+            return Err(DeskError::Absent { code: "no-artefact", report: report.hint(hint) });
         };
         let (_, bytes) = self.history.artefact(found.id).await.map_err(|error| DeskError::Told(Report::of(&error)))?;
         Ok(bytes)

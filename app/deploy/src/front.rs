@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use app_adapt::Request;
 use base_explain::Report;
-use operate_deploy::{Beside, Canary, Front, Port};
+use operate_deploy::{Beside, Canary, Front, Port, Sides};
 use operate_gate::{Settings, Side, Subject};
 
 use crate::release::ms;
@@ -101,6 +101,12 @@ pub(crate) fn beside(subject: &Subject, settings: &Settings, canary: &CanarySett
     let request = Request::After { subject: Box::new(subject), settings: Box::new(settings) };
     let request = serde_json::to_value(request).ok()?;
     Some(Beside { request, old_version_at: "/after/subject/old/version".to_owned() })
+}
+
+/// Where the judge's questions name the containers of the two versions.
+pub(crate) fn sides() -> Sides {
+    let at = |side: &str| format!("/after/subject/{side}/containers");
+    Sides { new: at("new"), old: at("old") }
 }
 
 pub(crate) fn canary(given: &CanarySettings, beside: Option<Beside>, judge_ms: u64) -> Result<Canary, Report> {
@@ -200,5 +206,10 @@ mod tests {
         };
         assert!(subject.side_by_side && settings.bake.as_secs() == 90);
         assert_eq!(subject.old.version.as_deref(), Some("1"));
+        // The planner writes the containers there, so there has to be a list.
+        let request = Request::After { subject, settings };
+        let request = serde_json::to_value(request).expect("JSON");
+        let sides = sides();
+        assert!([sides.new, sides.old].iter().all(|at| request.pointer(at).is_some_and(|list| list.is_array())));
     }
 }

@@ -10,11 +10,16 @@ use operate_execute::{Entry, Event, Filter, Order, RunId, RunRow, State, Status}
 use operate_gate::{
     Answer, Ended, Evidence, Language, Outcome, Question, Settings, Subject, Tally, Verdict, questions,
 };
-use operate_plan::{Plan, StepId, Work};
-use serde::Serialize;
+use operate_plan::{Degraded, Plan, StepId, Work};
+use serde::{Deserialize, Serialize};
 
 use crate::known::{Known, Why, known};
+use crate::lacking::{cut, unanswered as lacks};
 use crate::{Desk, DeskError, Project};
+
+mod asked;
+
+pub use asked::JudgeAsk;
 
 /// Between two looks, where the judge has no wish.
 const AGAIN_MS: i64 = 5_000;
@@ -28,7 +33,7 @@ pub struct Judging {
 }
 
 /// A verdict, and what it was found by.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Looked {
     pub service: String,
     pub environment: String,
@@ -43,10 +48,17 @@ pub struct Looked {
     /// Whoever answered knows nothing of that time. No line of a log is an answer too, but none that a release can be judged by.
     #[serde(skip)]
     pub is_blank: bool,
+    /// What the verdict had to do without.
+    #[serde(default)]
+    pub degraded: Vec<Degraded>,
+    /// The Prometheus that was asked in the engine's place, without a password; a person looks at charts there.
+    pub prometheus: Option<String>,
+    /// A Loki that was asked in the engine's place, alike.
+    pub loki: Option<String>,
 }
 
 /// One question as a person may ask it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Chart {
     pub label: String,
     pub language: Language,
@@ -56,20 +68,20 @@ pub struct Chart {
 }
 
 /// One past release, judged again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Again {
     pub run: RunId,
     pub version: String,
     pub was_bad: Option<bool>,
     /// How that is known.
-    pub how: &'static str,
+    pub how: String,
     pub outcome: Outcome,
     pub after_ms: i64,
     pub sentence: String,
 }
 
 /// Past releases judged again.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Replay {
     pub judged: Vec<Again>,
     pub tally: Tally,
@@ -81,6 +93,9 @@ pub struct Replay {
     pub never_judged: Vec<RunId>,
     /// Why questions were not answered, of the last release that could not be judged for it.
     pub unanswered: Vec<String>,
+    /// What the figures lack.
+    #[serde(default)]
+    pub degraded: Vec<Degraded>,
 }
 
 /// When a run's version was put before the judge.
@@ -162,6 +177,7 @@ impl Judging {
             Answer::Failed { .. } => true,
         };
         let is_blank = evidence.values().all(says_nothing);
+        let degraded = lacks(&asked, &evidence);
         let verdict = operate_gate::judge(subject, settings, &evidence, now_ms);
         let used = |question: &Question| verdict.links.iter().any(|link| link.question == question.id);
         let charts = asked.into_iter().filter(used).map(Chart::of).collect();
@@ -174,6 +190,9 @@ impl Judging {
             unanswered,
             is_alone,
             is_blank,
+            degraded,
+            prometheus: None,
+            loki: None,
         }
     }
 
@@ -191,6 +210,9 @@ impl Judging {
         let mut rows = desk.runs(&Filter { labels, limit: RUNS_MAX, ..Filter::default() }).await?;
         rows.reverse();
         let mut replay = Replay::default();
+        if rows.len() >= RUNS_MAX {
+            replay.degraded.push(cut("releases", &format!("only the newest {RUNS_MAX} were looked through")));
+        }
         let mut ended = Vec::new();
         for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.created_ms >= since_ms) {
             let (plan, entries) = (desk.plan_of(&row.run).await?, desk.entries(&row.run, 0).await?);
@@ -202,6 +224,10 @@ impl Judging {
             let known = known(row, past.why, rows.get(at + 1..).unwrap_or_default());
             let from_ms = past.from_ms;
             let looked = self.again(project, past).await;
+            if let Some(one) = looked.degraded.first().filter(|_| !looked.is_alone) {
+                let what = format!("{} of {}", one.what, row.run);
+                replay.degraded.push(Degraded { what, ..one.clone() });
+            }
             if looked.is_alone {
                 replay.gone.push(row.run.clone());
                 replay.unanswered = looked.unanswered;
@@ -230,7 +256,7 @@ fn again(row: &RunRow, known: Known, looked: Looked, from_ms: i64) -> Again {
         run: row.run.clone(),
         version: looked.version.unwrap_or_default(),
         was_bad: known.was_bad,
-        how: known.how,
+        how: known.how.to_owned(),
         outcome,
         after_ms: looked.verdict.at_ms.saturating_sub(from_ms),
         sentence: looked.verdict.sentence,

@@ -19,6 +19,9 @@ use tokio::sync::{OnceCell, broadcast, watch};
 use crate::desk::LAG;
 use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Ledger, Planned, Project, Told};
 
+mod asked;
+mod promotions;
+
 /// How often runs are looked for whose executor is gone; a lease holds as long.
 const LOOK: Duration = Duration::from_secs(15);
 
@@ -52,6 +55,10 @@ struct Inner {
     project: ReadProject,
     /// Where containers send their telemetry, unless their settings say.
     otlp_endpoint: Option<String>,
+    /// None in tests, whose containers are on paper.
+    docker: Option<DockerSurroundings>,
+    /// Where files that were sent are kept.
+    state_folder: PathBuf,
     open: Open,
     desk: OnceCell<Desk>,
     live: broadcast::Sender<Entry>,
@@ -89,6 +96,7 @@ impl Keeper {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let KeeperOptions { history, state_folder, program, docker, project, owner } = options;
+        let (asked_docker, kept_in) = (docker.clone(), state_folder.clone());
         let project: Arc<ReadProject> = Arc::new(project);
         let (opened_world, place, engine_url, read) =
             (world.clone(), history.clone(), engine_url.to_owned(), Arc::clone(&project));
@@ -114,7 +122,7 @@ impl Keeper {
             })
         });
         let project: ReadProject = Box::new(move |environment| project(environment));
-        Keeper::with(world, history, project, otlp_endpoint, open, stop)
+        Keeper::with(world, history, project, otlp_endpoint, (Some(asked_docker), kept_in), open, stop)
     }
 
     fn with(
@@ -122,6 +130,7 @@ impl Keeper {
         history: String,
         project: ReadProject,
         otlp_endpoint: Option<String>,
+        (docker, state_folder): (Option<DockerSurroundings>, PathBuf),
         open: Open,
         stop: watch::Receiver<bool>,
     ) -> Self {
@@ -130,6 +139,8 @@ impl Keeper {
             history,
             project,
             otlp_endpoint,
+            docker,
+            state_folder,
             open,
             desk: OnceCell::new(),
             live: broadcast::channel(LAG).0,
@@ -271,10 +282,19 @@ impl Keeper {
 
     /// Settings and secrets are read anew each time: what is in the files now is what is deployed.
     fn release(&self, desk: &Desk, asked: &Asked, environment: Option<&str>) -> Result<Release, DeskError> {
-        let project = (self.0.project)(environment).map_err(DeskError::Settings)?;
+        let project = self.project(environment)?;
+        desk.release(&project, &self.reachable(asked)).map_err(DeskError::Settings)
+    }
+
+    fn project(&self, environment: Option<&str>) -> Result<Project, DeskError> {
+        (self.0.project)(environment).map_err(DeskError::Settings)
+    }
+
+    /// With where containers send their telemetry.
+    fn reachable(&self, asked: &Asked) -> Asked {
         let mut asked = asked.clone();
         asked.otlp_endpoint = asked.otlp_endpoint.or_else(|| self.0.otlp_endpoint.clone());
-        desk.release(&project, &asked).map_err(DeskError::Settings)
+        asked
     }
 
     /// Plans, keeps the run, and begins to carry it out in a task of its own.

@@ -228,9 +228,9 @@ mod tests {
         for event in events {
             entries.push(Entry::after(entries.last(), &run, 7, event));
         }
-        let (title, target, sentence) = Default::default();
+        let (title, target, sentence, tags) = Default::default();
         let (labels, status, ended_ms) = (BTreeMap::new(), Status::RolledBack, Some(9));
-        let row = RunRow { run, title, target, labels, status, created_ms: 0, ended_ms, sentence };
+        let row = RunRow { run, title, target, labels, status, created_ms: 0, ended_ms, sentence, tags };
         let told = Told::of(&row, &Plan::new(draft, &Inventory::new("docker:shop")), &State::of(&entries));
         assert_eq!(told.expect("it is over").changed_ms, expect);
     }

@@ -3,23 +3,27 @@
 //!
 //! It joins the planner, the history, the executor, a Docker engine and the judge. It prints nothing and listens nowhere.
 
+mod adopt;
 mod agent;
 mod compose;
 mod desk;
 mod diff;
 mod env_files;
 mod evidence;
+mod exposed;
 mod front;
 mod health;
 mod judging;
 mod keeper;
 mod known;
+mod lacking;
 mod learn;
 mod ledger;
 mod logs;
 mod looks;
 mod notify;
 mod pin;
+mod places;
 mod probe;
 mod promotion;
 mod registries;
@@ -30,17 +34,19 @@ mod settings;
 mod tags;
 mod views;
 
-pub use compose::{ComposeAsk, Composed};
+pub use adopt::{Handmade, Named};
+pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
-pub use judging::{Again, Chart, Judging, Looked, Replay};
+pub use env_files::ServiceVariables;
+pub use judging::{Again, Chart, JudgeAsk, Judging, Looked, Replay};
 pub use keeper::{Keeper, KeeperOptions, ReadProject};
 pub use learn::{Learnt, learnt, lines as learnt_lines};
 pub use ledger::{Ledger, Told, keys};
-pub use logs::{ContainerLogs, Lines, LogsOf, Writer, Written};
+pub use logs::{ContainerLogs, Heard, Lines, LogsOf, Output, Side, Writer, Written};
 pub use looks::{Past, Said, Seen};
 pub use pin::Registries;
 pub use probe::{ImageAt, Probe};
-pub use promotion::{LABEL as PROMOTION, Promote, StageNow, Standing};
+pub use promotion::{Decided, LABEL as PROMOTION, Promote, PromoteAsk, StageNow, Standing, decide};
 pub use registries::{Inspected, Registry};
 pub use release::Asked;
 pub use remote::{Following, Remote, RemoteError};

@@ -4,23 +4,66 @@ use std::sync::Arc;
 
 use base_explain::Report;
 use base_world::Disk;
-use connect_docker::{Channel, ContainerListed, Engine, LogOptions, Surroundings, find};
+use connect_docker::{Channel, ContainerListed, Engine, LogOptions, State, Surroundings, find};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use operate_deploy::label;
+use operate_plan::Plan;
+use serde::{Deserialize, Serialize};
 
 use crate::DeskError;
 
-/// Whose containers.
+mod output;
+
+pub use output::{Heard, Output};
+
+/// Whose containers: of a service in an environment those of one version and of the one before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogsOf {
     pub project: String,
     pub service: String,
     pub environment: String,
+    pub version: String,
+    pub before: Option<String>,
+}
+
+/// Which of the two versions a container is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    New,
+    Old,
+}
+
+impl LogsOf {
+    /// Those of a run.
+    pub fn run(plan: &Plan) -> LogsOf {
+        let label = |name: &str| plan.labels.get(name).cloned();
+        let text = |name: &str| label(name).unwrap_or_default();
+        LogsOf {
+            project: text("project"),
+            service: text("service"),
+            environment: text("environment"),
+            version: text("version"),
+            before: label("version_before"),
+        }
+    }
+
+    /// `None`: of neither.
+    pub fn side(&self, by: &Writer) -> Option<Side> {
+        // The same version made anew: what is kept for the way back is the old one.
+        let is_kept = by.name.ends_with("-previous");
+        if by.version == self.version && !is_kept {
+            Some(Side::New)
+        } else if Some(&by.version) == self.before.as_ref() || is_kept {
+            Some(Side::Old)
+        } else {
+            None
+        }
+    }
 }
 
 /// One container of the service.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Writer {
     pub id: String,
     pub name: String,
@@ -28,7 +71,7 @@ pub struct Writer {
 }
 
 /// One line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     pub by: Writer,
     /// Milliseconds since 1970, as the engine noted it.
@@ -40,7 +83,7 @@ pub struct Written {
 }
 
 /// Which lines of a container.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lines {
     pub since_ms: i64,
     /// At most so many of those that are there already.
@@ -70,27 +113,34 @@ impl ContainerLogs {
         Ok(ContainerLogs { engine: Arc::new(Engine::new(found).map_err(|error| told(&error))?) })
     }
 
-    /// Containers in any state, the oldest first; those of which nothing was ever started write nothing.
+    /// Containers of both versions in any state, the oldest first, but for those that were never started: whoever asks the engine to follow one is
+    /// told at once that there is no more, and would miss what it writes later.
     pub async fn writers(&self, of: &LogsOf) -> Result<Vec<Writer>, DeskError> {
         let labels =
             [(label::PROJECT, &of.project), (label::SERVICE, &of.service), (label::ENVIRONMENT, &of.environment)];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).into();
         let mut listed = self.engine.containers(&labels).await.map_err(|error| told(&error))?;
+        listed.retain(|one| one.state != State::Created);
         listed.sort_by_key(|one| (one.created_s, one.name.clone()));
         let writer = |one: ContainerListed| Writer {
             version: one.labels.get(label::VERSION).cloned().unwrap_or_default(),
             id: one.id,
             name: one.name,
         };
-        Ok(listed.into_iter().map(writer).collect())
+        Ok(listed.into_iter().map(writer).filter(|by| of.side(by).is_some()).collect())
     }
 
-    /// What one of them writes; the stream ends where the connection does. A container that is gone by now writes nothing.
-    pub async fn lines(&self, by: Writer, lines: Lines) -> Result<BoxStream<'static, Written>, DeskError> {
+    /// What one of them writes; an error is the last item. A container that is gone by now writes nothing.
+    pub async fn lines(
+        &self,
+        by: Writer,
+        lines: Lines,
+    ) -> Result<BoxStream<'static, Result<Written, DeskError>>, DeskError> {
         let since = lines.since_ms.max(0);
         let options = LogOptions {
             follow: lines.follow,
-            tail: Some(lines.tail),
+            // As many as there are is what the engine gives unasked.
+            tail: (lines.tail < u64::MAX).then_some(lines.tail),
             since: Some(format!("{}.{:03}", since / 1_000, since % 1_000)),
             until: None,
             timestamps: true,
@@ -102,18 +152,17 @@ impl ContainerLogs {
         };
         // The second piece of a line that was cut has no time of its own.
         let mut last_ms = since;
-        let whole = stream.take_while(|line| std::future::ready(line.is_ok()));
-        Ok(whole
-            .filter_map(|line| std::future::ready(line.ok()))
+        Ok(stream
             .map(move |line| {
+                let line = line.map_err(|error| told(&error))?;
                 let at = line.at.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);
                 last_ms = at.unwrap_or(last_ms);
-                Written {
+                Ok(Written {
                     by: by.clone(),
                     at_ms: last_ms,
                     is_error: line.channel == Channel::Errors,
                     text: String::from_utf8_lossy(&line.text).into_owned(),
-                }
+                })
             })
             .boxed())
     }

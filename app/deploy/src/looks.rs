@@ -5,8 +5,9 @@ use app_adapt::Request as JudgeRequest;
 use operate_execute::{Filter, History as _, RunId, RunRow, State, Status};
 use operate_gate::{Answer, Language, Question, Verdict};
 use operate_history::AuditLine;
-use operate_plan::{Inventory, ObjectId, Plan, Work};
+use operate_plan::{Degraded, Inventory, ObjectId, Plan, Work};
 
+use crate::lacking::{cut, unanswered, unseen};
 use crate::{Desk, DeskError};
 
 /// Of one run; a person gives a few orders.
@@ -21,6 +22,8 @@ pub struct Past {
     pub audit: Vec<AuditLine>,
     /// The newest first, the run itself among them.
     pub runs: Vec<RunRow>,
+    /// What was cut off.
+    pub degraded: Vec<Degraded>,
 }
 
 /// How the judge sees a run.
@@ -28,6 +31,8 @@ pub struct Seen {
     pub objects: Inventory,
     /// From the telemetry of that time; `None` where the plan asks no judge or the run is not that far yet.
     pub verdict: Option<Verdict>,
+    /// Containers that could not be looked at, and answers that the verdict had to do without.
+    pub degraded: Vec<Degraded>,
 }
 
 /// What a service said.
@@ -67,7 +72,16 @@ impl Desk {
         let plan = self.plan_of(run).await?;
         let audit = self.history.audit_of(run, AUDIT_MAX).await?;
         let filter = Filter { labels: alike(&plan), limit: AROUND_MAX, ..Filter::default() };
-        Ok(Past { audit, runs: self.runs(&filter).await? })
+        let runs = self.runs(&filter).await?;
+        let mut degraded = Vec::new();
+        for (what, count, most) in
+            [("lines of the audit log", audit.len(), AUDIT_MAX), ("releases", runs.len(), AROUND_MAX)]
+        {
+            if count >= most {
+                degraded.push(cut(&format!("more {what}"), &format!("only {most} are told here")));
+            }
+        }
+        Ok(Past { audit, runs, degraded })
     }
 
     /// The newest complete release of the same service and environment before this one.
@@ -89,10 +103,16 @@ impl Desk {
         objects.sort();
         objects.dedup();
         let objects = self.target.survey(&objects).await;
-        Ok(Seen { objects, verdict: self.verdict(&plan, &state).await })
+        let mut degraded = unseen(&objects);
+        let (verdict, unanswered) = match self.verdict(&plan, &state).await {
+            Some((verdict, unanswered)) => (Some(verdict), unanswered),
+            None => (None, Vec::new()),
+        };
+        degraded.extend(unanswered);
+        Ok(Seen { objects, verdict, degraded })
     }
 
-    async fn verdict(&self, plan: &Plan, state: &State) -> Option<Verdict> {
+    async fn verdict(&self, plan: &Plan, state: &State) -> Option<(Verdict, Vec<Degraded>)> {
         let telemetry = self.telemetry.as_ref()?;
         let (begun_ms, ended_ms, request) = plan.steps.iter().find_map(|step| {
             let Work::Judge(request) = &step.work else { return None };
@@ -103,8 +123,9 @@ impl Desk {
         let JudgeRequest::After { mut subject, settings } = request else { return None };
         subject.released_ms = begun_ms;
         let at_ms = ended_ms.unwrap_or_else(|| self.world.clock.now_ms());
-        let evidence = telemetry.ask(operate_gate::questions(&subject, &settings, at_ms)).await;
-        Some(operate_gate::judge(&subject, &settings, &evidence, at_ms))
+        let asked = operate_gate::questions(&subject, &settings, at_ms);
+        let evidence = telemetry.ask(asked.clone()).await;
+        Some((operate_gate::judge(&subject, &settings, &evidence, at_ms), unanswered(&asked, &evidence)))
     }
 
     /// The newest `limit` lines of the run's service and version since its first change, up to a quarter of an hour after its end.

@@ -11,7 +11,7 @@ use operate_deploy::label;
 
 /// Asks a Docker engine and registries.
 pub struct Probe {
-    engine: Engine,
+    pub(crate) engine: Engine,
     registries: Client,
     logins: Arc<DockerLogins>,
 }
@@ -51,9 +51,14 @@ impl std::fmt::Display for ImageAt {
 impl Probe {
     /// Connects to nothing yet.
     pub fn new(world: &World, variable: impl Fn(&str) -> Option<String>) -> Result<Probe, Report> {
+        Probe::at(world, &Surroundings::from_variables(&variable))
+    }
+
+    /// The same with surroundings that were looked at before.
+    pub fn at(world: &World, surroundings: &Surroundings) -> Result<Probe, Report> {
         let told = |error: &connect_docker::DockerError| hinted(Report::of(error), error.hint());
-        let found = find(&Surroundings::from_variables(&variable), &*world.disk).map_err(|error| told(&error))?;
-        let logins = Arc::new(DockerLogins::from_variables(world.disk.clone(), &variable));
+        let found = find(surroundings, &*world.disk).map_err(|error| told(&error))?;
+        let logins = Arc::new(DockerLogins::new(world.disk.clone(), surroundings.config_folder()));
         let registries = Client::new(logins.clone(), world.clock.clone(), Options::default());
         Ok(Probe {
             engine: Engine::new(found).map_err(|error| told(&error))?,
@@ -127,7 +132,7 @@ fn pinned(digests: &[String], image: &str) -> Option<String> {
     digests.iter().find(|digest| digest.split('@').next() == Some(&name)).cloned()
 }
 
-fn hinted(report: Report, hint: Option<&str>) -> Report {
+pub(crate) fn hinted(report: Report, hint: Option<&str>) -> Report {
     match hint {
         Some(hint) => report.hint(hint),
         None => report,

@@ -12,6 +12,11 @@ use crate::known::taken_back;
 use crate::{Asked, Desk, DeskError, Planned, Project};
 use base_explain::Report;
 
+mod asking;
+mod standings;
+
+pub use asking::{Decided, PromoteAsk, decide};
+
 /// The label of a stage's run, and the tag of what was decided.
 pub const LABEL: &str = "promotion";
 const KIND: &str = "kind";
@@ -35,7 +40,7 @@ pub struct Promote {
 }
 
 /// One stage as it stands.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StageNow {
     pub environment: String,
     /// Its newest run.
@@ -50,7 +55,7 @@ pub struct StageNow {
 }
 
 /// A promotion as it stands.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Standing {
     pub promotion: Promotion,
     pub stages: Vec<StageNow>,
@@ -64,7 +69,7 @@ struct Rejection {
 }
 
 fn told(message: impl Into<String>, hint: &str) -> DeskError {
-    DeskError::Told(Report::new(message).hint(hint))
+    DeskError::Standing(Report::new(message).hint(hint))
 }
 
 fn tags(kind: &str, id: &str) -> Vec<(String, String)> {
@@ -246,6 +251,7 @@ impl Desk {
         stage: usize,
         planned: &Planned,
         actor: &str,
+        role: &str,
         reason: &str,
     ) -> Result<RunId, DeskError> {
         let (id, now) = (&standing.promotion.id, standing.stages.get(stage));
@@ -255,14 +261,14 @@ impl Desk {
             before => RunId(format!("{id}-{environment}-{}", before + 1)),
         };
         let action = if stage == 0 { Action::Create } else { Action::Approve };
-        self.create_named(run.clone(), planned, actor, "", action, reason).await?;
+        self.create_named(run.clone(), planned, actor, role, action, reason).await?;
         Ok(run)
     }
 
     /// Says no: it goes no further. What is under way is not touched.
-    pub async fn reject(&self, promotion: &Promotion, actor: &str, reason: &str) -> Result<(), DeskError> {
+    pub async fn reject(&self, promotion: &Promotion, actor: &str, role: &str, reason: &str) -> Result<(), DeskError> {
         let rejection = Rejection { actor: actor.to_owned(), reason: reason.to_owned() };
-        self.record(actor, "", Action::Reject, &RunId(promotion.id.clone()), reason).await?;
+        self.record(actor, role, Action::Reject, &RunId(promotion.id.clone()), reason).await?;
         self.keep(REJECTED, &promotion.id, &rejection).await
     }
 }

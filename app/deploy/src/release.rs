@@ -7,7 +7,7 @@ use app_adapt::Request;
 use base_explain::Report;
 use base_world::Disk;
 use operate_build::Inject;
-use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy, Volume, names};
+use operate_deploy::{Check, Container, Release, Secret, Strategy};
 use operate_execute::Seal;
 use operate_gate::{Side, Subject, UserCheck};
 use operate_plan::Calendar;
@@ -15,7 +15,9 @@ use operate_target_docker::secret_name;
 
 use crate::agent;
 use crate::env_files;
+use crate::exposed;
 use crate::front;
+use crate::places::{port, volume};
 use crate::scanned;
 use crate::settings::{CheckSettings, Project, ServiceSettings};
 
@@ -92,6 +94,8 @@ impl Project {
             let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));
             return Err(report.hint("`docker` is, so far"));
         }
+        let mut findings = exposed::findings(&service, settings, &container.volumes, &self.environment, disk);
+        findings.extend(agent::not_carried(&service, settings));
         let front = match &deploy.front {
             Some(front) => Some(front::front(self, &service, settings, front, &container.ports, fronts)?),
             None => None,
@@ -113,7 +117,9 @@ impl Project {
             gate: None,
             scan: deploy.scan.as_ref().map(|settings| scanned::asked(settings, &image, disk)).transpose()?,
             judge: None,
+            sides: Some(front::sides()),
             judge_ms,
+            findings,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
             adopt: asked.adopt,
@@ -127,12 +133,6 @@ impl Project {
             container,
         };
         let mut subject = self.subject(&release.service, Some(&release.version));
-        // The old containers bore these names until the new ones took their place, so both are found by them, each in its time. Behind a front
-        // two colors run side by side, and only the plan knows which is new.
-        if release.front.is_none() {
-            subject.new.containers = names(&release);
-            subject.old.containers = names(&release);
-        }
         if deploy.judged {
             subject.checks =
                 self.judge.checks.iter().map(|check| judged_by(check, settings)).collect::<Result<_, _>>()?;
@@ -215,6 +215,10 @@ fn container(
         let sealed = seal.seal(&secret_name(variable), value).map_err(|error| Report::of(&error))?;
         secrets.insert(variable.clone(), Secret { sealed, mark: seal.mark(value) });
     }
+    for (name, value) in settings.hidden.values().filter(|(name, _)| !settings.secrets.contains_key(*name)) {
+        let sealed = seal.seal(&secret_name(name), value.as_bytes()).map_err(|error| Report::of(&error))?;
+        secrets.insert(name.to_owned(), Secret { sealed, mark: seal.mark(value.as_bytes()) });
+    }
     env_files::add(&settings.env_file, environment, disk, seal, &mut env, &mut secrets)?;
     if let Some(endpoint) = &asked.otlp_endpoint {
         env.entry("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()).or_insert_with(|| endpoint.clone());
@@ -237,41 +241,6 @@ fn container(
         stop_grace_s: u32::try_from(deploy.stop_grace.0.as_secs()).unwrap_or(u32::MAX),
         extra: deploy.container.clone(),
     })
-}
-
-/// `80`, `8080:80` or `127.0.0.1:8080:80`.
-fn port(text: &str) -> Result<Port, Report> {
-    let bad = || Report::new(format!("`{text}` is no port")).hint("write HOST:CONTAINER, such as 127.0.0.1:8080:80");
-    let number = |text: &str| text.parse::<u16>().map_err(|_| bad());
-    Ok(match text.rsplitn(3, ':').collect::<Vec<_>>()[..] {
-        [container] => Port { container: number(container)?, publish: None },
-        [container, host] => Port {
-            container: number(container)?,
-            publish: Some(Publish { address: String::new(), port: number(host)? }),
-        },
-        [container, host, address] => Port {
-            container: number(container)?,
-            publish: Some(Publish { address: address.to_owned(), port: number(host)? }),
-        },
-        _ => return Err(bad()),
-    })
-}
-
-/// `data:/data` or `/etc/x:/x:ro`.
-fn volume(text: &str) -> Result<Volume, Report> {
-    let bad = || {
-        Report::new(format!("`{text}` is no volume"))
-            .hint("write NAME:/PATH or /HOST/PATH:/PATH, with :ro for reading only")
-    };
-    let (source, rest) = text.split_once(':').ok_or_else(bad)?;
-    let (path, read_only) = match rest.strip_suffix(":ro") {
-        Some(path) => (path, true),
-        None => (rest, false),
-    };
-    if source.is_empty() || !path.starts_with('/') || path.contains(':') {
-        return Err(bad());
-    }
-    Ok(Volume { source: source.to_owned(), path: path.to_owned(), read_only })
 }
 
 /// A check of the judge as it can be carried out: a path gets the service's address on this machine.
@@ -375,24 +344,5 @@ mod tests {
         check_judged(r#"{"http": "https://ann:hush@shop.example.org"}"#, &[], &[], Err("a password in its URL"));
         check_judged(r#"{"http": "/x", "command": "y"}"#, &[], &[], Err("has to be one of"));
         check_judged(r#"{"command": "./smoke.sh"}"#, &[], &[], Ok(""));
-    }
-
-    #[test]
-    fn ports_and_volumes_are_read_as_docker_reads_them() {
-        let publish = |address: &str, port| Some(Publish { address: address.into(), port });
-        for (text, publish) in
-            [("80", None), ("8080:80", publish("", 8080)), ("127.0.0.1:8080:80", publish("127.0.0.1", 8080))]
-        {
-            assert_eq!(port(text).map_err(|report| report.one_line()), Ok(Port { container: 80, publish }));
-        }
-        assert_eq!(port("[::1]:8080:80").expect("an address of IPv6").publish, publish("[::1]", 8080));
-        for text in ["", "x", "70000:80", "1:2:3:x"] {
-            assert!(port(text).is_err(), "{text}");
-        }
-        let read = volume("/etc/x:/x:ro").expect("a volume");
-        assert_eq!((read.source.as_str(), read.path.as_str(), read.read_only), ("/etc/x", "/x", true));
-        for text in ["data", ":/x", "data:x", "a:/b:/c"] {
-            assert!(volume(text).is_err(), "{text}");
-        }
     }
 }

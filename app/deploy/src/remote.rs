@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{Asked, Planned};
 
 mod events;
+mod office;
 
 pub use events::Following;
 
@@ -237,13 +238,21 @@ impl Remote {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RemoteError> {
-        let url = self.address(path);
+        self.get_at(&format!("/apm/v1/deployments{path}")).await
+    }
+
+    async fn get_at<T: DeserializeOwned>(&self, path: &str) -> Result<T, RemoteError> {
+        let url = format!("{}{path}", self.url);
         let answer = self.client.get(&url, &[], LIMITS).await.map_err(|error| away(&error))?;
         read(&url, &answer)
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, RemoteError> {
-        let url = self.address(path);
+        self.post_at(&format!("/apm/v1/deployments{path}"), body).await
+    }
+
+    async fn post_at<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, RemoteError> {
+        let url = format!("{}{path}", self.url);
         let sent = self.client.post(&url, "application/json", body.to_string(), LIMITS).await;
         read(&url, &sent.map_err(|error| away(&error))?)
     }
@@ -291,7 +300,8 @@ fn refused(url: &str, status: u16, body: &[u8]) -> RemoteError {
     };
     let mut report = Report::new(message);
     report.causes = error["causes"].as_array().into_iter().flatten().filter_map(text).collect();
-    report.hint = text(&error["hint"]);
+    // Whose hint is a path of the API is of no help to whoever types commands.
+    report.hint = text(&error["hint"]).filter(|hint| !hint.starts_with("GET /"));
     if status == 401 {
         report = report.hint("APM_TOKEN or `--token-file` gives the token");
     }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use app_adapt::{Places, Webhook};
-use app_config::{ByteSize, ConfigError, Span, Tree, Value};
+use app_config::{ByteSize, ConfigError, Node, Span, Tree, Value};
 use base_explain::Report;
 use base_http::Secret;
 use base_world::Disk;
 use operate_build::BuildSettings;
-use operate_deploy::{Extra, Strategy};
+use operate_deploy::{Extra, Masked, Strategy};
 use operate_execute::{Deliver, Occasion};
 use operate_gate::{Freeze, Slo, UserCheck};
 use operate_plan::Window;
@@ -96,6 +96,9 @@ pub struct ServiceSettings {
     /// With a tag, or without: then the version is the tag.
     pub image: Option<String>,
     pub env: BTreeMap<String, String>,
+    /// Those of `env` that a secret variable of this process or of a file fills in; they are not in `env` any more.
+    #[serde(skip)]
+    pub hidden: Masked,
     /// Files of variables; `env` wins over them, and a later one over an earlier one.
     pub env_file: Vec<EnvFile>,
     /// Name of the variable to a file that holds its value.
@@ -258,6 +261,26 @@ impl JudgeSettings {
     }
 }
 
+/// Variables that a secret fills in are taken out of those that a plan shows; a secret elsewhere in what a plan shows is refused.
+fn hide(node: &Node, service: &mut ServiceSettings) -> Result<(), ConfigError> {
+    for part in ["image", "deploy"] {
+        if let Some((at, filled)) = node.get(part).and_then(Node::secret) {
+            let name = &filled.name;
+            let report = Report::new(format!("the value of the secret `{name}` would stand in the plan in clear"));
+            let hint =
+                format!("give it to the program as a variable: `env: {{ {name}: ${{{name}}} }}`; those are sealed");
+            return Err(ConfigError::new(at.origin.on(report.hint(hint))));
+        }
+    }
+    let Some(Value::Map(variables)) = node.get("env").map(|env| &env.value) else { return Ok(()) };
+    for (key, _) in variables.iter().filter(|(_, value)| value.secret().is_some()) {
+        if let Some(value) = service.env.remove(&key.name) {
+            service.hidden.put(&key.name, &value);
+        }
+    }
+    Ok(())
+}
+
 impl Project {
     /// Reads them, with what the environment says laid over.
     pub fn read(mut tree: Tree, environment: Option<&str>, folder_name: &str) -> Result<Project, ConfigError> {
@@ -266,13 +289,19 @@ impl Project {
             Some(Value::Map(members)) => members.iter().map(|(key, _)| key.name.clone()).collect(),
             _ => Vec::new(),
         };
-        tree.choose_environment(environment);
+        tree.choose_environment(environment)?;
+        let mut services: BTreeMap<String, ServiceSettings> = tree.section("services")?;
+        for (name, service) in &mut services {
+            if let Some(node) = tree.node("services").and_then(|all| all.get(name)) {
+                hide(node, service)?;
+            }
+        }
         let name: Option<String> = tree.section("project")?;
         Ok(Project {
             named: name.is_some(),
             name: name.unwrap_or_else(|| folder_name.to_owned()),
             environment: environment.to_owned(),
-            services: tree.section("services")?,
+            services,
             judge: tree.section("judge")?,
             freezes: tree.section::<Option<Vec<Freeze>>>("freezes")?.unwrap_or_default(),
             windows: tree.section::<Option<Vec<Window>>>("windows")?.unwrap_or_default(),
@@ -285,5 +314,46 @@ impl Project {
             promotion: tree.section::<Option<Vec<String>>>("promotion")?.unwrap_or_default(),
             environments,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use app_config::Variable;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Project, ConfigError> {
+        let mut tree = Tree::default();
+        let lookup = |_: &[&str], name: &str| {
+            let secret = name.starts_with("SECRET");
+            (name != "NOBODY").then(|| Variable { value: if secret { "hush" } else { "info" }.to_owned(), secret })
+        };
+        tree.add_file_asking("apm.yaml", text, &lookup)?;
+        Project::read(tree, Some("prod"), "shop")
+    }
+
+    #[test]
+    fn a_variable_that_a_secret_fills_in_is_hidden() {
+        let text = "services:\n  web:\n    env: { LEVEL: \"${LEVEL}\", URL: \"http://${SECRET_X}@db\", OWN: x }\nenvironments:\n  prod: { services: { web: { env: { OWN: \"${SECRET_Y}\" } } } }\n  dev: { services: { web: { image: \"${NOBODY}\" } } }\n";
+        let project = read(text).expect("settings");
+        let web = &project.services["web"];
+        assert_eq!(web.env, [("LEVEL".to_owned(), "info".to_owned())].into());
+        let hidden: Vec<_> = web.hidden.values().collect();
+        assert_eq!(hidden, [("OWN", "hush"), ("URL", "http://hush@db")]);
+        assert!(!format!("{project:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_secret_where_a_plan_would_show_it_is_refused() {
+        let check = |service: &str, place: &str| {
+            let error = read(&format!("services: {{ web: {{ {service} }} }}\n")).expect_err(service).to_string();
+            let expect =
+                format!("the value of the secret `SECRET_X` would stand in the plan in clear (at apm.yaml:1:{place})");
+            assert!(error.starts_with(&expect) && !error.contains("hush"), "{error}");
+        };
+        check("image: \"shop/${SECRET_X}\"", "27");
+        check("deploy: { command: [serve, \"--key=${SECRET_X}\"] }", "47");
+        assert!(read("services: { web: { secrets: { X: \"/run/${SECRET_X}\" } } }\n").is_ok());
     }
 }

@@ -1,17 +1,24 @@
 //! The desk in the API's words: its errors become codes and statuses, a request becomes what the desk is asked. It plans nothing and carries
 //! nothing out.
 
-use app_api::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Retag, Wanted};
-use app_deploy::{Action, Asked, Desk, DeskError, Keeper, Planned, Said};
+use std::sync::Arc;
+
+use app_api::{
+    Deployments, Following, Health, JudgeWanted, Kept, Lines, OutputWanted, Past, Prepared, Promoted, Refused,
+    RefusedKind, Retag, Wanted, Yes,
+};
+use app_deploy::{Action, Asked, Desk, DeskError, Keeper, Planned, Said, Sent};
 use base_explain::Report;
 use futures_util::future::BoxFuture;
 use operate_deploy::Refusal;
 use operate_execute::{Command, Entry, Filter, HistoryError, RunError, RunId, RunRow, Tag};
 use operate_plan::Plan;
+use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
 pub(crate) mod figures;
+mod office;
 
 /// The desk behind `/apm/v1/deployments`.
 pub(crate) struct Deploying(pub(crate) Keeper);
@@ -56,6 +63,9 @@ fn refused(error: DeskError) -> Refused {
             _ => (RefusedKind::Away, "history-away"),
         },
         DeskError::Run(RunError::Overtaken { .. }) => (RefusedKind::Conflict, "run-overtaken"),
+        DeskError::Absent { code, .. } => (RefusedKind::Unknown, *code),
+        DeskError::Standing(_) => (RefusedKind::Conflict, "promotion-stands"),
+        DeskError::HostPath(_) => (RefusedKind::Refused, "host-path"),
         DeskError::Settings(_) => (RefusedKind::Refused, "settings"),
         DeskError::Tags(_) => (RefusedKind::Refused, "too-many-tags"),
         DeskError::Told(_) => (RefusedKind::Away, "desk-closed"),
@@ -82,6 +92,14 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::ForeignUpstream { .. } => "front-foreign",
         Refusal::Divided { .. } => "front-divided",
         Refusal::FrontGone { .. } => "front-gone",
+        Refusal::NoObjects { .. } => "no-objects",
+        Refusal::Forbidden { .. } => "target-forbids",
+        Refusal::Deleting { .. } => "being-deleted",
+        Refusal::ForeignObject { .. } => "foreign-object",
+        Refusal::NoDeployment { .. } => "no-deployment",
+        Refusal::NoSender { .. } => "no-sender",
+        Refusal::DividedServices { .. } => "divided-services",
+        Refusal::LeftOverObject { .. } => "left-over",
     }
 }
 
@@ -114,7 +132,7 @@ impl Deployments for Deploying {
             let past = self.desk_of(&run).await?.past(&run).await.map_err(refused)?;
             // Plain data, in which nothing can go wrong.
             let audit = past.audit.iter().map(|line| serde_json::to_value(line).unwrap_or_default()).collect();
-            Ok(Past { audit, runs: past.runs })
+            Ok(Past { audit, runs: past.runs, degraded: past.degraded })
         })
     }
 
@@ -122,7 +140,7 @@ impl Deployments for Deploying {
         Box::pin(async move {
             let seen = self.desk_of(&run).await?.seen(&run).await.map_err(refused)?;
             let verdict = seen.verdict.and_then(|verdict| serde_json::to_value(verdict).ok()).unwrap_or_default();
-            Ok(Health { objects: seen.objects, verdict })
+            Ok(Health { objects: seen.objects, verdict, degraded: seen.degraded })
         })
     }
 
@@ -167,27 +185,113 @@ impl Deployments for Deploying {
 
     fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>> {
         Box::pin(async move {
-            let planned = self.0.plan(&asked(&wanted), wanted.environment.as_deref()).await;
-            let Planned { plan, findings } = planned.map_err(refused)?;
-            Ok(Prepared { plan, findings })
+            let environment = wanted.environment.as_deref();
+            let (planned, notes) = match sent(&wanted)? {
+                Some(sent) => self.0.plan_sent(&asked(&wanted), environment, &sent).await.map_err(refused)?,
+                None => (self.0.plan(&asked(&wanted), environment).await.map_err(refused)?, Vec::new()),
+            };
+            let Planned { plan, findings } = planned;
+            Ok(Prepared { plan, findings, notes })
         })
     }
 
     fn create(&self, wanted: Wanted) -> BoxFuture<'_, Result<RunId, Refused>> {
         let keeper = self.0.clone();
         let action = if wanted.back.is_some() { Action::Rollback } else { Action::Create };
-        // To its end even if whoever asks goes away: a run that is kept is carried out.
         Box::pin(async move {
-            let begun = tokio::spawn(async move {
-                keeper.begin(&asked(&wanted), wanted.environment.as_deref(), wanted.role, action).await
-            });
-            let gone = |error: tokio::task::JoinError| {
-                let report = Report::new("the release was not begun").because(error.to_string());
-                Refused::new(RefusedKind::Away, "desk-closed", report)
-            };
-            begun.await.map_err(gone)?.map_err(refused)
+            let sent = sent(&wanted)?;
+            to_its_end(async move {
+                let (asked, environment) = (asked(&wanted), wanted.environment.as_deref());
+                match sent {
+                    Some(sent) => keeper.begin_sent(&asked, environment, wanted.role, &sent).await,
+                    None => keeper.begin(&asked, environment, wanted.role, action).await,
+                }
+            })
+            .await
         })
     }
+
+    fn judged(
+        &self,
+        wanted: JudgeWanted,
+        service: Option<String>,
+        environment: Option<String>,
+    ) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(office::judged(&self.0, wanted, service, environment))
+    }
+
+    fn differences(&self, wanted: Wanted) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(office::differences(&self.0, wanted))
+    }
+
+    fn output(&self, run: RunId, wanted: OutputWanted) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(office::output(self, run, wanted))
+    }
+
+    fn follow_output(&self, run: RunId, wanted: OutputWanted) -> BoxFuture<'_, Result<Following, Refused>> {
+        Box::pin(office::follow_output(self, run, wanted))
+    }
+
+    fn artefacts(&self, run: RunId) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(office::artefacts(self, run))
+    }
+
+    fn artefact(&self, run: RunId, name: String) -> BoxFuture<'_, Result<Kept, Refused>> {
+        Box::pin(office::artefact(self, run, name))
+    }
+
+    fn promotions(&self, limit: usize) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move { Ok(office::plain(&self.0.standings(limit).await.map_err(refused)?)) })
+    }
+
+    fn promotion(&self, id: String) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move { Ok(office::plain(&self.0.standing(&id).await.map_err(refused)?)) })
+    }
+
+    fn promote(&self, wanted: Promoted) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(office::promote(&self.0, wanted))
+    }
+
+    fn prepare_next(&self, yes: Yes) -> BoxFuture<'_, Result<Prepared, Refused>> {
+        Box::pin(async move {
+            let planned = self.0.plan_next(&yes.promotion, &office::said(&yes)).await.map_err(refused)?;
+            Ok(Prepared { plan: planned.plan, findings: planned.findings, notes: Vec::new() })
+        })
+    }
+
+    fn approve_next(&self, yes: Yes) -> BoxFuture<'_, Result<RunId, Refused>> {
+        let keeper = self.0.clone();
+        Box::pin(to_its_end(async move { keeper.approve_next(&yes.promotion, &office::said(&yes), yes.role).await }))
+    }
+
+    fn reject_next(&self, no: Yes) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move {
+            let now = self.0.reject_next(&no.promotion, &no.actor, no.role, &no.reason).await;
+            Ok(office::plain(&now.map_err(refused)?))
+        })
+    }
+}
+
+/// Also if whoever asks goes away: a run that is kept is carried out.
+async fn to_its_end(begins: impl Future<Output = Result<RunId, DeskError>> + Send + 'static) -> Result<RunId, Refused> {
+    let gone = |error: tokio::task::JoinError| {
+        let report = Report::new("the release was not begun").because(error.to_string());
+        Refused::new(RefusedKind::Away, "desk-closed", report)
+    };
+    tokio::spawn(begins).await.map_err(gone)?.map_err(refused)
+}
+
+/// The compose project that was sent, if one was; what is wrong with it is said without what is in it.
+fn sent(wanted: &Wanted) -> Result<Option<Sent>, Refused> {
+    let Some(project) = wanted.compose.as_ref().map(Arc::as_ref) else { return Ok(None) };
+    Sent::deserialize(project).map(Some).map_err(|_| {
+        let report = Report::new("the compose project is not in the form in which one is sent");
+        Refused::new(
+            RefusedKind::Invalid,
+            "invalid-request",
+            report.hint("`apm deploy --compose FILE --server URL` sends it"),
+        )
+    })
 }
 
 #[cfg(test)]

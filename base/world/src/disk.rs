@@ -58,6 +58,11 @@ pub trait Disk: Send + Sync {
     /// Whether a file or a folder of this name is there.
     fn exists(&self, path: &Path) -> Result<bool>;
 
+    /// Kind and rights of a file or a folder as `st_mode` has them (inode(7)); `None` where the system knows no such thing.
+    fn mode(&self, _path: &Path) -> Result<Option<u32>> {
+        Ok(None)
+    }
+
     /// The whole of a small file; an error when it is larger than `limit_bytes`.
     fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
         let file = self.open(path)?;

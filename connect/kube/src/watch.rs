@@ -166,7 +166,7 @@ impl Cluster {
 }
 
 impl<T> Watch<T> {
-    /// What is held of an object.
+    /// What is held of an object. It may be newer than the change told last: a page of a listing is taken whole and told object by object.
     pub fn get(&self, key: &ObjectKey) -> Option<&T> {
         self.held.get(key).map(|held| &held.made)
     }

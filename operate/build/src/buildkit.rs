@@ -1,7 +1,7 @@
 //! What of a Dockerfile only BuildKit builds. The engine's classic builder would end in the middle, or, worse, take a heredoc's lines for instructions.
 //! Source: the Dockerfile reference and the builder of Docker 20.10.
 
-use operate_dockerfile::{Dockerfile, Instruction, Kind, Point};
+use operate_dockerfile::{Dockerfile, Instruction, Kind, PLATFORM_ARGUMENTS, Point};
 
 /// One place that needs BuildKit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,18 +22,6 @@ fn known_flags(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// What BuildKit declares by itself.
-const PLATFORM: &[&str] = &[
-    "TARGETPLATFORM",
-    "TARGETOS",
-    "TARGETARCH",
-    "TARGETVARIANT",
-    "BUILDPLATFORM",
-    "BUILDOS",
-    "BUILDARCH",
-    "BUILDVARIANT",
-];
-
 /// All such places, in the order of the file. Stages that do not ship count as well: the classic builder builds every stage up to the target.
 pub fn needs_buildkit(file: &Dockerfile<'_>) -> Vec<Needs> {
     let mut found = Vec::new();
@@ -47,7 +35,9 @@ pub fn needs_buildkit(file: &Dockerfile<'_>) -> Vec<Needs> {
                 seen_from = true;
                 let text = it.head_span().of(file.text);
                 let used = |name: &&&str| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
-                for name in PLATFORM.iter().filter(used).filter(|name| !global.iter().any(|known| known == *name)) {
+                for name in
+                    PLATFORM_ARGUMENTS.iter().filter(used).filter(|name| !global.iter().any(|known| known == *name))
+                {
                     found.push(Needs {
                         at: file.lines.point(file.text, it.span.start),
                         what: format!("`${name}` in FROM"),
@@ -88,17 +78,19 @@ pub fn platform_arguments(file: &Dockerfile<'_>, platform: &str) -> Vec<(String,
         };
         file.instructions.iter().any(bare)
     };
-    PLATFORM
+    PLATFORM_ARGUMENTS
         .iter()
         .filter(|name| asked(name))
-        .map(|name| {
+        .filter_map(|name| {
             let value = match name.trim_start_matches("TARGET").trim_start_matches("BUILD") {
                 "PLATFORM" => platform,
                 "OS" => os,
                 "ARCH" => architecture,
-                _ => variant,
+                "VARIANT" => variant,
+                // The stage's name: no matter of the platform.
+                _ => return None,
             };
-            ((*name).to_owned(), value.to_owned())
+            Some(((*name).to_owned(), value.to_owned()))
         })
         .collect()
 }

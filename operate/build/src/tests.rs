@@ -139,6 +139,7 @@ fn what_only_buildkit_builds_has_its_line() {
         &["2 `RUN --mount`", "3 `RUN --network`", "4 `COPY --chmod`", "4 `COPY --link`"],
     );
     check_needs("FROM --platform=$BUILDPLATFORM a\n", &["1 `$BUILDPLATFORM` in FROM"]);
+    check_needs("FROM base-$TARGETSTAGE\n", &["1 `$TARGETSTAGE` in FROM"]);
     check_needs("ARG BUILDPLATFORM=linux/amd64\nFROM --platform=${BUILDPLATFORM} a\n", &[]);
     check_needs("FROM a\nONBUILD RUN --mount=type=tmpfs,target=/x true\n", &["2 `RUN --mount`"]);
 }

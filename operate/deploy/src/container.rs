@@ -18,9 +18,14 @@ pub fn names(release: &Release) -> Vec<String> {
 
 /// What all names of the service's containers begin with.
 pub(crate) fn base(release: &Release) -> String {
-    match release.environment.as_str() {
-        "" | "default" => format!("{}-{}", release.project, release.service),
-        environment => format!("{}-{environment}-{}", release.project, release.service),
+    container_name(&release.project, &release.environment, &release.service)
+}
+
+/// The name of a service's container in an environment.
+pub fn container_name(project: &str, environment: &str, service: &str) -> String {
+    match environment {
+        "" | "default" => format!("{project}-{service}"),
+        environment => format!("{project}-{environment}-{service}"),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use operate_plan::Inventory;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::refusal::labelled;
@@ -12,7 +12,7 @@ use crate::standing::serving;
 use crate::{Release, container, container_id, label, names};
 
 /// One thing that would be otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     pub container: String,
     /// `image`, `env LOG_LEVEL`, `port 80/tcp`.
@@ -36,13 +36,13 @@ fn shown(release: &Release, seen: &Inventory) -> (Release, Vec<String>) {
 }
 
 /// What stands in the place of a secret's value.
-const HIDDEN: &str = "(secret)";
+pub(crate) const HIDDEN: &str = "(secret)";
 
 /// What would be otherwise. `earlier` finds what a container was made from, by its label `apm.config`: the `with` of the step that created
 /// it. A container whose making nobody remembers is compared by what was seen of it alone.
 pub fn differences(release: &Release, seen: &Inventory, earlier: impl Fn(&str) -> Option<Value>) -> Vec<Difference> {
     let (release, names) = &shown(release, seen);
-    let wanted = facts(&json!({"body": container::body(release), "joins": joins(release)}));
+    let wanted = facts(&json!({"body": container::body(release), "joins": container::joins(release)}));
     let secrets: BTreeMap<String, String> =
         release.container.secrets.iter().map(|(name, secret)| (name.clone(), secret.mark.clone())).collect();
     let mut found = Vec::new();
@@ -91,12 +91,8 @@ pub fn differences(release: &Release, seen: &Inventory, earlier: impl Fn(&str) -
     found
 }
 
-fn joins(release: &Release) -> Vec<&String> {
-    release.container.networks.iter().skip(1).collect()
-}
-
 /// Keys of which the values differ, in their order.
-fn changed(
+pub(crate) fn changed(
     was: &BTreeMap<String, String>,
     becomes: &BTreeMap<String, String>,
 ) -> Vec<(String, Option<String>, Option<String>)> {
@@ -112,13 +108,13 @@ fn changed(
 }
 
 /// The marks of sealed variables; equal marks are equal values.
-fn marks(with: &Value) -> BTreeMap<String, String> {
+pub(crate) fn marks(with: &Value) -> BTreeMap<String, String> {
     let secrets = with["secrets"].as_object().into_iter().flatten();
     secrets.map(|(name, secret)| (name.clone(), secret["mark"].as_str().unwrap_or_default().to_owned())).collect()
 }
 
 /// A create call as facts with names that people use.
-fn facts(with: &Value) -> BTreeMap<String, String> {
+pub(crate) fn facts(with: &Value) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     let mut set = |what: String, value: String| {
         facts.insert(what, value);
@@ -139,16 +135,38 @@ fn facts(with: &Value) -> BTreeMap<String, String> {
         set("image".into(), asked.map_or_else(|| exact.to_owned(), |asked| format!("{asked} ({exact})")));
     }
     for (port, bindings) in host["PortBindings"].as_object().into_iter().flatten() {
-        let binding = &bindings[0];
-        let (address, port_of_host) = (text(&binding["HostIp"]), text(&binding["HostPort"]));
-        set(format!("port {port}"), format!("{address}{}{port_of_host}", if address.is_empty() { "" } else { ":" }));
+        let place = |binding: &Value| {
+            let (address, port_of_host) = (text(&binding["HostIp"]), text(&binding["HostPort"]));
+            format!("{address}{}{port_of_host}", if address.is_empty() { "" } else { ":" })
+        };
+        let places: Vec<String> = bindings.as_array().into_iter().flatten().map(place).collect();
+        set(format!("port {port}"), places.join(", "));
     }
     for bind in items(&host["Binds"]) {
         let (source, path) = bind.split_once(':').unwrap_or((&bind, ""));
         set(format!("volume {}", path.split(':').next().unwrap_or(path)), format!("{source}:{path}"));
     }
-    for network in items(&with["joins"]) {
-        set(format!("network {network}"), "joined".into());
+    let first = body["NetworkingConfig"]["EndpointsConfig"].as_object().into_iter().flatten();
+    let mut known: Vec<(String, Value)> =
+        first.map(|(network, endpoint)| (network.clone(), endpoint.clone())).collect();
+    for join in with["joins"].as_array().into_iter().flatten() {
+        // By name, or with how it is known there.
+        let (network, endpoint) = if join.is_array() { (&join[0], &join[1]) } else { (join, &Value::Null) };
+        set(format!("network {}", text(network)), "joined".into());
+        known.push((text(network), endpoint.clone()));
+    }
+    for (network, endpoint) in known {
+        let (aliases, addresses) = (items(&endpoint["Aliases"]), endpoint["IPAMConfig"].as_object());
+        let told: Vec<String> =
+            aliases.into_iter().chain(addresses.into_iter().flatten().map(|(_, at)| text(at))).collect();
+        if !told.is_empty() {
+            set(format!("known in {network}"), told.join(", "));
+        }
+    }
+    for (name, value) in body["Labels"].as_object().into_iter().flatten() {
+        if !name.starts_with("apm.") {
+            set(format!("label {name}"), text(value));
+        }
     }
     if let Some(restart) = host["RestartPolicy"]["Name"].as_str() {
         set("restart".into(), restart.to_owned());
@@ -169,6 +187,20 @@ fn facts(with: &Value) -> BTreeMap<String, String> {
         if let Some(value) = object.get(key).filter(|value| !value.is_null()) {
             set(name.to_owned(), text(value));
         }
+    }
+    // The rarer ones by Docker's own names.
+    let told = ["Env", "Labels", "Image", "HostConfig", "ExposedPorts", "PortBindings", "Binds", "NetworkingConfig"];
+    for (object, key, value) in [body, host]
+        .into_iter()
+        .flat_map(|object| object.as_object().into_iter().flatten().map(move |(key, value)| (object, key, value)))
+    {
+        let is_plain = plain.iter().any(|(of, known, _)| std::ptr::eq(*of, object) && known == key);
+        if !is_plain && !told.contains(&key.as_str()) && key != "RestartPolicy" && !value.is_null() {
+            set(key.clone(), text(value));
+        }
+    }
+    if let Some(most) = host["RestartPolicy"].get("MaximumRetryCount") {
+        set("restarts at most".into(), text(most));
     }
     facts
 }

@@ -4,6 +4,7 @@
 //! It knows Docker's words for a container and Kubernetes' for its objects ([`cluster`]), for the plan must say exactly what will be asked for. It reaches no engine, reads no file and
 //! opens no secret: values that are secret come sealed and stay so.
 
+mod adopt;
 mod by_hand;
 mod cluster;
 mod color;
@@ -18,15 +19,17 @@ mod promotion;
 mod recreate;
 mod refusal;
 mod release;
+mod sides;
 mod standing;
 mod steps;
 mod switch;
 
+pub use adopt::{Adopted, Found, Masked, adopt, changes, looks_secret};
 pub use cluster::{
     ClusterRelease, Item, cluster_objects, cluster_objects_left, mark as cluster_mark, object as cluster_object,
     plan_cluster,
 };
-pub use container::{body, names};
+pub use container::{body, container_name, names};
 pub use diff::{Difference, differences};
 pub use extra::{Endpoint, Extra, Limit, Logging};
 pub use join::{Part, plan_all};
@@ -35,6 +38,7 @@ pub use refusal::Refusal;
 pub use release::{
     Beside, Canary, Check, Container, Front, Health, Port, Publish, Release, Scan, Secret, Strategy, Volume,
 };
+pub use sides::Sides;
 
 use operate_plan::{Inventory, ObjectId, Plan};
 

@@ -26,7 +26,7 @@ pub struct Promotion {
 }
 
 /// Where one stage stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Nobody has begun it.
@@ -45,7 +45,7 @@ pub enum Stage {
 }
 
 /// What comes next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Next {
     /// The first stage, which waits for nobody.

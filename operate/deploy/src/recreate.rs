@@ -5,12 +5,14 @@ use operate_plan::{Inventory, Plan};
 
 use crate::line::{DEPLOYING, Line, VERIFYING};
 use crate::refusal::version_of;
-use crate::{Release, Strategy, container_id, names, steps};
+use crate::{Release, Strategy, container_id, names, sides, steps};
 
 pub(crate) fn plan(release: &Release, seen: &Inventory, now_ms: i64) -> Plan {
+    let names = names(release);
+    // The old containers bore these names until the new ones took their place, so both are found by them, each in its time.
+    let release = &sides::told(release, &names, &names);
     let mut line = Line::new(release);
     line.prepare(seen);
-    let names = names(release);
     match release.strategy {
         Strategy::Rolling => names.iter().for_each(|name| replace(&mut line, &[name], seen)),
         _ => replace(&mut line, &names.iter().collect::<Vec<_>>(), seen),

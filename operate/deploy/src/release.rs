@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use operate_plan::Calendar;
+use operate_plan::{Calendar, Finding};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Extra;
+use crate::{Extra, Sides};
 
 /// How the new version takes over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,8 +213,14 @@ pub struct Release {
     /// Asked when the new version runs; the judge's own form.
     #[serde(default)]
     pub judge: Option<Value>,
+    /// Where both questions of the judge name the containers of either version, which only the planner knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sides: Option<Sides>,
     /// The longest that the judge may take.
     pub judge_ms: u64,
+    /// What was found wrong with the settings, short of a reason not to release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// The question to a person, where this environment wants one.
     #[serde(default)]
     pub approval: Option<String>,

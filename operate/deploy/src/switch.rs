@@ -10,12 +10,18 @@ use crate::container::base;
 use crate::front_steps as front_step;
 use crate::line::{DEPLOYING, Line, VERIFYING, judged};
 use crate::standing::{Serving, Standing, runs};
-use crate::{Front, Release, Strategy, steps};
+use crate::{Front, Release, Strategy, sides, steps};
 
 const PROVED: &str = "the new version has proved itself";
 
 pub(crate) fn plan(release: &Release, front: &Front, standing: &Standing, seen: &Inventory, now_ms: i64) -> Plan {
     let next = standing.next();
+    let old = match (&standing.serving, &standing.plain) {
+        (Some(serving), _) => vec![serving.color.container(release)],
+        (None, Some(_)) => vec![base(release)],
+        (None, None) => Vec::new(),
+    };
+    let release = &sides::told(release, &[next.container(release)], &old);
     let mut line = Line::new(release);
     line.prepare(seen);
     let mut set = standing.set.clone();

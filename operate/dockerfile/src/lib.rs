@@ -37,8 +37,9 @@ pub use image::Image;
 pub use mend::{Mended, mend};
 pub use output::{File, json, sarif, text};
 pub use rule::{Rule, named, rule, rules};
+pub use rules::is_secret_name;
 pub use shell::{Assignment, Command, Join, ShellWord, commands};
-pub use stage::{Base, Role, Stage, Stages};
+pub use stage::{Base, PLATFORM_ARGUMENTS, Role, Stage, Stages};
 pub use syntax::{
     Directive, Dockerfile, Flag, Heredoc, Instruction, Item, ItemKind, KEYWORDS, Kind, Logical, Problem, Word,
 };

@@ -51,7 +51,7 @@ pub struct Stages {
 }
 
 /// Set by BuildKit for every stage that asks by ARG; in FROM without asking.
-pub(crate) const PLATFORM_ARGUMENTS: &[&str] = &[
+pub const PLATFORM_ARGUMENTS: &[&str] = &[
     "TARGETPLATFORM",
     "TARGETOS",
     "TARGETARCH",

@@ -1,7 +1,7 @@
 //! How good a judge is: many releases of which is known whether they were bad, counted. Knows neither where they come from
 //! nor which judge it was.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::verdict::Outcome;
 
@@ -16,7 +16,7 @@ pub struct Ended {
 }
 
 /// The count.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     pub good: usize,
     /// Good ones that were failed.

@@ -1,6 +1,6 @@
 //! What the judge says: as data, and as text for a person. Judges nothing itself.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::settings::{Direction, Metric, Rule};
 
@@ -8,7 +8,7 @@ pub(crate) mod numbers;
 mod render;
 
 /// What is to be done with the release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The bake is not over and nothing is clear yet: ask again.
@@ -21,7 +21,7 @@ pub enum Outcome {
 }
 
 /// How one metric came out, as Kayenta calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
     Pass,
@@ -38,7 +38,7 @@ pub enum Mark {
 }
 
 /// How a value is to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// 0 to 1, shown in percent, differences in points.
@@ -49,7 +49,7 @@ pub enum Unit {
     Number,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
     Service,
@@ -59,7 +59,7 @@ pub enum Layer {
 }
 
 /// One metric judged.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     /// A [`Metric`]'s name, or that of a user's check.
     pub name: String,
@@ -85,21 +85,21 @@ pub struct Judged {
 }
 
 /// 0 to 100, by the weights of those of its metrics that are known; `None` when none is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerScore {
     pub layer: Layer,
     pub score: Option<f64>,
 }
 
 /// A chart to look at: a question that was used.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     pub label: String,
     pub question: String,
 }
 
 /// The judgement at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     pub outcome: Outcome,
     /// Why, with numbers.

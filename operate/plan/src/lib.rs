@@ -7,6 +7,7 @@
 
 mod calendar;
 mod canonical;
+mod degraded;
 mod diff;
 mod dora;
 mod estimate;
@@ -20,6 +21,7 @@ mod step;
 
 pub use calendar::{Allowed, Calendar, Freeze, WINDOW, Window, hold};
 pub use canonical::{Digest, digest};
+pub use degraded::Degraded;
 pub use diff::{Change, diff};
 pub use dora::{Band, Dora, Failed, Key, Reached, dora};
 pub use estimate::{Learnt, estimate};

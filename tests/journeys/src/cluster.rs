@@ -51,7 +51,8 @@ impl Cluster {
     /// What `kubectl WORDS` prints for this user, without the line end; `Err` with what it complains of.
     pub fn try_kubectl(&self, user: &str, words: &[&str]) -> Result<String, String> {
         let mut command = Command::new(tools::tool("kubectl"));
-        let output = command.arg("--kubeconfig").arg(self.kubeconfig(user)).args(words).output();
+        command.env("KUBECACHEDIR", self.folder.join("kubectl")).arg("--kubeconfig").arg(self.kubeconfig(user));
+        let output = command.args(words).output();
         let output = output.expect("kubectl can be started");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
@@ -156,7 +157,7 @@ impl Drop for Cluster {
 }
 
 /// `cargo xtask cluster`, in this repository.
-fn xtask() -> Command {
+pub fn xtask() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["xtask", "cluster"]);
     command

@@ -5,6 +5,7 @@ mod context;
 mod fixes;
 mod refused;
 mod scan;
+mod side;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,9 @@
 //! nothing on the machine.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
-use tests_journeys::{Cluster, Dockerd, http, wait};
+use tests_journeys::{Cluster, Dockerd, cluster, http, wait};
 
 /// Two pods of the cluster's own image that answer with their own name, and their service.
 const WEB: &str = "
@@ -134,6 +135,21 @@ fn an_older_minor_runs_and_a_cluster_killed_whole_leaves_nothing() {
     assert_eq!(old.kubectl(&["get", "--raw", "/readyz"]), "ok", "the one beside it goes on");
     let left = old.stop();
     assert!(left.is_empty(), "left behind: {left:#?}");
+}
+
+#[test]
+fn a_test_killed_while_its_cluster_starts_leaves_nothing() {
+    let name = format!("early-{}", std::process::id());
+    // Nobody reads, and the input has ended: so it is after a kill.
+    let mut hold = cluster::xtask();
+    hold.args(["hold", "--name", &name, "--control-plane-only"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut hold = hold.spawn().expect("cargo can be started");
+    drop(hold.stdout.take());
+    let status = hold.wait().expect("it ends by itself");
+    assert!(status.success(), "{status}");
+    let listed = cluster::xtask().arg("list").output().expect("cargo can be started");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(!listed.contains(&name), "{listed}");
 }
 
 /// The names of the pods with a label.

@@ -1,6 +1,8 @@
 //! The containers of a real Docker engine in our store: beside `docker stats` and the kernel's own files, through a crash loop, a removal, and an
 //! engine that goes away and comes back.
 
+mod cadvisor;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

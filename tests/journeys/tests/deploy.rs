@@ -8,6 +8,7 @@ mod adopted;
 mod by_hand;
 mod composed;
 mod customers;
+mod elsewhere;
 mod fronts;
 mod kills;
 mod load;
@@ -19,6 +20,7 @@ mod promotion;
 mod scanned;
 mod secrets;
 mod shop;
+mod taken_over;
 mod verdicts;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +30,7 @@ use shop::Stage;
 
 type Journey = fn(&Stage);
 
-const JOURNEYS: [(&str, Journey); 22] = [
+const JOURNEYS: [(&str, Journey); 27] = [
     ("steady", verdicts::a_good_release_stays),
     ("errors", verdicts::a_release_with_errors_is_undone),
     ("slow", verdicts::a_slow_release_is_undone),
@@ -41,6 +43,7 @@ const JOURNEYS: [(&str, Journey); 22] = [
     ("orders", orders::orders_come_from_anywhere),
     ("asked", orders::a_person_is_asked),
     ("secrets", secrets::a_secret_is_nowhere_but_in_the_container),
+    ("told", secrets::an_engine_tells_no_secret),
     ("hand", by_hand::the_commands_shown_do_the_same),
     ("promoted", promotion::one_image_reaches_prod),
     ("pinned", pinned::a_release_is_the_image_that_was_planned),
@@ -49,7 +52,11 @@ const JOURNEYS: [(&str, Journey); 22] = [
     ("composed", composed::a_compose_project_is_one_run),
     ("adopted", adopted::a_container_made_by_hand_is_put_back),
     ("taken", fronts::a_bad_version_is_taken_back),
+    ("by-hand", taken_over::a_container_made_by_hand_becomes_a_service),
+    ("brimful", fronts::a_leak_behind_a_front_is_noticed),
     ("canary", fronts::a_bad_canary_hurts_few),
+    ("elsewhere", elsewhere::an_engine_elsewhere_tells_the_same),
+    ("lacking", elsewhere::an_engine_of_docker_that_is_away_takes_only_its_own_away),
     ("outage", outage::the_engine_of_docker_goes_away),
 ];
 /// One after the other, when all others are done: some of them measure, and a browser takes networks that come and go for its own.

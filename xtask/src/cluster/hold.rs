@@ -9,9 +9,10 @@ use crate::sh;
 /// Starts it, prints the path of the administrator's kubeconfig in one line, waits for the end of the input, and takes it away.
 pub(super) fn hold(name: &str, wishes: &Wishes) -> sh::Outcome {
     up::ensure(name, wishes)?;
-    println!("{}", kubeconfig::path(&Instance::open(name)?, "admin").display());
-    // Whoever reads it may be gone already; then the input has ended too.
-    let _ = std::io::stdout().flush();
+    let path = kubeconfig::path(&Instance::open(name)?, "admin");
+    // Whoever reads it may be gone already; then the input has ended too, and the cluster must go.
+    let mut output = std::io::stdout();
+    let _ = writeln!(output, "{}", path.display()).and_then(|()| output.flush());
     let mut said = [0; 64];
     while std::io::stdin().read(&mut said).is_ok_and(|count| count > 0) {}
     down::gone(name).map(drop)

@@ -51,15 +51,28 @@ pub(super) fn free_network() -> sh::Outcome<u8> {
         !PathBuf::from(format!("/sys/class/net/{link}")).exists() && !routes.contains(&format!("10.{network}."))
     };
     let all = (0..NETWORKS).map(|number| NETWORK_FIRST + number);
+    all.clone().map(link).for_each(|link| drop_abandoned(&link));
     for network in all.filter(free) {
         // Its making is what takes it; the other end moves into the namespace later.
         let link = link(network);
         let words = ["link", "add", &link, "type", "veth", "peer", "name", &format!("{link}e")];
         if sh::output(sh::program("ip").args(words)).is_ok() {
+            let owner = std::process::id().to_string();
+            sh::output(sh::program("ip").args(["link", "set", &link, "alias", &owner]))?;
             return Ok(network);
         }
     }
     Err("no free network of 10.216 to 10.231, or no right to make a link: a cluster with a real node needs root".into())
+}
+
+/// A link whose other end never moved into a namespace, and whose maker is gone.
+fn drop_abandoned(link: &str) {
+    let owner = std::fs::read_to_string(format!("/sys/class/net/{link}/ifalias")).unwrap_or_default();
+    let owner = owner.trim();
+    let here = PathBuf::from(format!("/sys/class/net/{link}e")).exists();
+    if here && !owner.is_empty() && !PathBuf::from("/proc").join(owner).exists() {
+        let _ = sh::output(sh::program("ip").args(["link", "del", link]));
+    }
 }
 
 /// Makes the namespaces, their link and the cgroups.
@@ -140,8 +153,12 @@ pub(super) fn in_cgroups(link: &str) -> Vec<u32> {
     pids
 }
 
-/// The hierarchies of version 1, each once: some are links to one of two controllers.
+/// The one of version 2, or those of version 1, each once: some are links to one of two controllers.
 fn hierarchies() -> Vec<PathBuf> {
+    let all = PathBuf::from(CGROUPS);
+    if all.join("cgroup.controllers").exists() {
+        return vec![all];
+    }
     let entries = std::fs::read_dir(CGROUPS).into_iter().flatten().filter_map(Result::ok);
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))

@@ -126,7 +126,10 @@ fn begun(pid: u32) -> Option<String> {
     let mut fields = text.rsplit(')').next()?.split_whitespace();
     let state = fields.next()?;
     let begun = fields.nth(18)?;
-    (state != "Z" && state != "X").then(|| begun.to_owned())
+    // The first thread may have ended before the others, which still hold the ports.
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    let remains = state == "X" || (state == "Z" && threads <= 1);
+    (!remains).then(|| begun.to_owned())
 }
 
 fn signal(pid: u32, signal: Signal) {

@@ -62,6 +62,8 @@ pub(super) fn restart(name: &str, parts: &[String]) -> sh::Outcome {
 pub(super) fn kubectl(instance: &Instance) -> sh::Outcome<Command> {
     let mut command = sh::program(program("kubectl")?);
     command.arg("--kubeconfig").arg(kubeconfig::path(instance, "admin"));
+    // It would leave what it has learned of each cluster in the user's home.
+    command.env("KUBECACHEDIR", instance.folder.join("kubectl"));
     Ok(command)
 }
 

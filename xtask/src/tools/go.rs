@@ -14,6 +14,12 @@ pub(super) fn prometheus(cache: &Cache) -> sh::Outcome<Got> {
     Ok(Got { version: "3.15.0".into(), fresh })
 }
 
+/// cAdvisor's library behind a page of its own: see `main.go` beside the lock.
+pub(super) fn cadvisor(cache: &Cache) -> sh::Outcome<Got> {
+    let fresh = build(cache, "cadvisor", "-s -w", &["apm.test/cadvisor"])?;
+    Ok(Got { version: "0.57.0".into(), fresh })
+}
+
 /// A Kubernetes of one version, whole: what runs a cluster, and `kubectl`.
 pub(super) fn kubernetes(cache: &Cache) -> sh::Outcome<Got> {
     // Built as a dependency it would not know its version, and clients could not parse what it says.

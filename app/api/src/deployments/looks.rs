@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use operate_execute::{Entry, Event, RunId, State as RunState};
-use operate_plan::{Plan, Seen, Work, diff as differences};
+use operate_plan::{Degraded, Plan, Seen, Work, diff as differences};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,7 +26,9 @@ pub(super) async fn history(State(api): State<Api>, Path(run): Path<String>) -> 
     let past = api.deployments.past(run.clone()).await?;
     let entries = journal(&api, &run).await?;
     let attempts: Vec<Value> = entries.iter().filter_map(|entry| attempt(entry, &entries)).collect();
-    let answer = json!({"audit": past.audit, "attempts": attempts, "deployments": answer::rows(&past.runs)});
+    let answer = json!({
+        "audit": past.audit, "attempts": attempts, "deployments": answer::rows(&past.runs), "degraded": past.degraded,
+    });
     Ok(axum::Json(answer).into_response())
 }
 
@@ -85,7 +87,10 @@ pub(super) async fn health(State(api): State<Api>, Path(run): Path<String>) -> R
             json!({"object": object, "state": state, "image": image, "why": why, "at_ms": fact.at_ms})
         })
         .collect();
-    let answer = json!({"run": run, "status": status, "said": said, "verdict": health.verdict, "objects": objects});
+    let answer = json!({
+        "run": run, "status": status, "said": said, "verdict": health.verdict, "objects": objects,
+        "degraded": health.degraded,
+    });
     Ok(axum::Json(answer).into_response())
 }
 
@@ -108,9 +113,16 @@ pub(super) async fn logs(
     words.append_pair("q", &found.query);
     words.append_pair("from", &found.start_ms.to_string()).append_pair("to", &found.end_ms.to_string());
     let lines: Vec<Value> = found.lines.iter().map(|(at_ms, text)| json!({"at_ms": at_ms, "text": text})).collect();
+    let mut degraded = Vec::new();
+    if let Some(why) = &found.failed {
+        degraded.push(Degraded::new("lines", why, "loki"));
+    } else if found.truncated {
+        degraded.push(Degraded::new("older lines", format!("only the newest {limit} are told here"), "loki"));
+    }
     let answer = json!({
         "query": found.query, "start_ms": found.start_ms, "end_ms": found.end_ms, "lines": lines,
-        "truncated": found.truncated, "failed": found.failed, "page": words.finish(),
+        "truncated": found.truncated, "failed": found.failed, "degraded": degraded,
+        "page": words.finish(),
     });
     Ok(axum::Json(answer).into_response())
 }
@@ -152,11 +164,14 @@ fn wanted(plan: &Plan) -> Value {
 #[serde(deny_unknown_fields)]
 pub(super) struct FiguresQuery {
     days: Option<i64>,
+    since_ms: Option<i64>,
 }
 
 /// What became of the releases of the last days, and DORA's four keys.
 pub(super) async fn metrics(State(api): State<Api>, query: Asked<FiguresQuery>) -> Result<Response, Refused> {
-    let days = asked(query)?.days.unwrap_or(DAYS_DEFAULT).clamp(1, DAYS_MAX);
-    let figures = api.deployments.figures(api.clock.now_ms() - days * DAY_MS).await?;
+    let query = asked(query)?;
+    let days = query.days.unwrap_or(DAYS_DEFAULT).clamp(1, DAYS_MAX);
+    let since_ms = query.since_ms.unwrap_or_else(|| api.clock.now_ms() - days * DAY_MS);
+    let figures = api.deployments.figures(since_ms).await?;
     Ok(axum::Json(figures).into_response())
 }

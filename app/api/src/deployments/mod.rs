@@ -5,8 +5,12 @@
 
 mod answer;
 mod back;
+mod behind;
 mod everything;
+mod judged;
 mod looks;
+mod output;
+mod promotions;
 mod refused;
 mod request;
 mod socket;
@@ -22,17 +26,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use base_explain::Report;
-use futures_util::future::BoxFuture;
-use operate_deploy::Strategy;
-use operate_execute::{Command, Entry, Filter, Order, RunId, RunRow, State as RunState, Status, Tag};
-use operate_plan::{Finding, Inventory, Plan, StepId};
+use operate_execute::{Command, Entry, Filter, Order, RunId, State as RunState, Status};
+use operate_plan::{Finding, Plan, StepId};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
 
 use crate::Api;
 use crate::auth::Caller;
 
+pub use behind::{
+    Deployments, Following, Health, JudgeWanted, Kept, Lines, OutputWanted, Past, Prepared, Promoted, Wanted, Yes,
+};
 pub(crate) use refused::body as refused_body;
 pub use refused::{Refused, RefusedKind};
 pub use tags::Retag;
@@ -42,96 +46,14 @@ const RUNS_DEFAULT: usize = 50;
 const RUNS_MAX: usize = 500;
 const ENTRIES_MAX: usize = 1000;
 
-/// A release that somebody asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// May be left out where there is one service only.
-    pub service: Option<String>,
-    /// The engine's own when left out.
-    pub environment: Option<String>,
-    pub image: Option<String>,
-    pub version: Option<String>,
-    pub strategy: Option<Strategy>,
-    pub adopt: bool,
-    pub force: bool,
-    /// The run that this one takes back.
-    pub back: Option<RunId>,
-    pub actor: String,
-    /// Of whoever asks: `deployer`, `admin`.
-    pub role: &'static str,
-    pub reason: String,
-}
-
-/// A release as it would be carried out.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    pub plan: Plan,
-    pub findings: Vec<Finding>,
-}
-
-/// What was done to a run, and the releases around it.
-#[derive(Clone, Debug, Default)]
-pub struct Past {
-    /// Lines of the audit log: `{seq, at_ms, actor, role, action, run, why, hash}`.
-    pub audit: Vec<Value>,
-    /// Of the same service and environment, the newest first, the run itself among them.
-    pub runs: Vec<RunRow>,
-}
-
-/// What became of a run's containers, and how the judge sees it from the telemetry of that time.
-#[derive(Clone, Debug)]
-pub struct Health {
-    pub objects: Inventory,
-    /// In the judge's form; null where no judge was asked.
-    pub verdict: Value,
-}
-
-/// What a run's service said.
-#[derive(Clone, Debug, Default)]
-pub struct Lines {
-    /// LogQL.
-    pub query: String,
-    pub start_ms: i64,
-    pub end_ms: i64,
-    /// Unix milliseconds and text, in order.
-    pub lines: Vec<(i64, String)>,
-    pub truncated: bool,
-    /// Why nothing is known.
-    pub failed: Option<String>,
-}
-
-/// The desk at which releases are asked for. What it reads it reads from the history, so runs of other processes are among it.
-pub trait Deployments: Send + Sync {
-    /// The newest first.
-    fn runs(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<RunRow>, Refused>>;
-    fn plan(&self, run: RunId) -> BoxFuture<'_, Result<Plan, Refused>>;
-    /// Entries after `after` in order, at most `limit`; none for a run that has no more.
-    fn entries(&self, run: RunId, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, Refused>>;
-    fn past(&self, run: RunId) -> BoxFuture<'_, Result<Past, Refused>>;
-    fn health(&self, run: RunId) -> BoxFuture<'_, Result<Health, Refused>>;
-    /// The newest `limit` lines.
-    fn lines(&self, run: RunId, limit: usize) -> BoxFuture<'_, Result<Lines, Refused>>;
-    /// The newest complete run of the same service and environment before this one, with its plan.
-    fn before(&self, run: RunId) -> BoxFuture<'_, Result<Option<(RunId, Plan)>, Refused>>;
-    /// What became of the releases that were over since then: `{total, outcomes, duration_ms, hurt_ms, dora}`.
-    fn figures(&self, since_ms: i64) -> BoxFuture<'_, Result<Value, Refused>>;
-    /// Entries of runs that this process carries out, as they are kept.
-    fn live(&self) -> broadcast::Receiver<Entry>;
-    /// Leaves an order for whoever carries the run out, and a line in the audit log.
-    fn order(&self, run: RunId, command: Command, role: &'static str) -> BoxFuture<'_, Result<(), Refused>>;
-    /// Gives a run tags or takes them, with a line in the audit log; all that it has then.
-    fn retag(&self, run: RunId, retag: Retag) -> BoxFuture<'_, Result<Vec<Tag>, Refused>>;
-    /// Looks at the world and plans; changes nothing.
-    fn prepare(&self, wanted: Wanted) -> BoxFuture<'_, Result<Prepared, Refused>>;
-    /// Plans, keeps the run, and begins to carry it out.
-    fn create(&self, wanted: Wanted) -> BoxFuture<'_, Result<RunId, Refused>>;
-}
-
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .route("/apm/v1/openapi.json", get(openapi))
         .route("/apm/v1/deployments", get(list).post(create))
         .route("/apm/v1/deployments/metrics", get(looks::metrics))
+        .route("/apm/v1/deployments/judge", get(judged::now))
+        .route("/apm/v1/deployments/replay", get(judged::replay))
+        .route("/apm/v1/deployments/diff", get(judged::differences))
         .route("/apm/v1/deployments/watch", get(follow_all))
         .route("/apm/v1/deployments/ws", get(socket::all))
         .route("/apm/v1/deployments/{run}", get(one))
@@ -140,6 +62,11 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/apm/v1/deployments/{run}/health", get(looks::health))
         .route("/apm/v1/deployments/{run}/history", get(looks::history))
         .route("/apm/v1/deployments/{run}/logs", get(looks::logs))
+        .route("/apm/v1/deployments/{run}/judge", get(judged::run))
+        .route("/apm/v1/deployments/{run}/output", get(output::output))
+        .route("/apm/v1/deployments/{run}/output/watch", get(output::follow))
+        .route("/apm/v1/deployments/{run}/artefacts", get(output::artefacts))
+        .route("/apm/v1/deployments/{run}/artefacts/{name}", get(output::artefact))
         .route("/apm/v1/deployments/{run}/events", get(events))
         .route("/apm/v1/deployments/{run}/watch", get(follow))
         .route("/apm/v1/deployments/{run}/ws", get(socket::one))
@@ -151,6 +78,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/apm/v1/deployments/{run}/cancel", post(|way: Way| way.whole(Order::Cancel)))
         .route("/apm/v1/deployments/{run}/tags", put(tags::give).delete(tags::take))
         .route("/apm/v1/deployments/{run}/rollback", get(back::preview).post(back::rollback))
+        .merge(promotions::routes())
 }
 
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");
@@ -229,10 +157,15 @@ async fn plan(State(api): State<Api>, Path(run): Path<String>) -> Result<Respons
 }
 
 fn planned(plan: &Plan, findings: &[Finding]) -> Value {
+    noted(plan, findings, &[])
+}
+
+fn noted(plan: &Plan, findings: &[Finding], notes: &[String]) -> Value {
     json!({
         "plan": answer::plan(plan),
         "findings": answer::findings(findings),
         "report": operate_plan::report(plan, findings),
+        "notes": notes,
     })
 }
 
@@ -355,7 +288,7 @@ async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
-    let said: request::CreateBody = request::read(&api, &headers, body).await?;
+    let said: request::CreateBody = request::read_large(&api, &headers, body).await?;
     let wanted = Wanted {
         service: said.service,
         environment: said.environment,
@@ -365,6 +298,7 @@ async fn create(
         adopt: said.adopt,
         force: said.force,
         back: None,
+        compose: said.compose.map(Arc::new),
         actor: request::actor(caller, said.actor.as_deref())?,
         role: caller.role.word(),
         reason: request::reason(said.reason.as_deref())?,
@@ -375,7 +309,7 @@ async fn create(
 async fn begin(api: &Api, wanted: Wanted, is_dry: bool) -> Result<Response, Refused> {
     if is_dry {
         let prepared = api.deployments.prepare(wanted).await?;
-        return Ok(axum::Json(planned(&prepared.plan, &prepared.findings)).into_response());
+        return Ok(axum::Json(noted(&prepared.plan, &prepared.findings, &prepared.notes)).into_response());
     }
     let run = api.deployments.create(wanted).await?;
     let url = format!("/apm/v1/deployments/{}", request::escaped(&run.0));

@@ -14,6 +14,8 @@ use crate::body::BodyError;
 
 /// A request is a few names and a sentence.
 const BODY_BYTES_MAX: usize = 64 << 10;
+/// A compose project with the files that its containers see.
+const PROJECT_BYTES_MAX: usize = 8 << 20;
 const ACTOR_CHARS_MAX: usize = 200;
 const REASON_CHARS_MAX: usize = 2_000;
 
@@ -27,6 +29,28 @@ pub(super) struct CreateBody {
     pub(super) strategy: Option<Strategy>,
     pub(super) adopt: bool,
     pub(super) force: bool,
+    pub(super) dry_run: bool,
+    pub(super) compose: Option<serde_json::Value>,
+    pub(super) actor: Option<String>,
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PromoteBody {
+    pub(super) service: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) image: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) environment: Option<String>,
+    pub(super) actor: Option<String>,
+    pub(super) reason: Option<String>,
+}
+
+/// A yes or a no to a promotion.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct YesBody {
     pub(super) dry_run: bool,
     pub(super) actor: Option<String>,
     pub(super) reason: Option<String>,
@@ -56,6 +80,24 @@ pub(super) async fn read<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<T, Refused> {
+    read_up_to(api, headers, body, BODY_BYTES_MAX).await
+}
+
+/// The same for a body that may hold a project with its files.
+pub(super) async fn read_large<T: DeserializeOwned + Default>(
+    api: &Api,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Refused> {
+    read_up_to(api, headers, body, PROJECT_BYTES_MAX).await
+}
+
+async fn read_up_to<T: DeserializeOwned + Default>(
+    api: &Api,
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<T, Refused> {
     let body = api.bodies.read(headers, body).await;
     let body = body.map_err(|error| match error {
         BodyError::Busy { .. } => Refused::new(RefusedKind::Away, "busy", Report::of(&error)),
@@ -64,8 +106,8 @@ pub(super) async fn read<T: DeserializeOwned + Default>(
     if body.bytes.is_empty() {
         return Ok(T::default());
     }
-    if body.bytes.len() > BODY_BYTES_MAX {
-        let message = format!("the request has more than {BODY_BYTES_MAX} bytes");
+    if body.bytes.len() > bytes_max {
+        let message = format!("the request has more than {bytes_max} bytes");
         return Err(Refused::invalid(message, "send a small object of JSON"));
     }
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

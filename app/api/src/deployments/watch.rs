@@ -133,7 +133,12 @@ impl Watchers {
     }
 }
 
-fn events(sent: impl futures_util::Stream<Item = Result<Sent, Infallible>> + Send + 'static) -> Response {
+/// An event that has no id: nobody goes on from it.
+pub(super) fn event(data: &serde_json::Value) -> Sent {
+    Sent::default().data(data.to_string())
+}
+
+pub(super) fn events(sent: impl futures_util::Stream<Item = Result<Sent, Infallible>> + Send + 'static) -> Response {
     let mut response = Sse::new(sent).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
     // A proxy that gathers an answer before it passes it on would hold every event back.
     let name = axum::http::HeaderName::from_static("x-accel-buffering");

@@ -7,12 +7,19 @@ use operate_execute::{
     Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, MemoryHistory, Order, Recorded, RunId, RunRow,
     Tag,
 };
-use operate_plan::{Act, Class, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Seen, Step, StepId, Work};
+use operate_plan::{
+    Act, Class, Degraded, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Seen, Step, StepId, Work,
+};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
-use crate::{Deployments, Health, Lines, Past, Prepared, Refused, RefusedKind, Retag, Wanted};
+use crate::{
+    Deployments, Following, Health, JudgeWanted, Kept, Lines, OutputWanted, Past, Prepared, Promoted, Refused,
+    RefusedKind, Retag, Wanted, Yes,
+};
+
+mod office;
 
 /// Stands for everything that must not leave the engine.
 pub(super) const SEALED: &str = "c2VhbGVkLXNlY3JldA";
@@ -25,6 +32,9 @@ pub(super) struct Desk {
     pub(super) ordered: Mutex<Vec<(Command, &'static str)>>,
     pub(super) retagged: Mutex<Vec<Retag>>,
     tags: Mutex<BTreeMap<RunId, BTreeSet<Tag>>>,
+    pub(super) promoted: Mutex<Vec<Promoted>>,
+    /// Yes or no to promotions.
+    pub(super) said: Mutex<Vec<Yes>>,
     /// The answer to whoever wants something changed.
     pub(super) refuses: Mutex<Option<Refused>>,
 }
@@ -39,6 +49,8 @@ impl Default for Desk {
             ordered: Mutex::default(),
             retagged: Mutex::default(),
             tags: Mutex::default(),
+            promoted: Mutex::default(),
+            said: Mutex::default(),
             refuses: Mutex::default(),
         }
     }
@@ -157,7 +169,8 @@ impl Deployments for Desk {
                 "why": "a new version", "hash": "00",
             });
             let runs = self.history.runs(&Filter { limit: 9, ..Filter::default() }).await;
-            Ok(Past { audit: vec![line], runs: runs.map_err(|error| no_run(&error))? })
+            let degraded = Vec::new();
+            Ok(Past { audit: vec![line], runs: runs.map_err(|error| no_run(&error))?, degraded })
         })
     }
     fn health(&self, run: RunId) -> BoxFuture<'_, Result<Health, Refused>> {
@@ -175,17 +188,8 @@ impl Deployments for Desk {
             ] {
                 objects.add(ObjectId::new("container", name), seen, "test", super::NOW_MS);
             }
-            let judged = json!({
-                "name": "error_ratio", "layer": "service", "direction": "increase", "unit": "share", "new": 0.3, "old": 0.0,
-                "effect": 0.3, "effect_low": 0.2, "effect_high": 0.4, "p_value": 0.001, "weight": 1.0, "critical": true,
-                "outcome": "high", "note": "", "questions": ["errors.new"],
-            });
-            let verdict = json!({
-                "outcome": "fail", "sentence": "errors rose", "metrics": [judged], "score": 12.5,
-                "layers": [{"layer": "service", "score": 12.5}, {"layer": "host", "score": null}], "hurt_since_ms": 1,
-                "hurt_ms": 9, "links": [{"label": "errors", "question": "sum(x)"}], "notes": [], "at_ms": 10, "again_ms": null,
-            });
-            Ok(Health { objects, verdict })
+            let degraded = vec![Degraded::new("container web", "nobody answers", "docker")];
+            Ok(Health { objects, verdict: office::verdict(), degraded })
         })
     }
     fn lines(&self, run: RunId, limit: usize) -> BoxFuture<'_, Result<Lines, Refused>> {
@@ -205,7 +209,7 @@ impl Deployments for Desk {
             Ok(Some((row.run, plan)))
         })
     }
-    fn figures(&self, since_ms: i64) -> BoxFuture<'_, Result<serde_json::Value, Refused>> {
+    fn figures(&self, since_ms: i64) -> BoxFuture<'_, Result<Value, Refused>> {
         Box::pin(async move {
             let reached = operate_plan::Reached { ended_ms: super::NOW_MS, ..operate_plan::Reached::default() };
             Ok(json!({
@@ -248,7 +252,7 @@ impl Deployments for Desk {
         Box::pin(async move {
             self.refused()?;
             self.wanted.lock().push(wanted);
-            Ok(Prepared { plan: plan("cart"), findings: Vec::new() })
+            Ok(Prepared { plan: plan("cart"), findings: Vec::new(), notes: Vec::new() })
         })
     }
     fn create(&self, wanted: Wanted) -> BoxFuture<'_, Result<RunId, Refused>> {
@@ -256,6 +260,67 @@ impl Deployments for Desk {
             self.refused()?;
             self.wanted.lock().push(wanted);
             Ok(RunId("cart-2/a".into()))
+        })
+    }
+    fn judged(
+        &self,
+        wanted: JudgeWanted,
+        service: Option<String>,
+        _environment: Option<String>,
+    ) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(self.judges(wanted, service))
+    }
+    fn differences(&self, wanted: Wanted) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move {
+            self.refused()?;
+            let one = json!({"container": "shop-cart", "what": "image", "was": null, "becomes": "shop/cart:2"});
+            Ok(json!({"service": wanted.service.unwrap_or_default(), "version": "2", "differences": [one]}))
+        })
+    }
+    fn output(&self, run: RunId, wanted: OutputWanted) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(self.wrote(run, wanted))
+    }
+    fn follow_output(&self, run: RunId, wanted: OutputWanted) -> BoxFuture<'_, Result<Following, Refused>> {
+        Box::pin(self.writes(run, wanted))
+    }
+    fn artefacts(&self, run: RunId) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(self.keeps(run))
+    }
+    fn artefact(&self, _run: RunId, name: String) -> BoxFuture<'_, Result<Kept, Refused>> {
+        Box::pin(async move { office::artefact(&name) })
+    }
+    fn promotions(&self, limit: usize) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move { Ok(vec![office::standing(office::PROMOTION); limit.min(2)].into()) })
+    }
+    fn promotion(&self, id: String) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move { office::known(&id) })
+    }
+    fn promote(&self, wanted: Promoted) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move {
+            self.refused()?;
+            self.promoted.lock().push(wanted);
+            Ok(json!({"promotion": office::standing(office::PROMOTION), "found": "shop/cart:2: it is on this engine"}))
+        })
+    }
+    fn prepare_next(&self, yes: Yes) -> BoxFuture<'_, Result<Prepared, Refused>> {
+        Box::pin(async move {
+            office::known(&yes.promotion)?;
+            Ok(Prepared { plan: plan("cart"), findings: Vec::new(), notes: Vec::new() })
+        })
+    }
+    fn approve_next(&self, yes: Yes) -> BoxFuture<'_, Result<RunId, Refused>> {
+        Box::pin(async move {
+            self.refused()?;
+            office::known(&yes.promotion)?;
+            self.said.lock().push(yes);
+            Ok(RunId("promote-cart-2-ab-dev".into()))
+        })
+    }
+    fn reject_next(&self, no: Yes) -> BoxFuture<'_, Result<Value, Refused>> {
+        Box::pin(async move {
+            let now = office::known(&no.promotion)?;
+            self.said.lock().push(no);
+            Ok(now)
         })
     }
 }

@@ -9,6 +9,7 @@ mod jaeger;
 mod loki;
 mod looks;
 mod lookups;
+mod office;
 mod operators;
 mod otlp;
 mod prometheus;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use app_deploy::Desk;
 use base_explain::Report;
 use base_world::World;
 use operate_execute::{Filter, RunId, Tag};
 
-use super::{desk, progress, project};
+use super::office::Office;
+use super::progress;
 use crate::args::{Global, RunName};
 use crate::output::{Failure, say};
 
@@ -22,24 +22,29 @@ pub(crate) async fn artefacts(
     get: Option<&str>,
 ) -> Result<u8, Failure> {
     let world = World::real();
-    let project = project(&world, global)?;
-    let desk = desk(global, &project, &name.places).await?;
+    let office = Office::open(global, &name.places, &name.server).await?;
     let (own, of_runs): (Vec<&String>, Vec<&String>) = tags.iter().partition(|tag| tag.contains('='));
     let runs = match of_runs.as_slice() {
-        [] => vec![desk.find(name.run.as_deref()).await?],
-        tags => tagged(&desk, name, tags).await?,
+        [] => vec![office.find(name.run.as_deref()).await?],
+        tags => tagged(&office, name, tags).await?,
     };
     if let Some(get) = get {
         let Some(run) = runs.first() else {
             return Err(Failure::Refused(Report::new("no run has that tag").hint("`apm deploy list` shows tags")));
         };
-        let bytes = desk.artefact(run, get).await?;
+        let bytes = match &office {
+            Office::Here(desk, _) => desk.artefact(run, get).await?,
+            Office::There(remote) => remote.artefact(run, get).await?,
+        };
         let written = std::io::stdout().write_all(&bytes).and_then(|()| std::io::stdout().flush());
         return written.map(|()| 0).map_err(|error| Failure::Broken(Report::of(&error)));
     }
     let mut count = 0;
     for run in &runs {
-        let mut all = desk.artefacts(run).await?;
+        let mut all = match &office {
+            Office::Here(desk, _) => desk.artefacts(run).await?,
+            Office::There(remote) => remote.artefacts(run).await?,
+        };
         all.retain(|artefact| own.iter().all(|tag| has(&artefact.tags, tag)));
         let whose = if of_runs.is_empty() { String::new() } else { format!("{run}  ") };
         count += all.len();
@@ -58,10 +63,10 @@ pub(crate) async fn artefacts(
 }
 
 /// Runs with all of these tags; the one that is named, if it has them.
-async fn tagged(desk: &Desk, name: &RunName, tags: &[&String]) -> Result<Vec<RunId>, Failure> {
+async fn tagged(office: &Office, name: &RunName, tags: &[&String]) -> Result<Vec<RunId>, Failure> {
     let tags = tags.iter().map(|tag| Tag::new(tag)).collect::<Result<Vec<_>, _>>();
     let tags = tags.map_err(|error| Failure::Usage(Report::of(&error)))?;
-    let rows = desk.runs(&Filter { tags, limit: RUNS_MAX, ..Filter::default() }).await?;
+    let rows = office.runs(&Filter { tags, limit: RUNS_MAX, ..Filter::default() }).await?;
     let meant = |run: &RunId| name.run.as_ref().is_none_or(|name| *name == run.0);
     Ok(rows.into_iter().map(|row| row.run).filter(meant).collect())
 }

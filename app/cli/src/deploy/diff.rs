@@ -1,12 +1,12 @@
 //! `apm deploy diff`: what a release would change, before anybody plans it. It decides nothing.
 
-use base_world::World;
 use clap::Args as ClapArgs;
 use operate_deploy::Difference;
 
+use super::asked;
 use super::judge::{Form, json};
-use super::{asked, desk, project};
-use crate::args::{Global, Places, ReleaseArgs};
+use super::office::Office;
+use crate::args::{Global, Places, ReleaseArgs, ServerArgs};
 use crate::output::{Failure, paint, say};
 
 #[derive(Debug, ClapArgs)]
@@ -18,19 +18,24 @@ pub(crate) struct DiffArgs {
     pub(crate) release: ReleaseArgs,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 pub(crate) async fn diff(global: &Global, args: &DiffArgs) -> Result<u8, Failure> {
-    let world = World::real();
-    let project = project(&world, global)?;
-    let desk = desk(global, &project, &args.places).await?;
     let asked = asked(global, &args.release);
-    let release = desk.release(&project, &asked).map_err(Failure::Usage)?;
-    let found = desk.differences(&release).await?;
+    let (service, version, found) = match Office::open(global, &args.places, &args.server).await? {
+        Office::Here(desk, project) => {
+            let release = desk.release(&project, &asked).map_err(Failure::Usage)?;
+            let found = desk.differences(&release).await?;
+            (release.service, release.version, found)
+        }
+        Office::There(remote) => remote.differences(&asked, global.env.as_deref()).await?,
+    };
     if args.output == Form::Json {
         json(&found);
     } else if found.is_empty() {
-        say(global, &format!("nothing would change: {} {} is what runs", release.service, release.version));
+        say(global, &format!("nothing would change: {service} {version} is what runs"));
     }
     if args.output == Form::Text {
         for (text, color) in lines(&found) {
@@ -41,7 +46,7 @@ pub(crate) async fn diff(global: &Global, args: &DiffArgs) -> Result<u8, Failure
 }
 
 /// A head for each container, then a line for each difference, with its colour.
-fn lines(found: &[Difference]) -> Vec<(String, &'static str)> {
+pub(super) fn lines(found: &[Difference]) -> Vec<(String, &'static str)> {
     let wide = found.iter().map(|one| one.what.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     let mut container = "";

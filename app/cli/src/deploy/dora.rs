@@ -7,22 +7,26 @@ use base_explain::Report;
 use base_world::World;
 use operate_plan::{Dora, Key};
 
-use super::{desk, project};
-use crate::args::{Global, Places};
+use super::office::Office;
+use crate::args::Global;
 use crate::output::{Failure, say};
 
-pub(super) async fn dora(global: &Global, since: &str, output: &str, places: &Places) -> Result<u8, Failure> {
+pub(super) async fn dora(global: &Global, since: &str, output: &str, office: &Office) -> Result<u8, Failure> {
     let world = World::real();
     let back: Span = since.parse().map_err(|_| {
         let report = Report::new(format!("`--since {since}` is no time"));
         Failure::Usage(report.hint("write a number and a unit: 24h, 7d, 30d, 12w"))
     })?;
-    let project = project(&world, global)?;
-    let desk = desk(global, &project, places).await?;
-    let mut ledger = Ledger::default();
-    ledger.catch_up(&desk).await?;
     let now_ms = world.clock.now_ms();
-    let found = keys(&ledger.told(), now_ms.saturating_sub(back.as_millis_i64()), now_ms);
+    let since_ms = now_ms.saturating_sub(back.as_millis_i64());
+    let found = match office {
+        Office::Here(desk, _) => {
+            let mut ledger = Ledger::default();
+            ledger.catch_up(desk).await?;
+            keys(&ledger.told(), since_ms, now_ms)
+        }
+        Office::There(remote) => remote.dora(since_ms).await?,
+    };
     if output == "json" {
         let text = serde_json::to_string_pretty(&found).map_err(|error| Failure::Broken(Report::of(&error)))?;
         say(global, &text);

@@ -3,15 +3,15 @@
 use std::io::Write as _;
 
 use app_config::Span;
-use app_deploy::{Chart, Judging, Looked, Project, Replay, telemetry};
+use app_deploy::{Chart, JudgeAsk, Looked, Replay};
 use base_explain::Report;
 use base_world::World;
 use clap::{Args as ClapArgs, ValueEnum};
-use operate_execute::{Filter, Status};
 use operate_gate::{Language, Outcome};
 
-use super::{asked_of, desk, project};
-use crate::args::{Global, Places};
+use super::office::Office;
+use super::{asked_of, lacking};
+use crate::args::{Global, Places, ServerArgs};
 use crate::output::{Failure, note, paint, say};
 
 #[derive(Debug, ClapArgs)]
@@ -32,6 +32,8 @@ pub(crate) struct JudgeArgs {
     pub(crate) output: Form,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,41 +52,33 @@ fn code(outcome: Outcome) -> u8 {
 }
 
 pub(crate) async fn judge(global: &Global, args: &JudgeArgs) -> Result<u8, Failure> {
-    let world = World::real();
-    let project = project(&world, global)?;
-    let asked = asked_of(global, &project);
-    let judging = Judging { telemetry: telemetry(&asked)?, clock: world.clock.clone() };
-    let desk = desk(global, &project, &args.places).await?;
-    let looked = match &args.run {
-        Some(name) => {
-            let run = desk.find(Some(name)).await?;
-            let (plan, entries) = (desk.plan_of(&run).await?, desk.entries(&run, 0).await?);
-            let looked = judging.of(&project, &plan, &entries).await;
-            looked.ok_or_else(|| Failure::Broken(Report::new(format!("no judge was ever asked about {run}"))))?
-        }
-        None => {
-            let (service, _) = project.chosen(args.service.as_deref()).map_err(Failure::Usage)?;
-            if args.replay {
-                let since_ms = world.clock.now_ms().saturating_sub(args.since.as_millis_i64());
+    let office = Office::open(global, &args.places, &args.server).await?;
+    let environment = global.env.as_deref();
+    if args.replay {
+        let since_ms = World::real().clock.now_ms().saturating_sub(args.since.as_millis_i64());
+        let (service, replay) = match &office {
+            Office::Here(desk, project) => {
+                let (service, _) = project.chosen(args.service.as_deref()).map_err(Failure::Usage)?;
                 let told = |run: &_| {
                     if global.verbose > 0 {
                         note(&format!("judging {run} again"))
                     }
                 };
-                let replay = judging.replay(&desk, &project, &service, since_ms, told).await?;
-                return replayed(global, args.output, &service, &replay);
+                let replay = desk.judging()?.replay(desk, project, &service, since_ms, told).await?;
+                (service, replay)
             }
-            let labels = [("service", service.clone()), ("environment", project.environment.clone())];
-            let labels = labels.map(|(name, value)| (name.to_owned(), value)).into();
-            let filter = Filter { status: Some(Status::Complete), labels, limit: 1, ..Filter::default() };
-            let newest = match desk.runs(&filter).await?.into_iter().next() {
-                Some(row) => Some((desk.plan_of(&row.run).await?, desk.entries(&row.run, 0).await?)),
-                None => None,
-            };
-            judging.now(&project, &service, newest.as_ref().map(|(plan, entries)| (plan, entries.as_slice()))).await
+            Office::There(remote) => remote.replay(args.service.as_deref(), environment, since_ms).await?,
+        };
+        return replayed(global, args.output, &service, &replay);
+    }
+    let ask = JudgeAsk { run: args.run.clone(), service: args.service.clone() };
+    let (engine, looked) = match &office {
+        Office::Here(desk, project) => {
+            (asked_of(global, project).engine, desk.judging()?.on(desk, project, &ask).await?)
         }
+        Office::There(remote) => (remote.url().to_owned(), remote.judge(&ask, environment).await?),
     };
-    shown(global, args.output, &project, &asked.engine, &looked)
+    shown(global, args.output, &engine, &looked)
 }
 
 pub(crate) fn json(value: &impl serde::Serialize) {
@@ -100,7 +94,7 @@ fn alone(unanswered: &[String]) -> Failure {
     Failure::Broken(report.hint("start the engine with `apm up`, or name one by `judge: { prometheus: URL }`"))
 }
 
-fn shown(global: &Global, form: Form, project: &Project, engine: &str, looked: &Looked) -> Result<u8, Failure> {
+fn shown(global: &Global, form: Form, engine: &str, looked: &Looked) -> Result<u8, Failure> {
     if looked.is_alone {
         return Err(alone(&looked.unanswered));
     }
@@ -109,6 +103,7 @@ fn shown(global: &Global, form: Form, project: &Project, engine: &str, looked: &
         json(looked);
         return Ok(code(verdict.outcome));
     }
+    lacking(global, &looked.degraded);
     let color = match verdict.outcome {
         Outcome::Pass => "32",
         Outcome::Fail => "31",
@@ -121,15 +116,15 @@ fn shown(global: &Global, form: Form, project: &Project, engine: &str, looked: &
         say(global, "charts:");
     }
     for chart in &looked.charts {
-        say(global, &format!("  {}\n    {}", chart.label, paint(global, "2", &link(project, engine, chart))));
+        say(global, &format!("  {}\n    {}", chart.label, paint(global, "2", &link(looked, engine, chart))));
     }
     Ok(code(verdict.outcome))
 }
 
 /// Where a person looks at it: the engine's page, or the Prometheus that was asked. A Loki has no page of its own.
-fn link(project: &Project, engine: &str, chart: &Chart) -> String {
+fn link(looked: &Looked, engine: &str, chart: &Chart) -> String {
     let expression = escaped(&chart.expression);
-    match (chart.language, &project.judge.prometheus, &project.judge.loki) {
+    match (chart.language, &looked.prometheus, &looked.loki) {
         (Language::Promql, Some(prometheus), _) => {
             let range_s = chart.end_ms.saturating_sub(chart.start_ms).max(1_000) / 1_000;
             let base = prometheus.trim_end_matches('/');
@@ -164,6 +159,7 @@ fn replayed(global: &Global, form: Form, service: &str, replay: &Replay) -> Resu
         for line in table(service, replay) {
             say(global, &line);
         }
+        lacking(global, &replay.degraded);
     }
     Ok(if replay.judged.is_empty() { 3 } else { 0 })
 }
@@ -219,7 +215,7 @@ mod tests {
     use super::*;
 
     fn again(run: &str, was_bad: Option<bool>, outcome: Outcome, after_ms: i64) -> Again {
-        let (run, how) = (RunId(run.to_owned()), "it stayed");
+        let (run, how) = (RunId(run.to_owned()), "it stayed".to_owned());
         Again { run, version: "2".into(), was_bad, how, outcome, after_ms, sentence: String::new() }
     }
 
@@ -256,11 +252,20 @@ mod tests {
             start_ms: 1_000,
             end_ms: 61_000,
         };
-        let mut project = Project::default();
+        let looked = |prometheus: Option<&str>| -> Looked {
+            let verdict = serde_json::json!({
+                "outcome": "pass", "sentence": "", "metrics": [], "score": null, "layers": [], "hurt_since_ms": null,
+                "hurt_ms": 0, "links": [], "notes": [], "at_ms": 0, "again_ms": null,
+            });
+            serde_json::from_value(serde_json::json!({
+                "service": "cart", "environment": "dev", "version": null, "verdict": verdict, "charts": [],
+                "unanswered": [], "is_alone": false, "prometheus": prometheus, "loki": null,
+            }))
+            .expect("a look")
+        };
         let ours = "http://e:1/ui/metrics?q=up%7Ba%3D%22b%22%7D&from=1000&to=61000";
-        assert_eq!(link(&project, "http://e:1/", &chart), ours);
-        project.judge.prometheus = Some("http://p:9090/".into());
+        assert_eq!(link(&looked(None), "http://e:1/", &chart), ours);
         let theirs = "http://p:9090/graph?g0.expr=up%7Ba%3D%22b%22%7D&g0.tab=0&g0.range_input=60s&g0.end_input=61";
-        assert_eq!(link(&project, "http://e:1", &chart), theirs);
+        assert_eq!(link(&looked(Some("http://p:9090/")), "http://e:1", &chart), theirs);
     }
 }

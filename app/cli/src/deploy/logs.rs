@@ -1,21 +1,21 @@
 //! `apm deploy logs`: what the containers of a release write, each line marked by its version, with the run's own events in between. It
 //! asks the engine and the history, and knows neither.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use app_config::Span;
-use app_deploy::{ContainerLogs, Desk, DockerSurroundings, Lines, LogsOf, Writer, Written};
+use app_deploy::{ContainerLogs, DockerSurroundings, Heard, Lines, LogsOf, Output, Remote, Side, Writer, Written};
+use base_explain::Report;
 use base_world::World;
 use clap::Args as ClapArgs;
-use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, stream};
 use operate_execute::{Entry, Event, RunId, State, Status};
 use operate_plan::Plan;
-use tokio::sync::mpsc;
 
+use super::office::Office;
 use super::progress::{clock, line};
-use super::{desk, project};
-use crate::args::{Global, Places};
+use crate::args::{Global, Places, ServerArgs};
 use crate::output::{Failure, note, paint, say};
 
 #[derive(Debug, ClapArgs)]
@@ -33,6 +33,8 @@ pub(crate) struct LogsArgs {
     pub(crate) tail: u64,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 /// How often new containers and new events are looked for.
@@ -42,48 +44,82 @@ const LAST: Duration = Duration::from_secs(1);
 
 pub(crate) async fn logs(global: &Global, args: &LogsArgs) -> Result<u8, Failure> {
     let world = World::real();
-    let project = project(&world, global)?;
-    let desk = desk(global, &project, &args.places).await?;
-    let run = desk.find(args.run.as_deref()).await?;
-    let plan = desk.plan_of(&run).await?;
-    let label = |name: &str| plan.labels.get(name).cloned().unwrap_or_default();
-    let of = LogsOf { project: label("project"), service: label("service"), environment: label("environment") };
-    let surroundings = DockerSurroundings::from_variables(|name| std::env::var(name).ok());
-    let engine = ContainerLogs::open(&surroundings, &*world.disk)?;
-    let created_ms = desk.entries(&run, 0).await?.first().map_or(0, |entry| entry.at_ms);
+    let office = Office::open(global, &args.places, &args.server).await?;
+    let run = office.find(args.run.as_deref()).await?;
+    let (plan, _) = office.look(&run).await?;
+    let source = match &office {
+        Office::Here(..) => {
+            let surroundings = DockerSurroundings::from_variables(|name| std::env::var(name).ok());
+            Source::Here(ContainerLogs::open(&surroundings, &*world.disk)?)
+        }
+        Office::There(remote) => Source::There(remote),
+    };
+    let created_ms = office.entries(&run, 0).await?.first().map_or(0, |entry| entry.at_ms);
     let since_ms = args.since.map_or(created_ms, |span| world.clock.now_ms().saturating_sub(span.as_millis_i64()));
     let lines = Lines { since_ms, tail: args.tail, follow: args.follow };
     let marks = Marks::of(&plan);
-    let mut reading = Reading { global, desk: &desk, run: &run, plan: &plan, state: State::default(), marks, since_ms };
-    if args.follow { reading.followed(&engine, &of, lines).await } else { reading.once(&engine, &of, lines).await }
+    let (run, plan, office) = (&run, &plan, &office);
+    let mut reading = Reading { global, office, run, plan, state: State::default(), marks, since_ms };
+    if args.follow { reading.followed(&source, lines).await } else { reading.once(&source, lines).await }
+}
+
+/// Who is asked for lines: the engine of Docker at hand, or an engine of ours that asks its own.
+enum Source<'a> {
+    Here(ContainerLogs),
+    There(&'a Remote),
+}
+
+impl Source<'_> {
+    async fn output(&self, run: &RunId, of: &LogsOf, lines: Lines) -> Result<Output, Failure> {
+        Ok(match self {
+            Source::Here(engine) => engine.output(of, lines).await,
+            Source::There(remote) => remote.output(run, lines).await?,
+        })
+    }
+
+    /// What comes; ends with an error when an engine of ours is gone.
+    async fn follow(
+        &self,
+        run: &RunId,
+        of: &LogsOf,
+        lines: Lines,
+    ) -> Result<BoxStream<'static, Result<Heard, Failure>>, Failure> {
+        Ok(match self {
+            Source::Here(engine) => {
+                let heard = engine.follow(of.clone(), lines);
+                stream::unfold(heard, |mut heard| async move { Some((Ok(heard.recv().await?), heard)) }).boxed()
+            }
+            Source::There(remote) => {
+                let heard = remote.follow_output(run, lines).await?;
+                stream::unfold(
+                    heard,
+                    |mut heard| async move { Some((heard.recv().await?.map_err(Failure::from), heard)) },
+                )
+                .boxed()
+            }
+        })
+    }
 }
 
 /// Which version is which.
 struct Marks {
-    version: String,
-    before: Option<String>,
+    of: LogsOf,
     wide: usize,
 }
 
 impl Marks {
     fn of(plan: &Plan) -> Marks {
-        let label = |name: &str| plan.labels.get(name).cloned();
-        let (version, before) = (label("version").unwrap_or_default(), label("version_before"));
+        let of = LogsOf::run(plan);
         let chars = |text: &str| text.chars().count() + 4;
-        let wide = chars(&version).max(before.as_deref().map_or(0, chars));
-        Marks { version, before, wide }
+        let wide = chars(&of.version).max(of.before.as_deref().map_or(0, chars));
+        Marks { of, wide }
     }
 
     /// `new 2`, `old 1`; nothing for a container of neither.
     fn mark(&self, by: &Writer) -> Option<(&'static str, String)> {
-        // The same version made anew: what is kept for the way back is the old one.
-        let is_kept = by.name.ends_with("-previous");
-        if by.version == self.version && !is_kept {
-            Some(("32", format!("new {}", by.version)))
-        } else if Some(&by.version) == self.before.as_ref() || is_kept {
-            Some(("33", format!("old {}", by.version)))
-        } else {
-            None
+        match self.of.side(by)? {
+            Side::New => Some(("32", format!("new {}", by.version))),
+            Side::Old => Some(("33", format!("old {}", by.version))),
         }
     }
 }
@@ -105,7 +141,7 @@ impl Item {
 
 struct Reading<'a> {
     global: &'a Global,
-    desk: &'a Desk,
+    office: &'a Office,
     run: &'a RunId,
     plan: &'a Plan,
     state: State,
@@ -114,72 +150,63 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// What is there now, in the order of its time.
-    async fn once(&mut self, engine: &ContainerLogs, of: &LogsOf, lines: Lines) -> Result<u8, Failure> {
-        let mut items = Vec::new();
-        let (mut of_the_new, mut writers) = (false, 0);
-        for by in engine.writers(of).await? {
-            if self.marks.mark(&by).is_some() {
-                of_the_new |= by.version == self.marks.version;
-                writers += 1;
-                let mut read = engine.lines(by, lines).await?;
-                while let Some(line) = read.next().await {
-                    items.push(Item::Line(line));
-                }
-            }
-        }
-        items.extend(self.desk.entries(self.run, 0).await?.into_iter().map(|entry| Item::Event(Box::new(entry))));
+    /// What is there now, in the order of its time. Without an engine of Docker that is what the run did.
+    async fn once(&mut self, source: &Source<'_>, lines: Lines) -> Result<u8, Failure> {
+        let output = source.output(self.run, &self.marks.of, lines).await?;
+        let mut items: Vec<Item> = output.lines.into_iter().map(Item::Line).collect();
+        let entries = self.office.entries(self.run, 0).await?;
+        items.extend(entries.into_iter().map(|entry| Item::Event(Box::new(entry))));
         // Lines and events of the same millisecond stay as they are.
         items.sort_by_key(Item::at_ms);
         for item in &items {
             self.show(item);
         }
-        if writers == 0 || !of_the_new {
-            let gone = format!("no container of {} {} is left; its lines went with it", of.service, self.marks.version);
+        super::lacking(self.global, &output.degraded);
+        let of = &self.marks.of;
+        if output.degraded.is_empty() && !output.writers.iter().any(|by| by.version == of.version) {
+            let gone = format!("no container of {} {} is left; its lines went with it", of.service, of.version);
             note(&paint(self.global, "2", &gone));
         }
-        Ok(0)
+        // What there is was shown; that it is all of it cannot be said.
+        Ok(if output.degraded.is_empty() { 0 } else { 3 })
     }
 
     /// As it is written, until the run ends or somebody interrupts.
-    async fn followed(&mut self, engine: &ContainerLogs, of: &LogsOf, lines: Lines) -> Result<u8, Failure> {
-        let (say, mut said) = mpsc::channel(256);
-        let mut known = BTreeSet::new();
+    async fn followed(&mut self, source: &Source<'_>, lines: Lines) -> Result<u8, Failure> {
+        let of = self.marks.of.clone();
+        let mut heard = source.follow(self.run, &of, lines).await?;
         let mut look = tokio::time::interval(LOOK);
         let mut seq = 0;
-        let entries = self.desk.entries(self.run, 0).await?;
+        let entries = self.office.entries(self.run, 0).await?;
         let was_over = matches!(entries.last().map(|last| &last.event), Some(Event::Ended { .. }));
         loop {
             tokio::select! {
                 biased;
                 _ = tokio::signal::ctrl_c() => return Ok(130),
-                Some(line) = said.recv() => self.show(&Item::Line(line)),
+                next = heard.next() => match next {
+                    Some(next) => self.hear(next?),
+                    None => return Err(Failure::Broken(Report::new("nobody tells any more lines"))),
+                },
                 _ = look.tick() => {
-                    for by in engine.writers(of).await? {
-                        // A container that is renamed while its lines are read goes on under its id.
-                        if self.marks.mark(&by).is_some() && known.insert(by.id.clone()) {
-                            let (mut read, say) = (engine.lines(by, lines).await?, say.clone());
-                            tokio::spawn(async move {
-                                while let Some(line) = read.next().await {
-                                    if say.send(line).await.is_err() {
-                                        return;
-                                    }
-                                }
-                            });
-                        }
-                    }
-                    for entry in self.desk.entries(self.run, seq).await? {
+                    for entry in self.office.entries(self.run, seq).await? {
                         seq = entry.seq;
                         self.show(&Item::Event(Box::new(entry)));
                     }
                     if !was_over && self.state.status().is_end() {
-                        while let Ok(Some(line)) = tokio::time::timeout(LAST, said.recv()).await {
-                            self.show(&Item::Line(line));
+                        while let Ok(Some(next)) = tokio::time::timeout(LAST, heard.next()).await {
+                            self.hear(next?);
                         }
                         return Ok(if self.state.status() == Status::Complete { 0 } else { super::code(self.state.status()) });
                     }
                 }
             }
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Line(line) => self.show(&Item::Line(line)),
+            Heard::Lacks(one) => super::lacking(self.global, &[one]),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `apm deploy`: hands the words to the desk and shows what comes of it. What a release is and how it is carried out is decided there.
 
+pub(crate) mod adopt;
 mod artefacts;
 mod compose;
 pub(crate) mod diff;
@@ -53,7 +54,10 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
             Some(DeployCommand::Start(start)) => start::start(global, start).await,
             Some(DeployCommand::Rollback(back)) => start::rollback(global, back).await,
             Some(DeployCommand::List { limit, tag, places, server }) => list(global, *limit, tag, places, server).await,
-            Some(DeployCommand::Dora { since, output, places }) => dora::dora(global, since, output, places).await,
+            Some(DeployCommand::Dora { since, output, places, server }) => {
+                let office = Office::open(global, places, server).await?;
+                dora::dora(global, since, output, &office).await
+            }
             Some(DeployCommand::Status(name)) => status(global, name).await,
             Some(DeployCommand::Prune(args)) => prune::prune(global, args).await,
             Some(DeployCommand::Plan(name)) => plan(global, name).await,
@@ -62,6 +66,7 @@ pub(crate) fn deploy(global: &Global, args: &DeployArgs) -> Result<u8, Failure> 
                 artefacts::artefacts(global, name, tag, get.as_deref()).await
             }
             Some(DeployCommand::Watch(name)) => watch(global, name).await,
+            Some(DeployCommand::Adopt(args)) => adopt::adopt(global, args).await,
             Some(DeployCommand::Diff(args)) => diff::diff(global, args).await,
             Some(DeployCommand::Logs(args)) => logs::logs(global, args).await,
             Some(DeployCommand::Judge(args)) => judge::judge(global, args).await,
@@ -85,9 +90,13 @@ impl From<DeskError> for Failure {
             | DeskError::Lint(_)
             | DeskError::Ended { .. }
             | DeskError::Tags(_)
+            | DeskError::Standing(_)
+            | DeskError::HostPath(_)
             | DeskError::Occupied { .. }
             | DeskError::Run(RunError::Busy { .. } | RunError::Overtaken { .. }) => Failure::Refused(error.report()),
-            DeskError::NoStep { .. } | DeskError::NoReason { .. } => Failure::Usage(error.report()),
+            DeskError::Settings(_) | DeskError::NoStep { .. } | DeskError::NoReason { .. } => {
+                Failure::Usage(error.report())
+            }
             _ => Failure::Broken(error.report()),
         }
     }
@@ -203,6 +212,13 @@ fn asked(global: &Global, args: &ReleaseArgs) -> Asked {
     }
 }
 
+/// What an answer lacks, a line each, beside it.
+fn lacking(global: &Global, degraded: &[operate_plan::Degraded]) {
+    for one in degraded {
+        note(&paint(global, "33", &one.to_string()));
+    }
+}
+
 /// Who asks.
 fn actor() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
@@ -272,7 +288,7 @@ async fn list(
 
 async fn status(global: &Global, name: &RunName) -> Result<u8, Failure> {
     let office = Office::open(global, &name.places, &name.server).await?;
-    if let Some((_, standing)) = office.promotion(name.run.as_deref()).await? {
+    if let Some(standing) = office.promotion(name.run.as_deref()).await? {
         return promote::told(global, &standing);
     }
     let run = office.find(name.run.as_deref()).await?;
@@ -299,8 +315,8 @@ async fn plan(global: &Global, name: &RunName) -> Result<u8, Failure> {
 /// Follows; a run whose executor is gone is carried on here, unless an engine was named.
 async fn watch(global: &Global, name: &RunName) -> Result<u8, Failure> {
     let office = Office::open(global, &name.places, &name.server).await?;
-    if let Some((desk, standing)) = office.promotion(name.run.as_deref()).await? {
-        return promote::watch(global, desk, &standing).await;
+    if let Some(standing) = office.promotion(name.run.as_deref()).await? {
+        return promote::watch(global, &office, &standing).await;
     }
     let run = office.find(name.run.as_deref()).await?;
     office.carry_out(global, &run).await
@@ -312,10 +328,10 @@ async fn give(
     order: impl Fn(Option<StepId>) -> Option<Order>,
 ) -> Result<u8, Failure> {
     let office = Office::open(global, &args.places, &args.server).await?;
-    if let Some((desk, standing)) = office.promotion(args.run.as_deref()).await? {
+    if let Some(standing) = office.promotion(args.run.as_deref()).await? {
         return match order(Some(StepId(String::new()))) {
-            Some(Order::Approve(_)) => promote::approve(global, desk, &standing, args).await,
-            Some(Order::Reject(_)) => promote::reject(global, desk, &standing, args).await,
+            Some(Order::Approve(_)) => promote::approve(global, &office, &standing, args).await,
+            Some(Order::Reject(_)) => promote::reject(global, &office, &standing, args).await,
             _ => {
                 let report = Report::new(format!("{} is a promotion: it takes a yes or a no", standing.promotion.id));
                 Err(Failure::Usage(

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use app_deploy::{Asked, Desk, Planned, Project, Remote, Standing};
 use base_explain::Report;
 use base_world::World;
-use operate_execute::{Command, Filter, RunId, RunRow, State};
+use operate_execute::{Command, Entry, Filter, RunId, RunRow, State};
 use operate_plan::Plan;
 
 use super::start::Back;
-use super::{desk, follow, project, promote};
+use super::{desk, follow, project};
 use crate::args::{Global, Places, ServerArgs};
 use crate::output::Failure;
 
@@ -50,20 +50,32 @@ impl Office {
         })
     }
 
-    /// The newest first; an engine elsewhere shows the runs alone.
+    /// The newest first.
     pub(super) async fn promotions(&self, limit: usize) -> Result<Vec<Standing>, Failure> {
-        let Office::Here(desk, _) = self else { return Ok(Vec::new()) };
-        let mut all = Vec::new();
-        for promotion in desk.promotions(limit).await? {
-            all.push(desk.standing(promotion).await?);
-        }
-        Ok(all)
+        Ok(match self {
+            Office::Here(desk, _) => desk.standings(limit).await?,
+            Office::There(remote) => remote.standings(limit).await?,
+        })
     }
 
     /// The promotion of this name, if it is one's.
-    pub(super) async fn promotion(&self, name: Option<&str>) -> Result<Option<(&Arc<Desk>, Standing)>, Failure> {
-        let Office::Here(desk, _) = self else { return Ok(None) };
-        Ok(promote::named(desk, name).await?.map(|standing| (desk, standing)))
+    pub(super) async fn promotion(&self, name: Option<&str>) -> Result<Option<Standing>, Failure> {
+        let Some(name) = name else { return Ok(None) };
+        Ok(match self {
+            Office::Here(desk, _) => match desk.promotion(name).await? {
+                Some(promotion) => Some(desk.standing(promotion).await?),
+                None => None,
+            },
+            Office::There(remote) => remote.standing(name).await?,
+        })
+    }
+
+    /// A run's journal after an entry.
+    pub(super) async fn entries(&self, run: &RunId, after: u64) -> Result<Vec<Entry>, Failure> {
+        Ok(match self {
+            Office::Here(desk, _) => desk.entries(run, after).await?,
+            Office::There(remote) => remote.entries(run, after).await?,
+        })
     }
 
     pub(super) async fn look(&self, run: &RunId) -> Result<(Plan, State), Failure> {

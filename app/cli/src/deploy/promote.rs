@@ -1,17 +1,16 @@
 //! `apm deploy promote`, and the words of the other commands about promotions: a version's way through environments as one thing. It keeps
 //! nothing and decides nothing.
 
-use std::sync::Arc;
-
-use app_deploy::{Asked, Desk, Probe, Project, Promote, Standing};
-use base_explain::{Report, nearest};
+use app_deploy::{Asked, Probe, Project, PromoteAsk, Standing, decide};
+use base_explain::Report;
 use base_world::World;
 use clap::Args as ClapArgs;
 use operate_deploy::{Next, Stage};
-use operate_execute::{Filter, RunId, Status};
+use operate_execute::RunId;
 
-use super::{actor, desk, follow, project_in, start};
-use crate::args::{Global, OrderArgs, Places};
+use super::office::Office;
+use super::{actor, project_in, start};
+use crate::args::{Global, OrderArgs, Places, ServerArgs};
 use crate::output::{Failure, paint, say};
 use crate::run::find;
 
@@ -37,102 +36,44 @@ pub(crate) struct PromoteArgs {
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 pub(crate) async fn promote(global: &Global, args: &PromoteArgs) -> Result<u8, Failure> {
-    let world = World::real();
-    let any = settings(&world, global, None)?;
-    let stages = stages(&any, args.from.as_deref())?;
-    let first = stages.first().cloned().unwrap_or_default();
-    let project = settings(&world, global, Some(&first))?;
-    let desk = Arc::new(desk(global, &project, &args.places).await?);
-    let probe = Probe::new(&world, |name| std::env::var(name).ok()).map_err(Failure::Broken)?;
-    let asked = Asked {
+    let ask = PromoteAsk {
         service: args.service.clone(),
         version: args.version.clone(),
         image: args.image.clone(),
+        from: args.from.clone(),
         actor: actor(),
         reason: args.reason.clone(),
-        ..Asked::default()
     };
-    let promote = match &args.from {
-        None => {
-            let (service, image, version) = project.image(&asked).map_err(Failure::Usage)?;
-            let at = probe.image(&image).await.map_err(Failure::Broken)?;
-            say(global, &format!("{} {image}: {at}", paint(global, "32", "✓")));
-            let image = at.pinned().to_owned();
-            Promote { service, version, image, stages, first_run: None, actor: actor(), reason: args.reason.clone() }
+    let office = Office::open(global, &args.places, &args.server).await?;
+    let (standing, found) = match &office {
+        Office::Here(desk, _) => {
+            let world = World::real();
+            let probe = Probe::new(&world, |name| std::env::var(name).ok()).map_err(Failure::Broken)?;
+            let read = |environment: Option<&str>| settings(&world, global, environment);
+            let decided = decide(desk, &probe, &read, &ask).await?;
+            (decided.standing, decided.found)
         }
-        Some(_) => serving(&desk, &probe, &project, args, stages).await?,
+        Office::There(remote) => remote.promote(&ask, global.env.as_deref()).await?,
     };
-    let promotion = desk.promote(&project, &promote).await?;
-    let id = promotion.id.clone();
-    say(global, &format!("{} {}", paint(global, "1", &title(&promotion)), paint(global, "2", &format!("({id})"))));
+    if let Some(found) = found {
+        say(global, &format!("{} {found}", paint(global, "32", "✓")));
+    }
+    let (promotion, id) = (&standing.promotion, &standing.promotion.id);
+    say(global, &format!("{} {}", paint(global, "1", &title(promotion)), paint(global, "2", &format!("({id})"))));
     say(global, &format!("{:<10} {}", "image", promotion.image));
-    let standing = desk.standing(promotion).await?;
     if standing.next != Next::Begin {
         return told(global, &standing);
     }
-    begin(global, &desk, &standing, &args.reason, args.yes).await
+    begin(global, &office, &standing, &args.reason, args.yes).await
 }
 
-/// The newest release that serves in the first environment, and the image that it runs.
-async fn serving(
-    desk: &Desk,
-    probe: &Probe,
-    project: &Project,
-    args: &PromoteArgs,
-    stages: Vec<String>,
-) -> Result<Promote, Failure> {
-    let (service, _) = project.chosen(args.service.as_deref()).map_err(Failure::Usage)?;
-    let from = &project.environment;
-    let labels = [("service", &service), ("environment", from)];
-    let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).into();
-    let newest = desk.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, ..Filter::default() }).await?;
-    let none = || {
-        let report = Report::new(format!("no run has released {service} to {from}"));
-        Failure::Refused(report.hint(format!("without `--from` the promotion releases it to {from} first")))
-    };
-    let row = newest.into_iter().next().ok_or_else(none)?;
-    let version = row.labels.get("version").cloned().unwrap_or_default();
-    if let Some(wanted) = args.version.as_ref().filter(|wanted| **wanted != version) {
-        let report = Report::new(format!("{from} runs {service} {version}, not {wanted}"));
-        return Err(Failure::Refused(report.hint(format!("`apm deploy --env {from} --version {wanted}` comes first"))));
-    }
-    let image = row.labels.get("image").cloned().unwrap_or_default();
-    let image = probe.serves(&project.name, &service, from, &version, &image).await.map_err(Failure::Broken)?;
-    let (actor, reason) = (actor(), args.reason.clone());
-    Ok(Promote { service, version, image, stages, first_run: Some(row.run), actor, reason })
-}
-
-fn settings(world: &World, global: &Global, environment: Option<&str>) -> Result<Project, Failure> {
-    project_in(world, global, environment.or(global.env.as_deref())).map_err(Failure::Usage)
-}
-
-/// The environments in their order, from one of them on.
-fn stages(project: &Project, from: Option<&str>) -> Result<Vec<String>, Failure> {
-    let all = if project.promotion.is_empty() { &project.environments } else { &project.promotion };
-    for name in all {
-        if !project.environments.contains(name) && !project.environments.is_empty() && name != "default" {
-            let known = project.environments.iter().map(String::as_str);
-            let near = nearest(name, known.clone()).map(|near| format!("did you mean `{near}`?"));
-            let hint = near.unwrap_or_else(|| format!("there are {}", known.collect::<Vec<_>>().join(", ")));
-            return Err(Failure::Usage(Report::new(format!("`promotion` names no environment `{name}`")).hint(hint)));
-        }
-    }
-    let begin = match from {
-        None => 0,
-        Some(from) => all.iter().position(|name| name == from).ok_or_else(|| {
-            let report = Report::new(format!("a promotion does not pass through `{from}`"));
-            Failure::Usage(report.hint(format!("it passes through {}", all.join(", "))))
-        })?,
-    };
-    let stages: Vec<String> = all.iter().skip(begin).cloned().collect();
-    if stages.len() < 2 {
-        let report = Report::new("a promotion needs two environments at least");
-        return Err(Failure::Usage(report.hint("write `promotion: [dev, staging, prod]` into apm.yaml")));
-    }
-    Ok(stages)
+fn settings(world: &World, global: &Global, environment: Option<&str>) -> Result<Project, Report> {
+    project_in(world, global, environment.or(global.env.as_deref()))
 }
 
 fn title(promotion: &operate_deploy::Promotion) -> String {
@@ -142,70 +83,80 @@ fn title(promotion: &operate_deploy::Promotion) -> String {
 /// Plans the stage that comes next and carries it out; whoever calls has said yes, or is asked.
 async fn begin(
     global: &Global,
-    desk: &Arc<Desk>,
+    office: &Office,
     standing: &Standing,
     reason: &str,
     is_yes: bool,
 ) -> Result<u8, Failure> {
-    let stage = Desk::begins(standing, reason).map_err(refused)?;
-    let environment = standing.promotion.stages.get(stage).cloned().unwrap_or_default();
-    let project = settings(&World::real(), global, Some(&environment))?;
-    let otlp_endpoint = find(global).and_then(|engine| engine.otlp_http);
-    let asked = Asked { actor: actor(), reason: reason.to_owned(), otlp_endpoint, ..Asked::default() };
-    let planned = desk.plan_stage(&project, standing, stage, &asked).await?;
+    let id = &standing.promotion.id;
+    let mut asked = Asked { actor: actor(), reason: reason.to_owned(), ..Asked::default() };
+    let (stage, planned) = match office {
+        Office::Here(desk, _) => {
+            asked.otlp_endpoint = find(global).and_then(|engine| engine.otlp_http);
+            let world = World::real();
+            let read = |environment: Option<&str>| settings(&world, global, environment);
+            desk.plan_next(&read, standing, &asked).await?
+        }
+        Office::There(remote) => (0, remote.plan_next(id, &asked).await?),
+    };
     if !is_yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
         if !start::agreed("carry it out?")? {
-            let hint = format!("`apm deploy approve {}` begins it", standing.promotion.id);
+            let hint = format!("`apm deploy approve {id}` begins it");
             return Err(Failure::Refused(Report::new("nobody agreed; nothing was begun").hint(hint)));
         }
     }
-    let run = desk.begin_stage(standing, stage, &planned, &actor(), reason).await?;
+    let run = match office {
+        Office::Here(desk, _) => desk.begin_stage(standing, stage, &planned, &actor(), "", reason).await?,
+        // It plans anew when it begins: what it saw may have moved since.
+        Office::There(remote) => remote.approve_next(id, &asked).await?,
+    };
     start::begun(global, &planned, &run);
-    let code = follow::carry_out(global, desk, &run).await?;
-    let standing = desk.standing(standing.promotion.clone()).await?;
-    say(global, &next_line(&standing));
+    let code = office.carry_out(global, &run).await?;
+    next_of(global, office, id).await?;
     Ok(code)
 }
 
-fn refused(error: app_deploy::DeskError) -> Failure {
-    Failure::Refused(error.report())
-}
-
-/// The promotion of this name, as it stands.
-pub(super) async fn named(desk: &Desk, name: Option<&str>) -> Result<Option<Standing>, Failure> {
-    let Some(name) = name else { return Ok(None) };
-    match desk.promotion(name).await? {
-        Some(promotion) => Ok(Some(desk.standing(promotion).await?)),
-        None => Ok(None),
+/// What comes next, as it stands by now.
+async fn next_of(global: &Global, office: &Office, id: &str) -> Result<(), Failure> {
+    if let Some(standing) = office.promotion(Some(id)).await? {
+        say(global, &next_line(&standing));
     }
+    Ok(())
 }
 
-/// A yes: the next stage is planned and carried out here.
+/// A yes: the next stage is planned and carried out.
 pub(super) async fn approve(
     global: &Global,
-    desk: &Arc<Desk>,
+    office: &Office,
     standing: &Standing,
     args: &OrderArgs,
 ) -> Result<u8, Failure> {
-    begin(global, desk, standing, &args.reason, true).await
+    begin(global, office, standing, &args.reason, true).await
 }
 
-pub(super) async fn reject(global: &Global, desk: &Desk, standing: &Standing, args: &OrderArgs) -> Result<u8, Failure> {
-    desk.reject(&standing.promotion, &actor(), &args.reason).await?;
-    let standing = desk.standing(standing.promotion.clone()).await?;
-    say(global, &next_line(&standing));
+pub(super) async fn reject(
+    global: &Global,
+    office: &Office,
+    standing: &Standing,
+    args: &OrderArgs,
+) -> Result<u8, Failure> {
+    let id = &standing.promotion.id;
+    match office {
+        Office::Here(desk, _) => desk.reject(&standing.promotion, &actor(), "", &args.reason).await?,
+        Office::There(remote) => remote.reject_next(id, &actor(), &args.reason).await.map(drop)?,
+    }
+    next_of(global, office, id).await?;
     Ok(0)
 }
 
 /// Follows the stage that is under way; where none is, says what comes next.
-pub(super) async fn watch(global: &Global, desk: &Arc<Desk>, standing: &Standing) -> Result<u8, Failure> {
+pub(super) async fn watch(global: &Global, office: &Office, standing: &Standing) -> Result<u8, Failure> {
     let Next::UnderWay { stage } = &standing.next else { return told(global, standing) };
     let run: Option<&RunId> = standing.stages.get(*stage).and_then(|stage| stage.run.as_ref());
     let Some(run) = run else { return told(global, standing) };
-    let code = follow::carry_out(global, desk, run).await?;
-    let standing = desk.standing(standing.promotion.clone()).await?;
-    say(global, &next_line(&standing));
+    let code = office.carry_out(global, run).await?;
+    next_of(global, office, &standing.promotion.id).await?;
     Ok(code)
 }
 
@@ -354,29 +305,5 @@ mod tests {
         assert!(next_line(&undone).contains("begins that stage anew"));
         let done = standing(vec![Stage::Passed, Stage::Passed, Stage::Passed]);
         assert_eq!((row(&done).0, next_line(&done).as_str()), ("complete", "2 has reached prod"));
-    }
-
-    #[test]
-    fn the_way_is_read_from_the_settings_and_a_slip_is_named() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let project = |promotion: &[&str], environments: &[&str]| Project {
-            promotion: names(promotion),
-            environments: names(environments),
-            ..Project::default()
-        };
-        let all = ["dev", "staging", "prod"];
-        let read = |project: &Project, from| {
-            stages(project, from).map_err(|failure| match failure {
-                Failure::Usage(report) => report.one_line(),
-                _ => String::new(),
-            })
-        };
-        assert_eq!(read(&project(&[], &all), None), Ok(names(&all)));
-        assert_eq!(read(&project(&["dev", "prod"], &all), None), Ok(names(&["dev", "prod"])));
-        assert_eq!(read(&project(&all, &[]), Some("staging")), Ok(names(&["staging", "prod"])));
-        let slip = read(&project(&["dev", "stagign"], &all), None).expect_err("a slip");
-        assert!(slip.contains("did you mean `staging`?"), "{slip}");
-        assert!(read(&project(&all, &all), Some("prod")).expect_err("the end").contains("two environments"));
-        assert!(read(&project(&all, &all), Some("qa")).expect_err("nowhere").contains("dev, staging, prod"));
     }
 }

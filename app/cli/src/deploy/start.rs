@@ -2,16 +2,17 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use app_deploy::{Asked, Planned};
+use app_deploy::{Asked, Planned, Project};
 use base_explain::Report;
 use base_world::World;
 use operate_deploy::Strategy;
 use operate_execute::{Filter, RunId, RunRow, Status, Tag, run_to_go_back_to};
+use operate_plan::Severity;
 
 use super::office::Office;
 use super::{compose, follow, project};
 use crate::args::{Global, RollbackArgs, StartArgs};
-use crate::output::{Failure, paint, say};
+use crate::output::{Failure, note, paint, say};
 
 /// Runs in which the version before is looked for.
 const RUNS_MAX: usize = 50;
@@ -24,8 +25,13 @@ pub(super) struct Back {
 }
 
 pub(crate) async fn start(global: &Global, args: &StartArgs) -> Result<u8, Failure> {
-    // Elsewhere the engine has the settings.
-    if args.server.server.is_none() {
+    if args.server.server.is_some() {
+        // Elsewhere the engine has the settings; compose files are where they are named.
+        if !args.compose.is_empty() {
+            let files = compose::files(global, args, &Project::default());
+            return compose::send(global, args, files).await;
+        }
+    } else {
         let project = project(&World::real(), global)?;
         let files = compose::files(global, args, &project);
         if !files.is_empty() {
@@ -50,6 +56,10 @@ async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Resul
     let planned = office.plan(global, &asked, back.as_ref()).await?;
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
+    } else {
+        for finding in planned.findings.iter().filter(|finding| finding.severity != Severity::Info) {
+            note(&format!("{}: {}; {}", finding.severity, finding.message, finding.fix));
+        }
     }
     if args.dry_run {
         return Ok(0);

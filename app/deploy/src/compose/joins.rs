@@ -1,7 +1,5 @@
 //! What a container of a compose project is joined to: ports, networks, volumes, secrets and configs. It knows one service at a time.
 
-use std::path::Path;
-
 use operate_compose::Node;
 use operate_deploy::{Endpoint, Extra, Port, Publish};
 
@@ -79,7 +77,7 @@ impl Taken<'_> {
         }
     }
 
-    pub(super) fn volumes(&mut self, node: &Node, deploy: &mut DeploySettings, extra: &mut Extra) {
+    pub(super) fn volumes(&mut self, name: &str, node: &Node, deploy: &mut DeploySettings, extra: &mut Extra) {
         for volume in node.get("volumes").map(Node::items).unwrap_or_default() {
             let kind = volume.text_of("type").unwrap_or_default();
             let target = volume.text_of("target").unwrap_or_default().to_owned();
@@ -103,7 +101,8 @@ impl Taken<'_> {
                 }
                 ("bind", Some(source)) => {
                     let made = bind.and_then(|bind| bind.get("create_host_path")).is_some_and(Node::is_true);
-                    if !made && !self.disk.exists(Path::new(source)).unwrap_or(true) {
+                    let made = made && !self.seen.elsewhere;
+                    if !made && !self.is_there(source, name) {
                         self.bad(
                             volume,
                             format!("there is no {source}"),
@@ -126,7 +125,7 @@ impl Taken<'_> {
     }
 
     /// Secrets and configs are files of this machine, which the container sees and cannot write, as compose does it.
-    pub(super) fn grants(&mut self, node: &Node, deploy: &mut DeploySettings) {
+    pub(super) fn grants(&mut self, name: &str, node: &Node, deploy: &mut DeploySettings) {
         for section in ["secrets", "configs"] {
             for grant in node.get(section).map(Node::items).unwrap_or_default() {
                 let source = grant.text_of("source").unwrap_or_default();
@@ -139,7 +138,7 @@ impl Taken<'_> {
                     );
                     continue;
                 };
-                if !self.disk.exists(Path::new(file)).unwrap_or(true) {
+                if !self.is_there(file, name) {
                     self.bad(entry, format!("there is no {file}"), "write it");
                 }
                 for key in ["uid", "gid", "mode"] {

@@ -28,6 +28,15 @@ pub enum DeskError {
     /// Another run has not ended, and changes the same target.
     #[error("`{target}` is being changed by the run {run}, which is {status}")]
     Occupied { target: String, run: RunId, status: Status },
+    /// There is no such thing, whose kind the code says: `no-artefact`, `no-promotion`, `never-judged`.
+    #[error("{}", .report.one_line())]
+    Absent { code: &'static str, report: Report },
+    /// Where a promotion stands does not allow it now.
+    #[error("{}", .0.one_line())]
+    Standing(Report),
+    /// Compose files from elsewhere name folders that are not there on this machine.
+    #[error("{}", .0.one_line())]
+    HostPath(Report),
     /// The project's settings cannot be read, or do not say what to release.
     #[error("{}", .0.one_line())]
     Settings(Report),
@@ -42,7 +51,11 @@ impl DeskError {
     /// What to do about it.
     pub fn report(&self) -> Report {
         match self {
-            DeskError::Settings(report) | DeskError::Told(report) => report.clone(),
+            DeskError::Settings(report)
+            | DeskError::Told(report)
+            | DeskError::Standing(report)
+            | DeskError::HostPath(report)
+            | DeskError::Absent { report, .. } => report.clone(),
             DeskError::Refused(refusal) => Report::of(refusal).hint(refusal.hint()),
             DeskError::Lint(findings) => findings.iter().take(5).fold(Report::of(self), |report, finding| {
                 report.because(format!("[{}] {}; {}", finding.rule, finding.message, finding.fix))

@@ -36,7 +36,8 @@ impl Desk {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        self.weighed(release, plan, &seen, now_ms, labels, pinning.into_iter().collect()).await
+        let found = release.findings.iter().cloned().chain(pinning).collect();
+        self.weighed(release, plan, &seen, now_ms, labels, found).await
     }
 
     /// With what earlier runs took, held to the calendar, and looked over.
@@ -73,6 +74,7 @@ impl Desk {
         let (mut named, mut pinning) = (Vec::new(), Vec::new());
         for part in parts {
             let (release, finding) = pinned(&part.release, &*self.target, &*self.registries).await?;
+            pinning.extend(release.findings.iter().cloned());
             named.push(Part { release, needs: part.needs.clone() });
             pinning.extend(finding);
         }

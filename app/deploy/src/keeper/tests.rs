@@ -97,7 +97,18 @@ impl Rig {
             project.map_err(|error| error.report().clone())
         });
         let (stop, stopped) = watch::channel(false);
-        Life { keeper: Keeper::with(world, history, project, None, open, stopped), stop }
+        Life {
+            keeper: Keeper::with(
+                world,
+                history,
+                project,
+                None,
+                (None, self.folder.path().join("state")),
+                open,
+                stopped,
+            ),
+            stop,
+        }
     }
 
     /// Names, versions and whether they run.

@@ -64,7 +64,7 @@ async fn approve(desk: &Desk, id: &str, actor: &str, reason: &str) -> Result<Run
     let now = standing(desk, id).await;
     let stage = Desk::begins(&now, reason)?;
     let planned = desk.plan_stage(&project(&now.promotion.stages[stage]), &now, stage, &asked(actor, reason)).await?;
-    desk.begin_stage(&now, stage, &planned, actor, reason).await
+    desk.begin_stage(&now, stage, &planned, actor, "", reason).await
 }
 
 fn refused(answer: Result<RunId, DeskError>, words: &str) {
@@ -94,11 +94,11 @@ async fn one_image_goes_all_the_way_with_a_yes_between_and_nothing_is_remembered
     // Two people say yes to what they saw.
     let seen = standing(&third, &id).await;
     let planned = third.plan_stage(&project("staging"), &seen, 1, &asked("bob", "")).await.expect("a plan");
-    third.begin_stage(&seen, 1, &planned, "bob", "looked at it").await.expect("the first");
-    let twice = third.begin_stage(&seen, 1, &planned, "cid", "me too").await;
+    third.begin_stage(&seen, 1, &planned, "bob", "", "looked at it").await.expect("the first");
+    let twice = third.begin_stage(&seen, 1, &planned, "cid", "", "me too").await;
     assert!(matches!(twice, Err(DeskError::Run(RunError::Busy { .. }))), "{twice:?}");
     third.execute(&RunId(format!("{id}-staging"))).await.expect("it ends");
-    let late = third.begin_stage(&seen, 1, &planned, "cid", "me too").await;
+    let late = third.begin_stage(&seen, 1, &planned, "cid", "", "me too").await;
     assert!(matches!(late, Err(DeskError::History(HistoryError::Exists(_)))), "{late:?}");
     let prod = approve(&third, &id, "eve", "go").await.expect("prod");
     third.execute(&prod).await.expect("it ends");
@@ -131,7 +131,7 @@ async fn a_stage_that_was_undone_can_be_begun_anew_and_a_no_ends_it() {
     assert_eq!(standing(&desk, &id).await.next, Next::Approval { stage: 1, doubt: None });
 
     let promotion = desk.promotion(&id).await.expect("the history answers").expect("it is kept");
-    desk.reject(&promotion, "bob", "the prices are wrong").await.expect("a no");
+    desk.reject(&promotion, "bob", "", "the prices are wrong").await.expect("a no");
     refused(approve(&rig.desk("apm 2").await, &id, "ann", "").await, "bob said no: the prices are wrong");
     assert_eq!(rig.versions(), ["shop-dev-cart \"2\""]);
 }

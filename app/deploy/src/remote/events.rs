@@ -11,9 +11,9 @@ use operate_execute::{Entry, Event};
 use super::{RemoteError, Told, away, refused};
 
 /// The engine sends a comment every 15 s; longer silence is a lost connection.
-const SILENCE_MAX: Duration = Duration::from_secs(40);
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(40);
 /// Until an engine answers at all.
-const HEAD_MAX: Duration = Duration::from_secs(20);
+pub(super) const HEAD_MAX: Duration = Duration::from_secs(20);
 /// Between two tries to come back, growing.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// An engine that is away for about five minutes is given up; the run does not need us.
@@ -134,7 +134,7 @@ impl Following {
     }
 }
 
-async fn body(url: &str, opened: Incoming) -> RemoteError {
+pub(super) async fn body(url: &str, opened: Incoming) -> RemoteError {
     let status = opened.status;
     let body = opened.whole(BODY_BYTES_MAX, HEAD_MAX).await.unwrap_or_default();
     refused(url, status, &body)
@@ -142,13 +142,13 @@ async fn body(url: &str, opened: Incoming) -> RemoteError {
 
 /// Bytes to the data of events; ids are in the data as well, other fields and comments are passed over.
 #[derive(Default)]
-struct Parser {
+pub(super) struct Parser {
     line: Vec<u8>,
     data: String,
 }
 
 impl Parser {
-    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut events = Vec::new();
         for byte in bytes {
             if *byte != b'\n' {
@@ -172,7 +172,7 @@ impl Parser {
         events
     }
 
-    fn is_too_long(&self) -> bool {
+    pub(super) fn is_too_long(&self) -> bool {
         self.line.len().max(self.data.len()) > EVENT_BYTES_MAX
     }
 }

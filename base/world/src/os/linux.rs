@@ -108,6 +108,11 @@ impl Disk for OsDisk {
         Ok(FolderLock::new(file))
     }
 
+    fn mode(&self, path: &Path) -> Result<Option<u32>> {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok(Some(at("look at", path, fs::metadata(path))?.mode()))
+    }
+
     fn exists(&self, path: &Path) -> Result<bool> {
         at("look at", path, path.try_exists())
     }

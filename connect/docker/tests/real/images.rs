@@ -4,7 +4,7 @@ use bytes::Bytes;
 use connect_docker::{ContainerSpec, DockerError, RegistryAuth};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
-use crate::registry::Registry;
+use crate::registry::{Registry, open, password};
 use crate::support::{DOCKERFILE, build, engine, image, label, spec};
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn images_are_built_and_a_failing_build_says_why() {
 #[tokio::test]
 async fn an_image_goes_to_a_registry_and_comes_back() {
     let engine = engine();
-    let registry = Registry::start(false);
+    let registry = Registry::start(open);
     let reference = format!("{}/real/pushed:1", registry.address);
     engine.tag(image(&engine).await, &reference).await.expect("tagged");
     let mut pushed = 0;
@@ -84,7 +84,7 @@ async fn an_image_goes_to_a_registry_and_comes_back() {
 
 #[tokio::test]
 async fn a_registry_that_knows_us_not_is_named() {
-    let (engine, registry) = (engine(), Registry::start(true));
+    let (engine, registry) = (engine(), Registry::start(password));
     let reference = format!("{}/real/private:1", registry.address);
     engine.tag(image(&engine).await, &reference).await.expect("tagged");
     let auth = |password: &str| RegistryAuth {

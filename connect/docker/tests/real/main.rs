@@ -7,5 +7,6 @@
 
 mod containers;
 mod images;
+#[path = "../../../registry/tests/real/registry.rs"]
 mod registry;
 mod support;

@@ -96,8 +96,8 @@ pub(crate) async fn refused(
 
 /// Ends the API server as kill -9 does and starts it again; returns when it is ready.
 pub(crate) async fn restart_server() {
-    let status = tokio::process::Command::new("sh").arg(folder().join("restart")).status().await.expect("a shell");
-    assert!(status.success(), "restart: {status}");
+    let output = tokio::process::Command::new("sh").arg(folder().join("restart")).output().await.expect("a shell");
+    assert!(output.status.success(), "restart: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Makes etcd forget all versions before the newest.

@@ -124,7 +124,7 @@ pub(crate) fn ann() -> Credentials {
 /// ann:hunter2
 pub(crate) const ANN_BASIC: &str = "Basic YW5uOmh1bnRlcjI=";
 
-async fn serve(mut stream: TcpStream, remember: &Mutex<Vec<Asked>>, say: impl FnOnce(&Asked) -> Answer) {
+pub(crate) async fn serve(mut stream: TcpStream, remember: &Mutex<Vec<Asked>>, say: impl FnOnce(&Asked) -> Answer) {
     let Some(asked) = read(&mut stream).await else { return };
     remember.lock().push(asked.clone());
     let Answer { status, headers, body, end } = say(&asked);

@@ -7,7 +7,7 @@ use base_http::Secret;
 use base_world::World;
 use connect_registry::{Content, DockerLogins, Kept, Kind, Nobody};
 
-use crate::peer::{Guard, Registry, client, put_image};
+use crate::peer::{Registry, client, open, password, put_image};
 use crate::tokens::TokenServer;
 
 /// Docker's own client on the test's engine, with a configuration of the test's own.
@@ -41,7 +41,7 @@ fn logins(config: &Path) -> DockerLogins {
 
 #[tokio::test]
 async fn what_docker_pushes_we_read_and_what_we_put_docker_pulls() {
-    let (registry, client) = (Registry::start(Guard::Nobody), client(Nobody));
+    let (registry, client) = (Registry::start(open), client(Nobody));
     let config = tempfile::tempdir().expect("a folder");
     let ours = registry.image("ours:1");
     let manifest = put_image(&client, &ours, "made by us").await;
@@ -93,11 +93,11 @@ async fn check(registry: &Registry) {
 
 #[tokio::test]
 async fn one_login_serves_docker_and_us_by_password() {
-    check(&Registry::start(Guard::Password)).await;
+    check(&Registry::start(password)).await;
 }
 
 #[tokio::test]
 async fn one_login_serves_docker_and_us_by_tokens() {
     let tokens = TokenServer::start();
-    check(&Registry::start(Guard::Tokens(&tokens.realm))).await;
+    check(&Registry::with_tokens(&tokens.realm)).await;
 }

@@ -6,6 +6,9 @@
 )]
 
 mod beside_docker;
+#[path = "../shared/content.rs"]
 mod content;
+#[path = "../shared/peer.rs"]
 mod peer;
+mod registry;
 mod tokens;

@@ -11,6 +11,8 @@ mod scripts;
 mod security;
 mod variables;
 
+pub use security::is_secret_name;
+
 use crate::check::Options;
 use crate::finding::Findings;
 use crate::ignorefile::IgnoreFile;

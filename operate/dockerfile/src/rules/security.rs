@@ -67,7 +67,7 @@ fn may_be_root(base: &Base) -> bool {
 }
 
 /// Whether a variable's name says that its value is a secret.
-pub(crate) fn is_secret_name(name: &str) -> bool {
+pub fn is_secret_name(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let parts: Vec<&str> = upper.split(['_', '-', '.']).collect();
     let says = |part: &&str| {

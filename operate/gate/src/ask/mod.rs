@@ -6,7 +6,7 @@
 mod budget;
 mod query;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::duration;
 use crate::settings::Settings;
@@ -24,7 +24,7 @@ const LINES_MAX: usize = 2000;
 const ERROR_LINES: &str =
     r#"|~ "(?i)\\b(error|err|exception|fatal|panic|panicked|critical|traceback|segfault|unhandled)\\b""#;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
     /// `/api/v1/query_range`; when `start_ms == end_ms` as well `/api/v1/query`.

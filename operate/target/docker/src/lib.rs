@@ -36,6 +36,7 @@ pub use act::secret_name;
 pub use evidence::Evidence;
 pub use failure::failure;
 pub use front::StartFront;
+pub use lost::lost;
 
 /// One engine.
 pub struct DockerTarget {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// A phrase for each, in a person's words; empty when nothing would be lost.
-pub(crate) fn lost(record: &Value) -> Vec<String> {
+pub fn lost(record: &Value) -> Vec<String> {
     let host = &record["HostConfig"];
     let mut lost = Vec::new();
     if host["AutoRemove"] == true {

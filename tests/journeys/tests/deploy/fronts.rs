@@ -241,6 +241,27 @@ pub(crate) fn a_bad_version_is_taken_back(stage: &Stage) {
     assert_eq!(nothing, 0, "some were not answered at all");
 }
 
+/// Behind a front both versions run, each in a container of its own name: what the new one holds is told from what the old one does.
+pub(crate) fn a_leak_behind_a_front_is_noticed(stage: &Stage) {
+    let limit = "strategy: blue-green\nmemory: 72 MiB";
+    let mut shop = Shop::new(stage, "brimful");
+    // Short of memory it is slow as well; it is its memory that has to be noticed.
+    let lenient = "settings: { bake: 60s, metrics: { latency_p95: { allowed_increase: 50, critical_increase: 60 } } }";
+    shop.judge = lenient.to_owned();
+    shop.settings_behind_a_front(&format!("judged: false\n{limit}"), "");
+    shop.deploy(&["--version", "1"]).expect(0, &["complete"]);
+    shop.settings_behind_a_front(limit, "");
+    let load = Load::of(shop.port, "/quotes/AAPL", 10);
+    load.good_answers(100);
+    shop.deploy(&["--version", "leak"]).expect(1, &["rolled-back: undone, because"]);
+    let status = shop.deploy(&["status"]).expect(1, &["rolled-back: undone, because"]).text;
+    let why = status.lines().find(|line| line.contains("undone, because")).unwrap_or_default();
+    stage.note(&format!("a leak behind a front: {why}"));
+    assert!(why.contains("s: memory "), "not by its memory:\n{status}");
+    shop.serves("blue", "1");
+    drop(load);
+}
+
 pub(crate) fn a_bad_canary_hurts_few(stage: &Stage) {
     let shop = behind_a_front(stage, "canary", "", "strategy: canary\ncanary: { steps: [10, 50, 100], bake: 60s }");
     let load = Load::of(shop.port, "/quotes/AAPL", JUDGED_PER_SECOND);

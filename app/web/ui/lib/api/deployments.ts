@@ -34,6 +34,7 @@ export interface Health {
   said: { step: string; at_ms: number; outcome: string; sentence: string }[];
   verdict: Verdict | null;
   objects: { object: string; state: 'running' | 'stopped' | 'absent' | 'unknown'; image: string | null; why: string | null }[];
+  degraded: { what: string; why: string; source: string }[];
 }
 export interface Lines { query: string; start_ms: number; end_ms: number; lines: { at_ms: number; text: string }[]; truncated: boolean; failed: string | null }
 export interface Diff { against: string | null; changes: { path: string; from: unknown; to: unknown }[]; objects: { object: string; verbs: string[] }[] }

@@ -1,15 +1,15 @@
-//! Everything that can be asked of a registry, once, of a real one.
+//! Everything that can be asked of a registry, once: of a real one, and of one in memory.
 
 use bytes::Bytes;
 use connect_registry::{Always, Content, Credentials, Digest, Kind, Manifest, Nobody, Platform, RegistryError, media};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
-use crate::peer::{Guard, Registry, client, descriptor, part as part_of, put_image};
+use crate::peer::{Registry, client, descriptor, open, part as part_of, password, put_image};
 
 #[tokio::test]
 async fn images_are_put_read_listed_and_deleted() {
-    let (registry, client) = (Registry::start(Guard::Nobody), client(Nobody));
+    let (registry, client) = (Registry::start(open), client(Nobody));
     client.ping(&registry.address).await.expect("it answers");
     let image = registry.image("shop/cart:1");
     let error = client.resolve(&image).await.expect_err("nothing is there");
@@ -47,7 +47,7 @@ async fn images_are_put_read_listed_and_deleted() {
 
 #[tokio::test]
 async fn a_large_blob_goes_in_pieces_and_comes_back_the_same() {
-    let (registry, client) = (Registry::start(Guard::Nobody), client(Nobody));
+    let (registry, client) = (Registry::start(open), client(Nobody));
     let image = registry.image("a:1");
     let large: Bytes = (0..20_000_000_u32).map(|at| (at / 7 + at / 100_003) as u8).collect::<Vec<_>>().into();
     let digest = Digest::of(&large);
@@ -69,7 +69,7 @@ async fn a_large_blob_goes_in_pieces_and_comes_back_the_same() {
 
 #[tokio::test]
 async fn an_image_for_many_platforms_is_copied_with_its_digest() {
-    let (from, to) = (Registry::start(Guard::Nobody), Registry::start(Guard::Nobody));
+    let (from, to) = (Registry::start(open), Registry::start(open));
     let client = client(Nobody);
     let image = from.image("many:1");
     let amd = put_image(&client, &from.image("many:amd"), "amd64").await;
@@ -98,7 +98,7 @@ async fn an_image_for_many_platforms_is_copied_with_its_digest() {
 
 #[tokio::test]
 async fn what_belongs_to_an_image_is_found_by_tag_where_the_registry_keeps_no_list() {
-    let (registry, client) = (Registry::start(Guard::Nobody), client(Nobody));
+    let (registry, client) = (Registry::start(open), client(Nobody));
     let image = registry.image("signed:1");
     let manifest = put_image(&client, &image, "signed").await;
     assert_eq!(client.referrers(&image, &manifest.digest, "").await, Ok(Vec::new()));
@@ -123,7 +123,7 @@ async fn what_belongs_to_an_image_is_found_by_tag_where_the_registry_keeps_no_li
 
 #[tokio::test]
 async fn a_registry_with_passwords_lets_in_who_has_one() {
-    let registry = Registry::start(Guard::Password);
+    let registry = Registry::start(password);
     let image = registry.image("private:1");
     let known = client(Always(Credentials::password("user", "secret")));
     let manifest = put_image(&known, &image, "private").await;
