@@ -1,4 +1,4 @@
-//! Scans of an image's own package lists, and scanners that are not there.
+//! Scans of an image's own package lists on an engine in memory, and scanners that are not there.
 
 use std::path::PathBuf;
 
@@ -6,34 +6,33 @@ use app_adapt::{ScanError, scan};
 use base_world::World;
 use connect_docker::{Engine, Found, Place};
 use connect_docker_fake::{FakeEngine, Fault, ImageSpec};
-use operate_scan::{Scan, ScanSettings, Scanner};
+use operate_scan::{ScanSettings, Scanner};
 use tempfile::TempDir;
 
-/// An engine in memory, and a folder for advisories.
 struct Rig {
     fake: FakeEngine,
+    engine: Engine,
+    world: World,
     folder: TempDir,
 }
 
 impl Rig {
     fn new() -> Rig {
-        Rig { fake: FakeEngine::start().expect("a socket"), folder: tempfile::tempdir().expect("a folder") }
+        let fake = FakeEngine::start().expect("a socket");
+        let found = Found { place: Place::Unix(fake.socket().to_owned()), found_by: "the test".into() };
+        let engine = Engine::new(found).expect("no TLS");
+        Rig { fake, engine, world: World::real(), folder: tempfile::tempdir().expect("a folder") }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a test writes its advisories")]
     fn write(&self, name: &str, text: &str) -> PathBuf {
-        std::fs::write(self.path(name), text).expect("written");
-        self.path(name)
+        let path = self.folder.path().join(name);
+        base_world::replace_file(&*self.world.disk, &path, text.as_bytes()).expect("written");
+        path
     }
+}
 
-    async fn scan(&self, image: &str, settings: &ScanSettings) -> Result<Scan, ScanError> {
-        let found = Found { place: Place::Unix(self.fake.socket().to_owned()), found_by: "the test".into() };
-        scan(&Engine::new(found).expect("no TLS"), &World::real(), image, settings, None).await
-    }
+fn by(with: Option<Scanner>, advisories: Option<PathBuf>) -> ScanSettings {
+    ScanSettings { with, advisories, ..ScanSettings::default() }
 }
 
 const ADVISORY: &str = r#"{"id": "DSA-1", "aliases": ["CVE-2026-1"], "affected": [
@@ -48,8 +47,12 @@ async fn check(files: &[(&str, &str)], expect: &[&str], packages: usize, unknown
     let rig = Rig::new();
     let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
     rig.fake.image("shop:1", ImageSpec { files, ..ImageSpec::default() });
-    let settings = ScanSettings { advisories: Some(rig.write("osv.json", ADVISORY)), ..ScanSettings::default() };
-    let found = rig.scan("shop:1", &settings).await.expect("scanned");
+    // One that was cut off before has left its container.
+    let settings = by(None, Some(rig.write("osv.json", ADVISORY)));
+    let left =
+        connect_docker::ContainerSpec { name: "apm-scan-1".into(), image: "shop:1".into(), ..Default::default() };
+    rig.engine.create_container(&left).await.expect("made");
+    let found = scan(&rig.engine, &rig.world, "shop:1", &settings, Some("apm-scan-1")).await.expect("scanned");
     let shown: Vec<String> = found.findings.iter().map(|one| format!("{} {}", one.id, one.package)).collect();
     assert_eq!(
         (shown, found.packages, found.by.as_str()),
@@ -81,7 +84,7 @@ async fn package_lists_are_read_out_of_a_container_that_never_runs() {
 
 /// The words of the error of a scan that cannot be made; no container is left.
 async fn check_fails(rig: &Rig, image: &str, settings: &ScanSettings, words: &str) -> ScanError {
-    let error = rig.scan(image, settings).await.expect_err("nobody can judge it");
+    let error = scan(&rig.engine, &rig.world, image, settings, None).await.expect_err("nobody can judge it");
     assert!(error.to_string().contains(words), "`{words}` is not in {error}");
     assert_eq!(rig.fake.container_names(), Vec::<String>::new());
     error
@@ -94,16 +97,15 @@ async fn what_cannot_be_judged_is_not_called_fine() {
         "shop:1",
         ImageSpec { files: [("/etc/os-release".to_owned(), DEBIAN.into())].into(), ..ImageSpec::default() },
     );
-    let by = |with, advisories| ScanSettings { with, advisories, ..ScanSettings::default() };
     let error = check_fails(&rig, "shop:1", &by(Some(Scanner::Packages), None), "nothing here can judge shop:1").await;
     assert!(matches!(error, ScanError::NothingToAsk { .. }));
-    check_fails(&rig, "shop:1", &by(None, Some(rig.path("none.json"))), "none.json").await;
+    check_fails(&rig, "shop:1", &by(None, Some(rig.folder.path().join("none.json"))), "none.json").await;
     check_fails(&rig, "shop:1", &by(None, Some(rig.write("page.json", "<html>"))), "page.json").await;
     let fine = rig.write("osv.json", ADVISORY);
     check_fails(&rig, "nobody/has:1", &by(None, Some(fine.clone())), "nobody/has:1").await;
     rig.fake.fail("/archive", 1, Fault::Refuse(500, "cannot look"));
     check_fails(&rig, "shop:1", &by(None, Some(fine.clone())), "cannot look").await;
     let empty = rig.write("empty.json", "[]");
-    let found = rig.scan("shop:1", &by(None, Some(empty))).await.expect("scanned");
+    let found = scan(&rig.engine, &rig.world, "shop:1", &by(None, Some(empty)), None).await.expect("scanned");
     assert!(found.unknown.iter().any(|what| what.contains("advisories is empty")), "{:?}", found.unknown);
 }

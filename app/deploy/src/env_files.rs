@@ -34,6 +34,9 @@ pub struct Marked {
     pub secret: bool,
 }
 
+/// Environment and service.
+type OfService = (String, String);
+
 /// The variables that files of a service name, for `${NAME}` in the service's own settings: each service and environment has its own. Read once, when
 /// one is asked for. A file that cannot be read has none; the release that reads it says so.
 pub struct ServiceVariables<'a> {
@@ -41,7 +44,7 @@ pub struct ServiceVariables<'a> {
     file: Node,
     environment: String,
     disk: &'a dyn Disk,
-    read: RefCell<BTreeMap<(String, String), Vec<(String, Variable)>>>,
+    read: RefCell<BTreeMap<OfService, Vec<(String, Variable)>>>,
 }
 
 impl<'a> ServiceVariables<'a> {

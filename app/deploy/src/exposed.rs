@@ -88,7 +88,7 @@ mod tests {
         let file = |name: &str, text: &str, mode: u32| {
             use std::os::unix::fs::PermissionsExt as _;
             let path = folder.path().join(name);
-            std::fs::write(&path, text).expect("written");
+            base_world::replace_file(&*World::real().disk, &path, text.as_bytes()).expect("written");
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its rights");
             path
         };

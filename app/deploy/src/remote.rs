@@ -123,8 +123,10 @@ impl Remote {
         for (name, value) in filter.labels.iter().filter(|(name, _)| ["service", "environment"].contains(&&**name)) {
             words.append_pair(name, value);
         }
-        for tag in &filter.tags {
-            words.append_pair("tag", tag.as_str());
+        if !filter.tags.is_empty() {
+            // No tag has a comma.
+            let tags: Vec<&str> = filter.tags.iter().map(Tag::as_str).collect();
+            words.append_pair("tag", &tags.join(","));
         }
         if let Some(before) = &filter.before {
             words.append_pair("before", &before.0);

@@ -136,8 +136,9 @@ impl Found {
         }
     }
 
-    /// The same server with another login: a bearer token.
+    /// The same server with another login: a bearer token, and no certificate.
     pub fn with_token(mut self, token: crate::Secret) -> Self {
+        self.tls.identity = None;
         self.login = Login::Token(token);
         self
     }

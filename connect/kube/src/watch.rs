@@ -352,6 +352,13 @@ impl<T> Watch<T> {
         let expired = matches!(error, KubeError::Expired { .. });
         let listing = matches!(self.state, State::List { .. });
         // A listing goes on with its page as long as the server has it; a watch from its version.
+        if listing && matches!(error, KubeError::TooLarge { .. }) && self.options.page > 1 {
+            // Few, but large ones.
+            self.options.page = (self.options.page / 4).max(1);
+            self.unfinished = 0;
+            self.state = State::list(None);
+            return Ok(());
+        }
         self.unfinished += u32::from(expired && listing);
         if expired || (!listing && self.attempts > RESUMES_MAX) {
             self.listing = self.listing.wrapping_add(1);

@@ -69,7 +69,7 @@ pub(crate) fn env_name(text: &str, minor: u8) -> bool {
     if text.is_empty() {
         return false;
     }
-    if minor >= 30 && text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=') && minor >= 32 {
+    if minor >= 32 && text.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'=') {
         return true;
     }
     let signs = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));

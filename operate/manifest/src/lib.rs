@@ -15,9 +15,11 @@ pub use change::{Change, ChangeError, Edit, edit};
 pub use detect::{FileKind, detect};
 pub use object::{File, Identity, Limits, Object, ReadError, read};
 pub use validate::{
-    CustomKinds, Finding, MINOR_NEWEST, MINOR_OLDEST, RULES, Rule, Severity, Target, Verdict, namespaced, rule,
-    validate, validate_one,
+    CustomKinds, Finding, MINOR_NEWEST, MINOR_OLDEST, RULES, Rule, Severity, Target, Verdict, catalogue, namespaced,
+    rule, validate, validate_one,
 };
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+extern crate self as operate_manifest;

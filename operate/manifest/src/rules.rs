@@ -50,6 +50,7 @@ pub(crate) fn check(object: &Object, out: &mut Out) {
         ("networking.k8s.io", "Ingress") => ingress::ingress(&root, out),
         ("networking.k8s.io", "NetworkPolicy") => network::policy(&spec, out),
         ("networking.k8s.io", "IngressClass") => ingress::class(&spec, out),
+        ("", "Namespace") => meta::pod_security(&root, out),
         ("", "ConfigMap") => config::config_map(&root, out),
         ("", "Secret") => config::secret(&root, out),
         ("autoscaling", "HorizontalPodAutoscaler") => scale::autoscaler(&root, object.identity.version(), out),

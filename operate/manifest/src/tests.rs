@@ -1,5 +1,10 @@
 //! Files to objects, what a file is, hashes and edits. Validation has tests of its own.
 
+#[path = "../corpus/mutate.rs"]
+mod mutate;
+mod server;
+mod verdicts;
+
 use lib_yaml_edit::Limits;
 
 use crate::{Change, Edit, FileKind, detect, edit, read};

@@ -6,6 +6,7 @@ mod custom;
 mod fields;
 mod finding;
 mod schema;
+mod told;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub(crate) use custom::definition;
 pub(crate) use finding::Out;
 pub use finding::{Finding, RULES, Rule, Severity, Verdict, rule};
 pub use schema::{MINOR_NEWEST, MINOR_OLDEST};
+pub use told::catalogue;
 
 use crate::object::Object;
 use crate::rules;
@@ -75,13 +77,14 @@ pub fn validate_one(object: &Object, custom: &CustomKinds, target: &Target) -> V
         Some(kind) => {
             fields::check(schemas, &root, kind.definition, minor, &mut out);
             // A server that cannot decode an object looks at nothing else of it.
-            if out.findings.is_empty() {
+            if out.findings.iter().all(|finding| finding.severity == Severity::Warning) {
                 rules::check(object, &mut out);
             }
         }
         None => match custom.get(&id.api_version, &id.kind) {
             Some(kind) => {
                 rules::metadata(&root, rules::Names::Subdomain, &mut out);
+                fields::metadata(schemas, &root, minor, &mut out);
                 custom::check(kind, &root, &mut out);
             }
             None => unknown_kind(&root, object, schemas, minor, &mut out),
@@ -117,6 +120,7 @@ fn unknown_kind(root: &At<'_>, object: &Object, schemas: &Schemas, minor: u8, ou
         // Its definition may be in the cluster.
         None => {
             rules::metadata(root, rules::Names::Any, out);
+            fields::metadata(schemas, root, minor, out);
             out.not_checked.push(format!(
                 "`{}` of `{}` is a kind whose CustomResourceDefinition is not among the files",
                 id.kind, id.api_version

@@ -120,7 +120,7 @@ async fn list(State(api): State<Api>, query: Asked<ListQuery>) -> Result<Respons
     let filter = Filter {
         status: status.transpose()?,
         labels: labels.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
-        tags: tags::tags(&query.tag)?,
+        tags: tags::tags(&query.tag.iter().flat_map(|tags| tags.split(',')).map(str::to_owned).collect::<Vec<_>>())?,
         before: query.before.map(RunId),
         limit,
     };

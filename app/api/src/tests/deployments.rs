@@ -282,6 +282,7 @@ async fn runs_get_tags_and_are_found_by_them() {
     };
     assert_eq!(list("tag=golden").await, [(json!("cart-1"), json!(["golden"]))]);
     assert_eq!(list("tag=calm").await, []);
+    assert_eq!((list("tag=golden,golden").await.len(), list("tag=golden,calm").await.len()), (1, 0));
     assert_eq!(list("").await[0], (json!("cart-2"), Value::Null));
     for (method, rest, body) in [
         ("PUT", "", ""),

@@ -11,6 +11,7 @@ mod front;
 mod home;
 mod http;
 mod images;
+mod judged;
 mod listening;
 mod paper;
 mod registry;

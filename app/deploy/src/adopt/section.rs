@@ -64,7 +64,7 @@ fn deploy(container: &Container) -> Pairs {
     for endpoint in extra["endpoints"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
         if let Some(members) = endpoint.as_object_mut() {
             members
-                .retain(|_, value| *value != Value::from("") && value.as_array().is_none_or(|list| !list.is_empty()));
+                .retain(|_, value| value.as_str() != Some("") && value.as_array().is_none_or(|list| !list.is_empty()));
         }
     }
     let said = extra.as_object().into_iter().flatten().filter(|(name, value)| usual.get(name) != Some(value));

@@ -57,7 +57,7 @@ fn drawn(rng: &mut Rng) -> Adopted {
         interval_ms: [1, 1_500, 30_000][rng.index(3)],
         timeout_ms: rng.below(2) * 90_000,
         retries: rng.below(3) as u32,
-        start_period_ms: rng.below(2) * 1,
+        start_period_ms: rng.below(2),
     });
     container.extra = Extra {
         labels: BTreeMap::from([("traefik.http/x".to_owned(), word(rng))]),

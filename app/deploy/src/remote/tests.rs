@@ -47,19 +47,14 @@ async fn runs_are_asked_for_by_what_the_api_can_filter() {
     let row = json!({"run": "cart-2", "title": "t", "target": "docker:shop", "labels": {}, "status": "complete", "created_ms": 1, "ended_ms": 2, "sentence": ""});
     let (server, remote) = engine(200, json!({"deployments": [row]})).await;
     let labels = [("service", "cart"), ("promotion", "p")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let filter = Filter {
-        status: Some(Status::Complete),
-        labels: labels.into(),
-        before: Some(run()),
-        limit: 7,
-        ..Filter::default()
-    };
+    let tags = ["golden", "calm"].map(|name| Tag::new(name).expect("a tag")).into();
+    let filter = Filter { status: Some(Status::Complete), labels: labels.into(), tags, before: Some(run()), limit: 7 };
     let runs = remote.runs(&filter).await.expect("runs");
     assert_eq!((runs[0].run.0.as_str(), runs[0].status), ("cart-2", Status::Complete));
     assert_eq!(remote.find(None).await.expect("the newest").0, "cart-2");
     assert_eq!(remote.find(Some("x")).await.expect("that one").0, "x");
     let lines: Vec<String> = server.asked().into_iter().map(|asked| asked.line).collect();
-    let first = "GET /apm/v1/deployments?limit=7&status=complete&service=cart&before=cart+2";
+    let first = "GET /apm/v1/deployments?limit=7&status=complete&service=cart&tag=golden%2Ccalm&before=cart+2";
     assert_eq!(lines, [first, "GET /apm/v1/deployments?limit=1"]);
     let (_server, remote) = engine(200, json!({"deployments": []})).await;
     let none = remote.find(None).await.expect_err("nothing").report().one_line();

@@ -184,6 +184,16 @@ async fn a_listing_that_is_forgotten_halfway_begins_again() {
 }
 
 #[tokio::test]
+async fn a_page_too_large_is_asked_for_in_smaller_ones() {
+    check(
+        vec![Do::Endless(vec![b' '; 1 << 20]), list(5, "", &[pod("a", "1", 1)]), stay(&[])],
+        &["+a", "."],
+        &["limit=250", "limit=62"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn what_will_not_pass_is_an_error_and_not_the_end() {
     let denied = answer(
         "403 Forbidden",

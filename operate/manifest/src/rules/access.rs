@@ -77,11 +77,11 @@ fn binding(kind: &str, root: &At<'_>, out: &mut Out) {
     }
     let subjects = root.get("subjects");
     for subject in subjects.items() {
-        one_subject(&subject, out);
+        one_subject(&subject, kind == "RoleBinding", out);
     }
 }
 
-fn one_subject(at: &At<'_>, out: &mut Out) {
+fn one_subject(at: &At<'_>, namespaced: bool, out: &mut Out) {
     let (kind, name, group, space) = (at.get("kind"), at.get("name"), at.get("apiGroup"), at.get("namespace"));
     wanted(&name, "name", out);
     match kind.str() {
@@ -97,7 +97,11 @@ fn one_subject(at: &At<'_>, out: &mut Out) {
             if !group.str().is_empty() {
                 out.error(&group, "format/value", "ServiceAccounts are of the core group", "take it out");
             }
+            // A RoleBinding's own namespace is not taken: nobody is bound.
+            let before = out.lenient;
+            out.lenient |= namespaced;
             wanted(&space, "namespace", out);
+            out.lenient = before;
         }
         "User" | "Group" => {
             if !matches!(group.str(), "" | GROUP) {

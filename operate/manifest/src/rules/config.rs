@@ -1,5 +1,8 @@
 //! ConfigMaps and Secrets: keys, sizes, and what each type of secret holds.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::words::named;
 use crate::format;
 use crate::validate::{At, Out};
@@ -75,11 +78,11 @@ pub(crate) fn secret(root: &At<'_>, out: &mut Out) {
         }
         "kubernetes.io/dockerconfigjson" => {
             needs(".dockerconfigjson", out);
-            json(&texts.get(".dockerconfigjson"), out);
+            json(&data.get(".dockerconfigjson"), &texts.get(".dockerconfigjson"), out);
         }
         "kubernetes.io/dockercfg" => {
             needs(".dockercfg", out);
-            json(&texts.get(".dockercfg"), out);
+            json(&data.get(".dockercfg"), &texts.get(".dockercfg"), out);
         }
         "kubernetes.io/ssh-auth" => needs("ssh-privatekey", out),
         "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
@@ -103,8 +106,14 @@ pub(crate) fn secret(root: &At<'_>, out: &mut Out) {
     named(&kind, |text| text.len() < 1024, "type", out);
 }
 
-fn json(at: &At<'_>, out: &mut Out) {
-    if at.text().is_some_and(|text| serde_json::from_str::<serde_json::Value>(text).is_err()) {
-        out.error(at, "format/value", "this is not JSON", "write it as Docker's config.json");
+/// What was written as text goes before what was encoded.
+fn json(encoded: &At<'_>, plain: &At<'_>, out: &mut Out) {
+    let (at, bytes) = match plain.text() {
+        Some(text) => (plain, Some(text.as_bytes().to_vec())),
+        None => (encoded, encoded.text().and_then(|text| STANDARD.decode(text.replace(['\n', '\r'], "")).ok())),
+    };
+    if bytes.is_some_and(|bytes| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes).is_err())
+    {
+        out.error(at, "format/value", "this is no JSON object", "write it as Docker's config.json");
     }
 }

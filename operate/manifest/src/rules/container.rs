@@ -175,7 +175,9 @@ fn environment(at: &At<'_>, out: &mut Out) {
             Some("resourceFieldRef") => resource_ref(&from.get("resourceFieldRef"), out),
             Some(source @ ("configMapKeyRef" | "secretKeyRef")) => {
                 let source = from.get(source);
-                wanted(&source.get("name"), "name", out);
+                if wanted(&source.get("name"), "name", out) {
+                    named(&source.get("name"), format::dns_subdomain, "DNS subdomain", out);
+                }
                 if wanted(&source.get("key"), "key", out) {
                     named(&source.get("key"), format::config_key, "key of a ConfigMap or Secret", out);
                 }
@@ -187,7 +189,9 @@ fn environment(at: &At<'_>, out: &mut Out) {
     for one in all.items() {
         if let Some(source) = exactly_one(&one, &["configMapRef", "secretRef"], "source", out) {
             let source = one.get(source);
-            wanted(&source.get("name"), "name", out);
+            if wanted(&source.get("name"), "name", out) {
+                named(&source.get("name"), format::dns_subdomain, "DNS subdomain", out);
+            }
         }
         let prefix = one.get("prefix");
         if !prefix.str().is_empty() && !format::env_name(prefix.str(), out.minor) {

@@ -131,8 +131,13 @@ fn backend(at: &At<'_>, out: &mut Out) {
         }
         Some("resource") => {
             let resource = at.get("resource");
-            wanted(&resource.get("kind"), "kind", out);
-            wanted(&resource.get("name"), "name", out);
+            for key in ["kind", "name"] {
+                let at = resource.get(key);
+                if wanted(&at, key, out) && !format::path_segment(at.str()) {
+                    out.error(&at, "format/name", format!("`{}` is no {key}", at.str()), "no `/`, no `%`");
+                }
+            }
+            named(&resource.get("apiGroup"), format::dns_subdomain, "DNS subdomain", out);
         }
         _ => {}
     }
@@ -141,7 +146,7 @@ fn backend(at: &At<'_>, out: &mut Out) {
 pub(crate) fn class(spec: &At<'_>, out: &mut Out) {
     let controller = spec.get("controller");
     let (domain, path) = controller.str().split_once('/').unwrap_or(("", ""));
-    if !controller.str().is_empty()
+    if wanted(&controller, "controller", out)
         && (!format::dns_subdomain(domain) || path.is_empty() || controller.str().len() > 250)
     {
         out.error(

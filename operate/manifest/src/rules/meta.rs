@@ -15,6 +15,8 @@ pub(crate) enum Names {
     /// A label that begins with a letter.
     Label1035,
     Segment,
+    /// A subdomain, or nothing.
+    Optional,
     /// The kind is not known.
     Any,
 }
@@ -33,13 +35,16 @@ impl Names {
             ("", "Namespace") | ("apps", "StatefulSet") => Names::Label,
             ("rbac.authorization.k8s.io" | "certificates.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => Names::Segment,
             ("apiregistration.k8s.io", _) => Names::Segment,
+            ("", "LimitRange") => Names::Optional,
+            // Not looked at by the server.
+            ("policy", "PodDisruptionBudget") => Names::Any,
             _ => Names::Subdomain,
         }
     }
 
     fn fits(self, name: &str) -> bool {
         match self {
-            Names::Subdomain => format::dns_subdomain(name),
+            Names::Subdomain | Names::Optional => format::dns_subdomain(name),
             Names::Label => format::dns_label(name),
             Names::Label1035 => format::dns_1035(name),
             Names::Segment => format::path_segment(name),
@@ -49,7 +54,9 @@ impl Names {
 
     fn form(self) -> &'static str {
         match self {
-            Names::Subdomain => "lower-case letters, digits, `-` and `.`, at most 253, a letter or digit at both ends",
+            Names::Subdomain | Names::Optional => {
+                "lower-case letters, digits, `-` and `.`, at most 253, a letter or digit at both ends"
+            }
             Names::Label => "lower-case letters, digits and `-`, at most 63, a letter or digit at both ends",
             Names::Label1035 => "lower-case letters, digits and `-`, at most 63, a letter first",
             Names::Segment | Names::Any => "no `/`, no `%`, not `.` or `..`",
@@ -62,6 +69,8 @@ pub(crate) fn metadata(root: &At<'_>, names: Names, out: &mut Out) {
     let metadata = root.get("metadata");
     let (name, generated) = (metadata.get("name"), metadata.get("generateName"));
     match (name.str(), generated.str()) {
+        // The server makes a name of its own.
+        ("", "") if names == Names::Optional => {}
         ("", "") => out.error(&name, "field/required", "the object has no name", "set `metadata.name`"),
         // The server adds five letters to what it is given, and a dash may end it so.
         ("", start) => {
@@ -87,6 +96,25 @@ pub(crate) fn metadata(root: &At<'_>, names: Names, out: &mut Out) {
     let finalizers = metadata.get("finalizers");
     for finalizer in finalizers.items() {
         named(&finalizer, format::qualified_name, "qualified name", out);
+    }
+}
+
+/// The levels of pod security that a namespace asks for.
+pub(crate) fn pod_security(root: &At<'_>, out: &mut Out) {
+    let metadata = root.get("metadata");
+    let labels = metadata.get("labels");
+    for mode in ["enforce", "audit", "warn"] {
+        let key = format!("pod-security.kubernetes.io/{mode}");
+        for (_, level) in labels.pairs().filter(|(known, _)| *known == key) {
+            if !matches!(level.str(), "privileged" | "baseline" | "restricted") {
+                out.error(
+                    &level,
+                    "format/value",
+                    format!("`{}` is no level of pod security", level.str()),
+                    "write privileged, baseline or restricted",
+                );
+            }
+        }
     }
 }
 

@@ -65,6 +65,23 @@ pub(crate) fn with_claims(spec: &At<'_>, claims: &[&str], context: &Context, out
     if spec.get("dnsPolicy").str() == "None" && dns.get("nameservers").len() == 0 {
         out.error(&dns, "field/required", "`dnsPolicy: None` needs name servers", "set `dnsConfig.nameservers`");
     }
+    let options = dns.get("options");
+    for option in options.items() {
+        wanted(&option.get("name"), "name", out);
+    }
+    let searches = dns.get("searches");
+    for search in searches.items() {
+        let text = search.str().strip_suffix('.').unwrap_or(search.str());
+        // Underscores are taken by newer servers.
+        if !text.is_empty() && !format::dns_subdomain(&text.replace('_', "a")) {
+            out.error(
+                &search,
+                "format/name",
+                format!("`{text}` is no domain"),
+                "lower-case letters, digits, `-` and `.`",
+            );
+        }
+    }
     let servers = dns.get("nameservers");
     for server in servers.items().filter(|server| server.text().is_some_and(|text| !ip(text))) {
         out.error(&server, "format/value", format!("`{}` is no IP address", server.str()), "write an address");
@@ -77,6 +94,10 @@ pub(crate) fn with_claims(spec: &At<'_>, claims: &[&str], context: &Context, out
         let address = alias.get("ip");
         if !ip(address.str()) {
             out.error(&address, "format/value", format!("`{}` is no IP address", address.str()), "write an address");
+        }
+        let names = alias.get("hostnames");
+        for name in names.items() {
+            named(&name, format::dns_subdomain, "DNS subdomain", out);
         }
     }
     if spec.get("shareProcessNamespace").bool() && spec.get("hostPID").bool() {

@@ -76,10 +76,41 @@ fn amount(name: &str, at: &At<'_>, out: &mut Out) {
     }
 }
 
+/// Names without a domain that are counted in a namespace.
+const COUNTED: &[&str] = &[
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.storage",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "persistentvolumeclaims",
+    "configmaps",
+    "services.nodeports",
+    "services.loadbalancers",
+    "storage",
+];
+
+fn known_or_of_a_domain(name: &str) -> bool {
+    name.contains('/')
+        || COUNTED.contains(&name)
+        || name.starts_with("hugepages-")
+        || name.starts_with("requests.hugepages-")
+}
+
 pub(crate) fn quota(spec: &At<'_>, out: &mut Out) {
     let hard = spec.get("hard");
     for (name, value) in hard.pairs() {
-        if !format::qualified_name(name) {
+        if !format::qualified_name(name) || !known_or_of_a_domain(name) {
             out.error(
                 &value,
                 "format/name",
@@ -111,6 +142,28 @@ pub(crate) fn limit_range(spec: &At<'_>, out: &mut Out) {
     let limits = spec.get("limits");
     for one in limits.items() {
         let (least, most) = (one.get("min"), one.get("max"));
+        let kind = one.get("type");
+        let pods = matches!(kind.str(), "Pod" | "Container");
+        if !pods
+            && kind.str() != "PersistentVolumeClaim"
+            && !(format::qualified_name(kind.str()) && kind.str().contains('/'))
+        {
+            out.error(
+                &kind,
+                "format/value",
+                format!("`{}` has no range", kind.str()),
+                "write Container, Pod or PersistentVolumeClaim",
+            );
+        }
+        for key in ["min", "max", "default", "defaultRequest", "maxLimitRequestRatio"] {
+            let list = one.get(key);
+            for (name, value) in list.pairs() {
+                let known = if pods { standard(name) || name.contains('/') } else { known_or_of_a_domain(name) };
+                if !known || !format::qualified_name(name) {
+                    out.error(&value, "format/name", format!("`{name}` is no resource"), "as cpu or memory");
+                }
+            }
+        }
         for (name, value) in least.pairs() {
             if let (Some(least), Some(most)) = (read(&value), read(&most.get(name)))
                 && least > most

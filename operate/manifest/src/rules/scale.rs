@@ -1,6 +1,6 @@
 //! Autoscalers, disruption budgets, priority classes.
 
-use super::selector::selector;
+use super::selector::{lax, selector};
 use super::words::{count_or_percent, exactly_one, one_of, wanted, within};
 use crate::format;
 use crate::validate::{At, Out};
@@ -20,6 +20,10 @@ pub(crate) fn autoscaler(root: &At<'_>, version: &str, out: &mut Out) {
         if wanted(&at, key, out) && !format::path_segment(at.str()) {
             out.error(&at, "format/name", format!("`{}` is no {key}", at.str()), "no `/`, no `%`");
         }
+    }
+    let api = target.get("apiVersion");
+    if out.minor >= 36 && api.is() && api.str() != "v1" && !api.str().contains('/') {
+        out.error(&api, "format/value", format!("`{}` says no API group", api.str()), "as apps/v1");
     }
     if version == "v1" {
         within(&spec.get("targetCPUUtilizationPercentage"), 1, i64::MAX, out);
@@ -65,8 +69,12 @@ fn one_metric(at: &At<'_>, out: &mut Out) {
     if matches!(key, "resource" | "containerResource") {
         wanted(&metric.get("name"), "name", out);
     } else {
-        wanted(&metric.get("metric").get("name"), "name", out);
-        selector(&metric.get("metric").get("selector"), out);
+        let outer = metric.get("metric");
+        let name = outer.get("name");
+        if wanted(&name, "name", out) && !format::path_segment(name.str()) {
+            out.error(&name, "format/name", format!("`{}` is no name of a metric", name.str()), "no `/`, no `%`");
+        }
+        lax(&metric.get("metric").get("selector"), out);
     }
     if key == "containerResource" {
         wanted(&metric.get("container"), "container", out);
@@ -111,8 +119,12 @@ fn one_metric(at: &At<'_>, out: &mut Out) {
     }
     if key == "object" {
         let object = metric.get("describedObject");
-        wanted(&object.get("kind"), "kind", out);
-        wanted(&object.get("name"), "name", out);
+        for key in ["kind", "name"] {
+            let at = object.get(key);
+            if wanted(&at, key, out) && !format::path_segment(at.str()) {
+                out.error(&at, "format/name", format!("`{}` is no {key}", at.str()), "no `/`, no `%`");
+            }
+        }
     }
 }
 
@@ -123,6 +135,9 @@ fn rules(at: &At<'_>, longest: i64, out: &mut Out) {
     within(&at.get("stabilizationWindowSeconds"), 0, longest, out);
     one_of(&at.get("selectPolicy"), &["Max", "Min", "Disabled"], out);
     let policies = at.get("policies");
+    if at.node.and_then(|node| node.get("policies")).is_some() && policies.len() == 0 && policies.is() {
+        out.error(&policies, "field/required", "no policy is said", "add one, or leave `policies` out");
+    }
     for policy in policies.items() {
         one_of(&policy.get("type"), &["Pods", "Percent"], out);
         within(&policy.get("value"), 1, i64::MAX, out);
@@ -159,7 +174,7 @@ pub(crate) fn priority_class(root: &At<'_>, out: &mut Out) {
         out.error(&name, "format/name", "names that begin with `system-` are the system's", "choose another name");
     }
     let value = root.get("value");
-    if value.int().is_some_and(|n| n > PRIORITY_MAX) {
+    if value.int().is_some_and(|n| n > PRIORITY_MAX && i32::try_from(n).is_ok()) {
         out.error(&value, "range/number", "above the highest priority for users", format!("at most {PRIORITY_MAX}"));
     }
     one_of(&root.get("preemptionPolicy"), &["PreemptLowerPriority", "Never"], out);

@@ -6,7 +6,18 @@ use crate::validate::{At, Out};
 
 /// The form of a selector.
 pub(crate) fn selector(at: &At<'_>, out: &mut Out) {
-    super::meta::labels(&at.get("matchLabels"), out);
+    check(at, true, out);
+}
+
+/// A selector of metrics, where values need not be those of labels.
+pub(crate) fn lax(at: &At<'_>, out: &mut Out) {
+    check(at, false, out);
+}
+
+fn check(at: &At<'_>, values_too: bool, out: &mut Out) {
+    if values_too {
+        super::meta::labels(&at.get("matchLabels"), out);
+    }
     let expressions = at.get("matchExpressions");
     for expression in expressions.items() {
         let (key, operator, values) = (expression.get("key"), expression.get("operator"), expression.get("values"));
@@ -38,7 +49,7 @@ pub(crate) fn selector(at: &At<'_>, out: &mut Out) {
             ),
             _ => one_of(&operator, &["In", "NotIn", "Exists", "DoesNotExist"], out),
         }
-        for value in values.items() {
+        for value in values.items().filter(|_| values_too) {
             super::words::named(&value, format::label_value, "label value", out);
         }
     }

@@ -1,7 +1,7 @@
 //! Services: ports, addresses, and what each type allows.
 
 use super::meta::labels;
-use super::words::{cidr, ip, named, one_of, port, port_or_name, unique, wanted, within};
+use super::words::{cidr, ip, named, one_of, port, port_or_name, unique, unique_words, wanted, within};
 use crate::format;
 use crate::validate::{At, Out};
 
@@ -40,6 +40,7 @@ pub(crate) fn service(root: &At<'_>, out: &mut Out) {
     }
     one_of(&spec.get("ipFamilyPolicy"), &["SingleStack", "PreferDualStack", "RequireDualStack"], out);
     let families = spec.get("ipFamilies");
+    unique_words(&families, out);
     for family in families.items() {
         one_of(&family, &["IPv4", "IPv6"], out);
     }
@@ -105,7 +106,6 @@ fn each_port(ports: &At<'_>, kind: &str, out: &mut Out) {
                     "take it out, or write `type: NodePort`",
                 );
             }
-            within(&node, 1, 65_535, out);
             if !(30_000..=32_767).contains(&n) {
                 out.warn(
                     &node,
@@ -126,8 +126,9 @@ fn each_port(ports: &At<'_>, kind: &str, out: &mut Out) {
 fn affinity(spec: &At<'_>, out: &mut Out) {
     let (kind, config) = (spec.get("sessionAffinity"), spec.get("sessionAffinityConfig"));
     one_of(&kind, &["ClientIP", "None"], out);
-    if config.is() && kind.str() != "ClientIP" {
-        out.error(&config, "relation/match", "it is for `sessionAffinity: ClientIP`", "take it out");
+    // Without that affinity the server drops them.
+    if kind.str() != "ClientIP" {
+        return;
     }
     within(&config.get("clientIP").get("timeoutSeconds"), 1, 86_400, out);
 }
@@ -145,6 +146,7 @@ fn balancer(spec: &At<'_>, kind: &str, out: &mut Out) {
             out.error(&spec.get(key), "relation/match", "it is for `type: LoadBalancer`", "take it out");
         }
     }
+    named(&spec.get("loadBalancerClass"), format::qualified_name, "qualified name", out);
     let outer = spec.get("externalTrafficPolicy");
     one_of(&outer, &["Cluster", "Local"], out);
     if !outer.str().is_empty() && matches!(kind, "ClusterIP" | "ExternalName") && spec.get("externalIPs").len() == 0 {

@@ -68,6 +68,9 @@ pub(crate) fn volume(spec: &At<'_>, out: &mut Out) {
     } else {
         out.error(&size, "field/required", "no size is said", "set `capacity.storage`");
     }
+    for (name, value) in capacity.pairs().filter(|(name, _)| *name != "storage") {
+        out.error(&value, "format/name", format!("a volume has no `{name}`"), "its size is `storage` alone");
+    }
     let sources: Vec<&str> = spec.pairs().map(|(key, _)| key).filter(|key| !SETTINGS.contains(key)).collect();
     match sources.as_slice() {
         [] => out.error(spec, "field/required", "no source is said", "as `hostPath`, `nfs`, `csi`, `local`"),
@@ -107,5 +110,14 @@ pub(crate) fn class(root: &At<'_>, out: &mut Out) {
         );
     }
     one_of(&root.get("reclaimPolicy"), &["Delete", "Retain", "Recycle"], out);
+    let binding = root.get("volumeBindingMode");
+    if binding.text() == Some("") {
+        out.error(
+            &binding,
+            "format/value",
+            "an empty mode",
+            "leave it out, or write Immediate or WaitForFirstConsumer",
+        );
+    }
     one_of(&root.get("volumeBindingMode"), &["Immediate", "WaitForFirstConsumer"], out);
 }

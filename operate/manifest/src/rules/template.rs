@@ -76,8 +76,11 @@ pub(crate) fn cron_job(root: &At<'_>, out: &mut Out) {
     }
     let job_spec = spec.get("jobTemplate");
     let job_metadata = job_spec.get("metadata");
+    // The server does not look at these; the jobs then cannot be made.
+    out.lenient = true;
     labels(&job_metadata.get("labels"), out);
     annotations(&job_metadata.get("annotations"), out);
+    out.lenient = false;
     let job_spec = job_spec.get("spec");
     if job_spec.get("manualSelector").bool() {
         out.error(

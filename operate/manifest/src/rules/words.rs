@@ -128,6 +128,21 @@ pub(crate) fn unique(list: &At<'_>, key: &str, out: &mut Out) {
     }
 }
 
+/// Items that are texts differ.
+pub(crate) fn unique_words(list: &At<'_>, out: &mut Out) {
+    let words: Vec<&str> = list.items().map(|item| item.str()).collect();
+    for (index, item) in list.items().enumerate() {
+        if words.iter().take(index).any(|word| *word == item.str()) {
+            out.error(
+                &item,
+                "relation/unique",
+                format!("`{}` stands before it already", item.str()),
+                "keep one of them",
+            );
+        }
+    }
+}
+
 /// An address of four or six.
 pub(crate) fn ip(text: &str) -> bool {
     text.parse::<std::net::IpAddr>().is_ok()

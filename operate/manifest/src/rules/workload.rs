@@ -2,9 +2,13 @@
 
 use super::meta::{annotations, labels};
 use super::template::pod_template;
-use super::words::{count_or_percent, is_none_at_all, not_negative, one_of};
+use super::words::{count_or_percent, is_none_at_all, named, not_negative, one_of};
 use super::{pod, selector, storage};
+use crate::format;
 use crate::validate::{At, Out};
+
+/// The first minor version known to check what StatefulSets make; 1.30 does not.
+const LOOKS_INTO_PODS: u8 = 36;
 
 /// What the server takes for a deadline that is not said.
 const PROGRESS_SECONDS: i64 = 600;
@@ -132,7 +136,7 @@ pub(crate) fn stateful_set(spec: &At<'_>, out: &mut Out) {
     annotations(&metadata.get("annotations"), out);
     let inner = template.get("spec");
     one_of(&inner.get("restartPolicy"), &["Always"], out);
-    // The server does not look into the pods of a StatefulSet; it is the pods that then cannot be made. Volumes come by the claims as well.
+    // Older servers do not look into the pods of a StatefulSet; it is the pods that then cannot be made. Volumes come by the claims as well.
     let claims = spec.get("volumeClaimTemplates");
     let names: Vec<&str> = claims
         .node
@@ -141,7 +145,10 @@ pub(crate) fn stateful_set(spec: &At<'_>, out: &mut Out) {
         .iter()
         .filter_map(|claim| claim.get("metadata")?.get("name")?.text())
         .collect();
-    out.lenient = true;
+    out.lenient = out.minor < LOOKS_INTO_PODS;
+    if !spec.get("serviceName").str().is_empty() {
+        named(&spec.get("serviceName"), format::dns_label, "DNS label", out);
+    }
     pod::with_claims(&inner, &names, &pod::Context::ALWAYS, out);
     for claim in claims.items() {
         storage::claim(&claim.get("spec"), out);

@@ -308,6 +308,76 @@ pub(crate) fn definition(root: &At<'_>, out: &mut Out) {
             out.error(&own, "custom/definition", "a version without a schema", "set `schema.openAPIV3Schema`");
         } else if own.get("type").str() != "object" {
             out.error(&own.get("type"), "custom/definition", "an object's schema has `type: object`", "write it so");
+        } else {
+            structural(&own, out);
+        }
+    }
+}
+
+/// What a structural schema says at every place: a type, and of a list its items.
+fn structural(at: &At<'_>, out: &mut Out) {
+    let kind = at.get("type");
+    let open = at.get("x-kubernetes-int-or-string").bool() || at.get("x-kubernetes-preserve-unknown-fields").bool();
+    let known = ["object", "array", "string", "integer", "number", "boolean"];
+    if kind.str().is_empty() && !open {
+        out.error(&kind, "custom/definition", "a schema without a type", "set `type`");
+    } else if !kind.str().is_empty() && !known.contains(&kind.str()) {
+        out.error(
+            &kind,
+            "custom/definition",
+            format!("`{}` is no type", kind.str()),
+            format!("write one of {}", known.join(", ")),
+        );
+    }
+    let items = at.get("items");
+    if kind.str() == "array" && !items.is() {
+        out.error(&items, "custom/definition", "a list without a schema of its items", "set `items`");
+    }
+    if items.is() {
+        structural(&items, out);
+    }
+    let properties = at.get("properties");
+    for (_, property) in properties.pairs() {
+        structural(&property, out);
+    }
+    let more = at.get("additionalProperties");
+    if more.node.is_some_and(|node| matches!(node.value, Value::Map(_))) {
+        structural(&more, out);
+    }
+    let choices = at.get("enum");
+    let fallback = at.get("default");
+    if let (Some(value), true) = (fallback.node, choices.len() > 0) {
+        let value = value.data(Dialect::Kubectl);
+        let listed =
+            choices.items().filter_map(|choice| choice.node).any(|choice| choice.data(Dialect::Kubectl) == value);
+        if !listed {
+            out.error(&fallback, "custom/definition", "the default is not among the values", "choose one of `enum`");
+        }
+    }
+    if let (Some(value), Some(_)) = (fallback.node, kind.text())
+        && !is_a(value, kind.str())
+        && !open
+    {
+        out.error(
+            &fallback,
+            "custom/definition",
+            format!("the default is no {}", kind.str()),
+            "write a value of that type",
+        );
+    }
+    let keys = at.get("x-kubernetes-list-map-keys");
+    let own = items.get("properties");
+    let required = items.get("required");
+    for key in keys.items() {
+        let property = own.get(key.str());
+        let given = property.get("default").is() || required.items().any(|name| name.str() == key.str());
+        if !property.is() || !given {
+            out.error(
+                &key,
+                "custom/definition",
+                format!("`{}` must be a required property of the items, or have a default", key.str()),
+                "list it in `items.required`",
+            );
         }
     }
 }

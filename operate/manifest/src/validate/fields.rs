@@ -27,6 +27,20 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("apiextensions.v1.CustomResourceDefinitionVersion", "storage"),
 ];
 
+/// The groups whose required fields were compared with what servers do without; elsewhere a missing one is a warning.
+const ENFORCED: &[&str] = &[
+    "core.",
+    "apps.",
+    "batch.",
+    "networking.",
+    "autoscaling.",
+    "policy.",
+    "rbac.",
+    "meta.",
+    "apiextensions.",
+    "scheduling.",
+];
+
 struct Walk<'s> {
     schemas: &'s Schemas,
     minor: u8,
@@ -35,6 +49,13 @@ struct Walk<'s> {
 /// Checks an object against its definition.
 pub(crate) fn check(schemas: &Schemas, root: &At<'_>, definition: u32, minor: u8, out: &mut Out) {
     Walk { schemas, minor }.value(root, Type::Definition(definition), out);
+}
+
+/// Checks the metadata, which all kinds have alike.
+pub(crate) fn metadata(schemas: &Schemas, root: &At<'_>, minor: u8, out: &mut Out) {
+    if let Some(definition) = schemas.named("meta.v1.ObjectMeta") {
+        Walk { schemas, minor }.value(&root.get("metadata"), Type::Definition(definition), out);
+    }
 }
 
 impl Walk<'_> {
@@ -62,7 +83,7 @@ impl Walk<'_> {
                 for (index, item) in items.iter().enumerate() {
                     self.value(&at.item(index, item), kind, out);
                 }
-                if keys != Keys::None && items.len() > 1 {
+                if keys != Keys::None {
                     twins(at, keys, out);
                 }
             }
@@ -85,7 +106,12 @@ impl Walk<'_> {
             let server_only = definition.name.ends_with("Status") || definition.name.ends_with("Condition");
             if !at.get(field.name).is() && !server_only && !OPTIONAL.contains(&(definition.name, field.name)) {
                 let what = format!("`{}` is missing", field.name);
-                out.error(&at.get(field.name), "field/required", what, format!("add `{}:`", field.name));
+                let (place, fix) = (at.get(field.name), format!("add `{}:`", field.name));
+                if ENFORCED.iter().any(|group| definition.name.starts_with(group)) {
+                    out.error(&place, "field/required", what, fix);
+                } else {
+                    out.warn(&place, "field/required", what, fix);
+                }
             }
         }
     }
@@ -132,7 +158,19 @@ fn scalar(at: &At<'_>, node: &Node, kind: Type, out: &mut Out) {
         | (Some(Word::Bool(_)), Type::Bool)
         | (Some(Word::Number(_)), Type::Number) => true,
         (Some(Word::Text(text)), Type::Bytes) => return bytes(at, text, out),
-        (Some(Word::Number(number)), Type::Int32 | Type::IntOrText) => {
+        (Some(Word::Number(number)), Type::Int32) => match whole(number) {
+            // Server-side apply cuts such a number to its lower 32 bits without a word.
+            Some(whole) if i32::try_from(whole).is_err() => {
+                return out.warn(
+                    at,
+                    "range/number",
+                    format!("{whole} does not fit into 32 bits"),
+                    "write a smaller number",
+                );
+            }
+            whole => whole.is_some(),
+        },
+        (Some(Word::Number(number)), Type::IntOrText) => {
             whole(number).is_some_and(|whole| i32::try_from(whole).is_ok())
         }
         (Some(Word::Number(number)), Type::Int64) => whole(number).is_some(),
@@ -194,6 +232,9 @@ fn twins(at: &At<'_>, keys: Keys, out: &mut Out) {
             }
             _ => item.node.and_then(Node::text).unwrap_or_default().to_owned(),
         };
+        if matches!(keys, Keys::Fields(_)) && item.node.is_some_and(is_null) {
+            out.error(&item, "field/type", "a null among the items", "take it out");
+        }
         if !seen.insert(key) {
             let (what, fix) = match keys {
                 Keys::Fields(fields) => (

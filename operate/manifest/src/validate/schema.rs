@@ -173,6 +173,10 @@ impl Schemas {
         self.definitions.get(number as usize)
     }
 
+    pub(crate) fn named(&self, name: &str) -> Option<u32> {
+        self.definitions.iter().position(|definition| definition.name == name).map(short)
+    }
+
     /// A part of a type.
     pub(crate) fn inner(&self, number: u32) -> Type {
         self.types.get(number as usize).copied().unwrap_or(Type::Any)

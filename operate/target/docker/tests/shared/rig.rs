@@ -241,6 +241,7 @@ impl Rig {
             checks: vec![Check::Http { path: "/healthz".into(), port: 80 }],
             ready_ms: 10_000,
             gate: None,
+            scan: None,
             judge: Some(serde_json::json!({})),
             sides: None,
             judge_ms: 10_000,
