@@ -98,7 +98,7 @@ pub(crate) fn drawn(seed: u64) -> Container {
             .unwrap_or_default(),
         shm_bytes: draw.below(2) << 20,
         memory_reservation_bytes: draw.below(2) << 22,
-        memory_swap_bytes: draw.below(2) as i64 * -1,
+        memory_swap_bytes: -(draw.below(2) as i64),
         cpu_shares: draw.below(2) * 77,
         cpuset: draw.word(&["", "0-1"]).into(),
         oom_score_adj: draw.below(3) as i64 * 5,

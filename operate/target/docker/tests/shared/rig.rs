@@ -211,7 +211,6 @@ impl Rig {
             None => target,
         }
     }
-
     pub(crate) fn release(&self, version: &str) -> Release {
         let sealed = self.seal.seal(&secret_name("DB_PASSWORD"), b"correct-horse").expect("sealed");
         let secret = Secret { sealed, mark: self.seal.mark(b"correct-horse") };
