@@ -4,19 +4,22 @@ pub(crate) mod manifests;
 
 use std::path::PathBuf;
 
-use app_adapt::Request;
 use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, Surroundings, find};
-use operate_deploy::ClusterRelease;
-use operate_execute::Seal;
+use operate_deploy::{ClusterRelease, Release, cluster_revision};
+use operate_execute::{Filter, Seal, Status};
 use operate_manifest::MINOR_NEWEST;
 use operate_target_kube::KubeTarget;
 use serde::Deserialize;
 
 use crate::release::{Asked, image, ms};
 use crate::settings::Project;
+use crate::{Desk, DeskError};
 use manifests::{Meant, bare};
+
+/// Complete runs in which a version is looked for.
+const PAST_MAX: usize = 200;
 
 /// `services.NAME.deploy.kubernetes`: where the service runs, and what it is there.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +40,23 @@ impl Default for KubernetesSettings {
     fn default() -> KubernetesSettings {
         let manifests = vec![PathBuf::from("k8s")];
         KubernetesSettings { context: None, namespace: None, manifests, prune: true, force_conflicts: false }
+    }
+}
+
+/// A release, on whatever it is.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    Containers(Box<Release>),
+    Objects(Box<ClusterRelease>),
+}
+
+impl Wanted {
+    /// On what the lease is.
+    pub fn target(&self) -> &str {
+        match self {
+            Wanted::Containers(release) => &release.target,
+            Wanted::Objects(release) => &release.target,
+        }
     }
 }
 
@@ -77,6 +97,27 @@ pub(crate) fn target_name(context: &str, project: &str) -> String {
 /// The context of such a name.
 pub(crate) fn context_of(target: &str) -> Option<&str> {
     target.strip_prefix("kube:")?.rsplit_once('/').map(|(context, _)| context)
+}
+
+impl Desk {
+    /// The release of the very objects that this version was the last time it stayed: the manifests may say something else by now.
+    pub(crate) async fn objects_before(&self, release: ClusterRelease) -> Result<ClusterRelease, DeskError> {
+        let labels =
+            [("project", &release.project), ("service", &release.service), ("environment", &release.environment)];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
+        let complete = Filter { status: Some(Status::Complete), labels, limit: PAST_MAX, ..Filter::default() };
+        let rows: Vec<_> = self.runs(&complete).await?.into_iter().filter(|row| row.target == release.target).collect();
+        let Some(at) = rows.iter().position(|row| row.labels.get("version") == Some(&release.version)) else {
+            return Ok(release);
+        };
+        let mut plans = Vec::new();
+        for row in rows.iter().skip(at).rev() {
+            plans.push(self.plan_of(&row.run).await?);
+        }
+        let items = cluster_revision(&plans);
+        // Of a release that was made before this service was known here there is nothing to read.
+        Ok(if items.is_empty() { release } else { ClusterRelease { items, ..release } })
+    }
 }
 
 impl Project {

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use base_explain::Report;
 use base_world::Disk;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use operate_deploy::{Item, Secret, cluster_object};
 use operate_execute::Seal;
 use operate_manifest::{FileKind, Limits, Object, Severity, Target, detect, namespaced, read, validate};
@@ -61,7 +61,9 @@ fn item(object: &Object, meant: &Meant<'_>, target: &Target, seal: &Seal) -> Res
     let identity = &object.identity;
     if identity.name.is_empty() {
         let report = Report::new(format!("{}:{}: {} has no name", object.file, object.line(), identity.kind));
-        return Err(report.hint("a release needs `metadata.name`: what the server names anew each time cannot be undone"));
+        return Err(
+            report.hint("a release needs `metadata.name`: what the server names anew each time cannot be undone")
+        );
     }
     // Of a kind that nobody here knows: most live in a namespace, and the server says so if it does not.
     if identity.namespace.is_none() && namespaced(&identity.api_version, &identity.kind, target).unwrap_or(true) {
