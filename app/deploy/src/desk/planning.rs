@@ -42,7 +42,7 @@ impl Desk {
             Err(refusal) => return Err(refusal.into()),
         };
         let found = release.findings.iter().cloned().chain(pinning).collect();
-        self.weighed(&release.calendar, &release.environment, plan, &seen, now_ms, labels, found).await
+        self.weighed(&release.calendar.of(&release.environment, now_ms), plan, &seen, now_ms, labels, found).await
     }
 
     /// The same for whatever the service runs on.
@@ -85,14 +85,14 @@ impl Desk {
                 Err(failure) => return Err(DeskError::Told(told(step, &failure))),
             }
         }
-        self.weighed(&release.calendar, &release.environment, plan, &seen, now_ms, BTreeMap::new(), found).await
+        self.weighed(&release.calendar.of(&release.environment, now_ms), plan, &seen, now_ms, BTreeMap::new(), found)
+            .await
     }
 
     /// With what earlier runs took, held to the calendar, and looked over.
     async fn weighed(
         &self,
         calendar: &Calendar,
-        environment: &str,
         plan: Plan,
         seen: &Inventory,
         now_ms: i64,
@@ -105,7 +105,7 @@ impl Desk {
         estimate(&mut draft, &learnt);
         draft.labels.extend(labels);
         // What is over by now forbids nothing any more.
-        hold(&mut draft, &calendar.of(environment, now_ms));
+        hold(&mut draft, calendar);
         let plan = Plan::new(draft, seen);
         let mut findings = lint(&plan, seen, now_ms);
         findings.extend(pinning);
@@ -146,8 +146,15 @@ impl Desk {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        self.weighed(&first.release.calendar, &first.release.environment, plan, &seen, now_ms, BTreeMap::new(), pinning)
-            .await
+        self.weighed(
+            &first.release.calendar.of(&first.release.environment, now_ms),
+            plan,
+            &seen,
+            now_ms,
+            BTreeMap::new(),
+            pinning,
+        )
+        .await
     }
 }
 

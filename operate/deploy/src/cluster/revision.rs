@@ -100,7 +100,7 @@ mod tests {
             let again = ClusterRelease { items, ..wanted.clone() };
             let bodies = |release: &ClusterRelease| -> Vec<Value> {
                 let mut bodies: Vec<_> = release.items.iter().map(|item| super::super::marked(release, item)).collect();
-                bodies.sort_by_key(|body| object(body));
+                bodies.sort_by_key(object);
                 bodies
             };
             assert_eq!(bodies(&again), bodies(wanted));

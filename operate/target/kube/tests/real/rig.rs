@@ -40,9 +40,10 @@ impl Rig {
     }
 
     pub(crate) fn cluster() -> Cluster {
-        let kubeconfig = std::env::var("APM_TEST_KUBECONFIG")
-            .expect("APM_TEST_KUBECONFIG is not set: these tests are run by `cargo xtask journeys`");
-        let choice = Choice { kubeconfig: Some(kubeconfig.into()), ..Choice::default() };
+        let folder = std::env::var("APM_TEST_KUBERNETES")
+            .expect("APM_TEST_KUBERNETES is not set: these tests are run by `cargo xtask journeys connectors`");
+        let kubeconfig = std::path::Path::new(&folder).join("apm-cluster/apm/kubeconfig/admin");
+        let choice = Choice { kubeconfig: Some(kubeconfig), ..Choice::default() };
         let world = World::real();
         let found = find(&Surroundings::default(), &choice, &*world.disk).expect("a kubeconfig");
         Cluster::new(found, world)
