@@ -151,7 +151,10 @@ impl Project {
         let meant = Meant {
             paths: &kubernetes.manifests,
             namespace: &namespace,
-            image: Some((bare(&image), &image)),
+            image: (bare(&image), &image),
+            service: &service,
+            version: &version,
+            environment: &self.environment,
             minor: MINOR_NEWEST,
         };
         let items = manifests::items(&meant, disk, seal)?;

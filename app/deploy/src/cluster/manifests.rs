@@ -7,11 +7,11 @@ use base_explain::Report;
 use base_world::Disk;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use operate_deploy::{Item, Secret, cluster_object};
+use operate_deploy::{Item, Secret, cluster_object, resource_attributes};
 use operate_execute::Seal;
 use operate_manifest::{FileKind, Limits, Object, Severity, Target, detect, namespaced, read, validate};
 use operate_target_kube::secret_name;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Files of one release.
 const FILES_MAX: usize = 1_000;
@@ -28,7 +28,11 @@ pub(crate) struct Meant<'a> {
     /// For objects that name none.
     pub(crate) namespace: &'a str,
     /// The image whose tag is exchanged: `registry/cart`, and the whole reference that takes its place.
-    pub(crate) image: Option<(&'a str, &'a str)>,
+    pub(crate) image: (&'a str, &'a str),
+    /// What its telemetry is told apart by.
+    pub(crate) service: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) environment: &'a str,
     /// Of the API that they are held against, as 34 of 1.34.
     pub(crate) minor: u8,
 }
@@ -78,11 +82,8 @@ fn item(object: &Object, meant: &Meant<'_>, target: &Target, seal: &Seal) -> Res
             metadata.remove(name);
         }
     }
-    if let (Some((repository, reference)), Some(pod)) = (meant.image, object.pod_path()) {
-        let pod = pod.iter().try_fold(&mut body, |value, key| value.get_mut(*key));
-        if let Some(pod) = pod {
-            exchange(pod, repository, reference);
-        }
+    if let Some(pod) = object.pod_path().and_then(|path| path.iter().try_fold(&mut body, |at, key| at.get_mut(*key))) {
+        give(pod, meant);
     }
     let mut item = Item { body, secrets: Default::default(), source: object.file.to_string() };
     if identity.kind == "Secret" && identity.api_version == "v1" {
@@ -91,13 +92,33 @@ fn item(object: &Object, meant: &Meant<'_>, target: &Target, seal: &Seal) -> Res
     Ok(item)
 }
 
-/// Gives the containers of this repository another tag or digest.
-fn exchange(pod: &mut Value, repository: &str, reference: &str) {
+/// Gives the containers of the image's repository the tag or digest that is meant, and the names by which the judge finds their telemetry, where
+/// the manifest does not say them.
+fn give(pod: &mut Value, meant: &Meant<'_>) {
+    let (repository, reference) = meant.image;
     for list in ["containers", "initContainers"] {
         let containers = pod.get_mut("spec").and_then(|spec| spec.get_mut(list)).and_then(Value::as_array_mut);
-        for container in containers.into_iter().flatten() {
-            if container["image"].as_str().is_some_and(|image| bare(image) == repository) {
-                container["image"] = Value::from(reference);
+        let ours = |container: &&mut Value| container["image"].as_str().is_some_and(|image| bare(image) == repository);
+        for container in containers.into_iter().flatten().filter(ours) {
+            container["image"] = Value::from(reference);
+            if container["env"].is_null() {
+                container["env"] = json!([]);
+            }
+            let Some(env) = container["env"].as_array_mut() else { continue };
+            if !env.iter().any(|one| one["name"] == "OTEL_SERVICE_NAME") {
+                env.push(json!({"name": "OTEL_SERVICE_NAME", "value": meant.service}));
+            }
+            match env.iter_mut().find(|one| one["name"] == "OTEL_RESOURCE_ATTRIBUTES") {
+                Some(one) => {
+                    // One from elsewhere (`valueFrom`) is left as it is: nobody here knows what it says.
+                    if let Some(given) = one["value"].as_str() {
+                        one["value"] = Value::from(resource_attributes(given, meant.version, meant.environment));
+                    }
+                }
+                None => {
+                    let value = resource_attributes("", meant.version, meant.environment);
+                    env.push(json!({"name": "OTEL_RESOURCE_ATTRIBUTES", "value": value}));
+                }
             }
         }
     }
@@ -187,4 +208,99 @@ fn in_folder(folder: &Path, disk: &dyn Disk, depth: usize, into: &mut Vec<(PathB
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use base_world::World;
+
+    use super::*;
+
+    fn seal() -> Seal {
+        Seal::new(&[7; 32], Arc::clone(&World::real().random)).expect("a seal")
+    }
+
+    fn items_of(files: &[(&str, &str)]) -> Result<Vec<Item>, Report> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = World::real().disk;
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            disk.create_folder(path.parent().expect("a folder")).expect("made");
+            base_world::replace_file(&*disk, &path, text.as_bytes()).expect("written");
+        }
+        let paths = [folder.path().to_owned()];
+        let image = ("r.example.org:5000/shop/cart", "r.example.org:5000/shop/cart:2");
+        let meant = Meant {
+            paths: &paths,
+            namespace: "shop",
+            image,
+            service: "cart",
+            version: "2",
+            environment: "prod",
+            minor: operate_manifest::MINOR_NEWEST,
+        };
+        items(&meant, &*disk, &seal())
+    }
+
+    const CART: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec:\n  selector: {matchLabels: {a: b}}\n  \
+                        template:\n    metadata: {labels: {a: b}}\n    spec:\n      containers:\n      - {name: app, image: 'r.example.org:5000/shop/cart:1'}\n      \
+                        - {name: side, image: 'envoy:1'}\n";
+
+    #[test]
+    fn the_image_the_namespace_and_the_names_of_telemetry_are_given() {
+        let found = items_of(&[("k8s/cart.yaml", CART), ("values.yaml", "replicas: 1\n"), (".git/x.yaml", "{")]);
+        let found = found.unwrap_or_else(|report| panic!("{}", report.one_line()));
+        let [item] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(item.body["metadata"]["namespace"], "shop");
+        let containers = &item.body["spec"]["template"]["spec"]["containers"];
+        assert_eq!(containers[0]["image"], "r.example.org:5000/shop/cart:2");
+        let attributes = "service.version=2,deployment.environment.name=prod";
+        let env = json!([{"name": "OTEL_SERVICE_NAME", "value": "cart"}, {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": attributes}]);
+        assert_eq!(containers[0]["env"], env);
+        assert_eq!((&containers[1]["image"], &containers[1]["env"]), (&json!("envoy:1"), &Value::Null));
+    }
+
+    #[test]
+    fn what_a_secret_holds_is_sealed_and_the_same_secret_is_known_again() {
+        let text =
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: cart}\ndata: {a.b: aHVzaA==}\nstringData: {c: hush}\n";
+        let [first, second] = [(), ()].map(|()| items_of(&[("s.yaml", text)]).expect("items").remove(0));
+        assert!(first.body.get("data").is_none() && first.body.get("stringData").is_none());
+        assert_eq!(first.secrets.keys().collect::<Vec<_>>(), ["/data/a.b", "/data/c"]);
+        // Both hold the same, one said plainly.
+        let marks = |item: &Item| item.secrets.values().map(|secret| secret.mark.clone()).collect::<Vec<_>>();
+        assert_eq!(marks(&first)[0], marks(&first)[1]);
+        assert_eq!(marks(&first), marks(&second));
+        assert_ne!(first.secrets, second.secrets, "sealed alike, they would tell that they are alike");
+    }
+
+    fn check_refused(name: &str, text: &str, words: &[&str]) {
+        let refused = items_of(&[(name, text)]).expect_err("it cannot be released").terminal(false);
+        for word in words {
+            assert!(refused.contains(word), "`{word}` is not in {refused}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_released_is_named_with_its_place() {
+        check_refused("kustomization.yaml", "resources: [a.yaml]\n", &["is a kustomization", "kubectl kustomize"]);
+        check_refused("Chart.yaml", "apiVersion: v2\nname: x\nversion: 1.0.0\n", &["Helm chart", "helm template"]);
+        check_refused("cart.yaml", &CART.replace("containers", "container"), &["cart.yaml:9:7", "container"]);
+        check_refused(
+            "job.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: x-}\n",
+            &["job.yaml:1", "has no name"],
+        );
+    }
+
+    #[test]
+    fn a_repository_is_what_is_left_without_tag_and_digest() {
+        for (image, expect) in
+            [("cart", "cart"), ("cart:1", "cart"), ("h:5000/cart", "h:5000/cart"), ("h:5000/c:1@sha256:ab", "h:5000/c")]
+        {
+            assert_eq!(bare(image), expect);
+        }
+    }
 }
