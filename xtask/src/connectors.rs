@@ -20,7 +20,7 @@ struct Counterpart {
     packages: &'static [&'static str],
 }
 
-const COUNTERPARTS: [Counterpart; 3] = [
+const COUNTERPARTS: [Counterpart; 4] = [
     Counterpart {
         name: "docker",
         script: "tests/journeys/src/dockerd.sh",
@@ -44,6 +44,14 @@ const COUNTERPARTS: [Counterpart; 3] = [
         place: |guard| guard.folder.display().to_string(),
         feature: "real-cluster",
         packages: &["connect-kube"],
+    },
+    Counterpart {
+        name: "kubernetes-node",
+        script: "xtask/src/connectors/kubernetes-node.sh",
+        variable: "APM_TEST_KUBERNETES",
+        place: |guard| guard.folder.display().to_string(),
+        feature: "real-cluster",
+        packages: &["operate-target-kube"],
     },
 ];
 

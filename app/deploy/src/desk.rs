@@ -25,6 +25,7 @@ use operate_target_docker::DockerTarget;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
+use crate::cluster::{Clusters, Wanted, context_of};
 use crate::evidence::Kept;
 use crate::notify::Notifier;
 use crate::pin::{Registries, pinned};
@@ -42,6 +43,8 @@ pub struct DeskOptions {
     /// This program, which is started once more as a front.
     pub program: PathBuf,
     pub docker: Surroundings,
+    /// Where a kubeconfig is looked for.
+    pub kube: connect_kube::Surroundings,
     /// Whom the judge asks.
     pub places: Places,
     /// `apm 4711 on host`.
@@ -59,6 +62,7 @@ pub struct DeskParts {
     pub target: Arc<dyn Target>,
     pub judge: Arc<dyn Judge>,
     pub registries: Arc<dyn Registries>,
+    pub clusters: Clusters,
     pub tell: Arc<dyn Tell>,
     pub holder: String,
     pub receivers: Vec<Arc<dyn Deliver>>,
@@ -112,6 +116,7 @@ pub struct Desk {
     pub(crate) target: Arc<dyn Target>,
     judge: Arc<dyn Judge>,
     registries: Arc<dyn Registries>,
+    pub(crate) clusters: Clusters,
     /// For looks at what the judge looked at; none where nobody said where telemetry is.
     pub(crate) telemetry: Option<Telemetry>,
     tell: Arc<dyn Tell>,
@@ -157,7 +162,9 @@ impl Desk {
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
         let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));
-        let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
+        let clusters = Clusters { world: world.clone(), surroundings: options.kube };
+        let parts =
+            DeskParts { world, history, seal, target, judge, registries, clusters, tell, holder, receivers, fronts };
         let mut desk = Desk::new(parts, watch);
         desk.telemetry = Some(looks);
         Ok(desk)
@@ -165,7 +172,8 @@ impl Desk {
 
     /// Must be made within a runtime: receivers are told by tasks of their own.
     pub fn new(parts: DeskParts, watch: broadcast::Sender<Entry>) -> Desk {
-        let DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts } = parts;
+        let DeskParts { world, history, seal, target, judge, registries, clusters, tell, holder, receivers, fronts } =
+            parts;
         let history = Arc::new(history);
         let notifier = Notifier::new(&history, &world.clock, &receivers, &watch);
         let held = Mutex::default();
@@ -176,6 +184,7 @@ impl Desk {
             target,
             judge,
             registries,
+            clusters,
             telemetry: None,
             tell,
             holder,
@@ -191,7 +200,28 @@ impl Desk {
         project.release(asked, &self.seal, &*self.world.disk, &self.fronts)
     }
 
-    /// Looks at these objects.
+    /// What is asked for on whatever the service runs on.
+    pub fn wanted(&self, project: &Project, asked: &Asked) -> Result<Wanted, Report> {
+        Ok(if project.is_on_cluster(asked.service.as_deref())? {
+            let release = project.cluster_release(asked, &self.clusters, &self.seal, &*self.world.disk)?;
+            Wanted::Objects(Box::new(release))
+        } else {
+            Wanted::Containers(Box::new(self.release(project, asked)?))
+        })
+    }
+
+    /// What a plan's target is carried out on.
+    pub(crate) fn target_of(&self, target: &str) -> Result<Arc<dyn Target>, DeskError> {
+        match context_of(target) {
+            Some(context) => {
+                let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
+                Ok(Arc::new(target))
+            }
+            None => Ok(Arc::clone(&self.target)),
+        }
+    }
+
+    /// Looks at these objects of the engine.
     pub(crate) async fn survey(&self, objects: &[ObjectId]) -> Inventory {
         self.target.survey(objects).await
     }
@@ -285,7 +315,8 @@ impl Desk {
 
     /// The same by a process that lives on.
     pub(crate) async fn carry_out(&self, run: &RunId) -> Result<Status, DeskError> {
-        let executor = self.executor();
+        let plan = self.history.plan(run).await?;
+        let executor = self.executor(&plan.target)?;
         let held = self.held.lock().remove(run);
         Ok(match held {
             Some(fence) => executor.run_begun(run, fence).await?,
@@ -293,10 +324,10 @@ impl Desk {
         })
     }
 
-    fn executor(&self) -> Executor {
-        Executor {
+    fn executor(&self, target: &str) -> Result<Executor, DeskError> {
+        Ok(Executor {
             history: self.history.clone(),
-            target: self.target.clone(),
+            target: self.target_of(target)?,
             judge: self.judge.clone(),
             tell: Arc::clone(&self.tell),
             clock: Arc::clone(&self.world.clock),
@@ -304,7 +335,7 @@ impl Desk {
             holder: self.holder.clone(),
             settings: Settings::default(),
             watch: self.watch.clone(),
-        }
+        })
     }
 
     /// Entries of runs that this process carries out, as they are kept.

@@ -9,15 +9,17 @@ use std::time::Duration;
 use base_explain::Report;
 use base_world::World;
 use futures_util::future::BoxFuture;
-use operate_deploy::Release;
 use operate_execute::{Command, Entry, Event, HistoryError, RunError, RunId, Status, Tell};
 use operate_history::Action;
 use operate_plan::Severity;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, broadcast, watch};
 
+use crate::cluster::Wanted;
 use crate::desk::LAG;
-use crate::{Asked, Desk, DeskError, DeskOptions, DockerSurroundings, Ledger, Planned, Project, Told};
+use crate::{
+    Asked, Desk, DeskError, DeskOptions, DockerSurroundings, KubeSurroundings, Ledger, Planned, Project, Told,
+};
 
 mod asked;
 mod promotions;
@@ -37,6 +39,7 @@ pub struct KeeperOptions {
     /// This program, which is started once more as a front.
     pub program: PathBuf,
     pub docker: DockerSurroundings,
+    pub kube: KubeSurroundings,
     pub project: ReadProject,
     /// Whose it is: `ann`.
     pub owner: String,
@@ -95,7 +98,7 @@ impl Keeper {
         token: Option<String>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let KeeperOptions { history, state_folder, program, docker, project, owner } = options;
+        let KeeperOptions { history, state_folder, program, docker, kube, project, owner } = options;
         let (asked_docker, kept_in) = (docker.clone(), state_folder.clone());
         let project: Arc<ReadProject> = Arc::new(project);
         let (opened_world, place, engine_url, read) =
@@ -103,8 +106,8 @@ impl Keeper {
         let open: Open = Box::new(move |live| {
             let (world, history, state_folder, program, docker) =
                 (opened_world.clone(), place.clone(), state_folder.clone(), program.clone(), docker.clone());
-            let (engine_url, token, owner, read) =
-                (engine_url.clone(), token.clone(), owner.clone(), Arc::clone(&read));
+            let (engine_url, token, owner, read, kube) =
+                (engine_url.clone(), token.clone(), owner.clone(), Arc::clone(&read), kube.clone());
             Box::pin(async move {
                 let Project { judge, notify, .. } = read(None).map_err(DeskError::Told)?;
                 let options = DeskOptions {
@@ -113,6 +116,7 @@ impl Keeper {
                     state_folder,
                     program,
                     docker,
+                    kube,
                     places: judge.places(engine_url, token),
                     holder: format!("apm {} of {owner}", std::process::id()),
                     tell: Arc::new(InTheLog),
@@ -277,13 +281,13 @@ impl Keeper {
     /// A plan of what is asked for; changes nothing.
     pub async fn plan(&self, asked: &Asked, environment: Option<&str>) -> Result<Planned, DeskError> {
         let desk = self.desk().await?;
-        desk.plan(&self.release(desk, asked, environment)?).await
+        desk.plan_wanted(&self.wanted(desk, asked, environment)?).await
     }
 
     /// Settings and secrets are read anew each time: what is in the files now is what is deployed.
-    fn release(&self, desk: &Desk, asked: &Asked, environment: Option<&str>) -> Result<Release, DeskError> {
+    fn wanted(&self, desk: &Desk, asked: &Asked, environment: Option<&str>) -> Result<Wanted, DeskError> {
         let project = self.project(environment)?;
-        desk.release(&project, &self.reachable(asked)).map_err(DeskError::Settings)
+        desk.wanted(&project, &self.reachable(asked)).map_err(DeskError::Settings)
     }
 
     fn project(&self, environment: Option<&str>) -> Result<Project, DeskError> {
@@ -307,13 +311,13 @@ impl Keeper {
     ) -> Result<RunId, DeskError> {
         let _one = self.0.beginning.lock().await;
         let desk = self.desk().await?;
-        let release = self.release(desk, asked, environment)?;
-        let release = if action == Action::Rollback { desk.as_before(release).await? } else { release };
+        let wanted = self.wanted(desk, asked, environment)?;
+        let wanted = if action == Action::Rollback { desk.wanted_before(wanted).await? } else { wanted };
         // Before it is planned: of a target that somebody changes nothing can be said.
-        self.free(desk, &release.target).await?;
-        let planned = desk.plan(&release).await?;
+        self.free(desk, wanted.target()).await?;
+        let planned = desk.plan_wanted(&wanted).await?;
         let run = desk.create_as(&planned, &asked.actor, role, action, &asked.reason).await?;
-        self.carry(run.clone(), release.target, true);
+        self.carry(run.clone(), wanted.target().to_owned(), true);
         Ok(run)
     }
 

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod agent;
+mod cluster;
 mod compose;
 mod desk;
 mod diff;
@@ -36,6 +37,7 @@ mod tags;
 mod views;
 
 pub use adopt::{Handmade, Named};
+pub use cluster::{Clusters, KubernetesSettings, Wanted};
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
 pub use env_files::ServiceVariables;
@@ -67,6 +69,9 @@ pub use operate_history::{Pruned, Retention};
 
 /// What the environment says about Docker.
 pub use connect_docker::Surroundings as DockerSurroundings;
+
+/// What is found out about this machine's clusters.
+pub use connect_kube::Surroundings as KubeSurroundings;
 
 #[cfg(test)]
 mod paper;

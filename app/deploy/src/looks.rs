@@ -102,7 +102,7 @@ impl Desk {
         objects.retain(|object| object.kind == "container");
         objects.sort();
         objects.dedup();
-        let objects = self.target.survey(&objects).await;
+        let objects = self.target_of(&plan.target)?.survey(&objects).await;
         let mut degraded = unseen(&objects);
         let (verdict, unanswered) = match self.verdict(&plan, &state).await {
             Some((verdict, unanswered)) => (Some(verdict), unanswered),

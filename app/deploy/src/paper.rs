@@ -49,7 +49,9 @@ pub(crate) async fn desk(folder: &Path, holder: &str, world: World, target: Arc<
     let seal = Arc::new(Seal::new(&[7; 32], Arc::clone(&world.random)).expect("a seal"));
     let (tell, holder, receivers) = (Arc::new(Quiet), holder.to_owned(), Vec::new());
     let (registries, fronts) = (Arc::new(Shelf), PathBuf::new());
-    let parts = DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
+    let clusters = crate::Clusters { world: world.clone(), surroundings: Default::default() };
+    let parts =
+        DeskParts { world, history, seal, target, judge, registries, clusters, tell, holder, receivers, fronts };
     Desk::new(parts, tokio::sync::broadcast::channel(64).0)
 }
 

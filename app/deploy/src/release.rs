@@ -7,11 +7,12 @@ use app_adapt::Request;
 use base_explain::Report;
 use base_world::Disk;
 use operate_build::Inject;
-use operate_deploy::{Check, Container, Release, Secret, Strategy};
+use operate_deploy::{Canary, Check, Container, Release, Secret, Strategy};
 use operate_execute::Seal;
 use operate_gate::{Side, Subject, UserCheck};
 use operate_plan::Calendar;
 use operate_target_docker::secret_name;
+use serde_json::Value;
 
 use crate::agent;
 use crate::env_files;
@@ -84,41 +85,38 @@ impl Project {
         fronts: &Path,
     ) -> Result<Release, Report> {
         let (service, settings) = self.chosen(asked.service.as_deref())?;
+        if self.is_on_cluster(Some(&service))? {
+            let report = Report::new(format!("{service} runs on a cluster, and this is about containers of an engine"));
+            return Err(report.hint("`apm deploy --dry-run` shows what would change on the cluster"));
+        }
         let (image, version) = image(&service, settings, asked)?;
         let mut container = container(settings, &self.environment, asked, seal, disk)?;
         if settings.build.inject == Some(Inject::Volume) {
             agent::add(&mut container, &service, &version, settings)?;
         }
         let deploy = &settings.deploy;
-        if deploy.target != "docker" {
-            let report = Report::new(format!("`{}` is no target of apm deploy", deploy.target));
-            return Err(report.hint("`docker` is, so far"));
-        }
         let mut findings = exposed::findings(&service, settings, &container.volumes, &self.environment, disk);
         findings.extend(agent::not_carried(&service, settings));
         let front = match &deploy.front {
             Some(front) => Some(front::front(self, &service, settings, front, &container.ports, fronts)?),
             None => None,
         };
-        let judge_settings = self.judge.settings.clone();
-        judge_settings.check().map_err(|error| Report::of(&error))?;
-        // A minute beside the bake, for questions that are slow to answer.
-        let judge_ms = ms(judge_settings.bake) + 60_000;
-        let mut release = Release {
+        let judged = self.judged(&service, &version, settings)?;
+        Ok(Release {
             project: self.name.clone(),
             environment: self.environment.clone(),
             target: format!("docker:{}", self.name),
             strategy: asked.strategy.unwrap_or_else(|| deploy.usual_strategy()),
             front,
-            canary: None,
+            canary: Some(judged.canary),
             replicas: deploy.replicas,
             checks: deploy.checks.iter().map(|check| check_of(check, settings)).collect::<Result<_, _>>()?,
             ready_ms: ms(deploy.ready.0),
-            gate: None,
+            gate: judged.gate,
             scan: deploy.scan.as_ref().map(|settings| scanned::asked(settings, &image, disk)).transpose()?,
-            judge: None,
+            judge: judged.judge,
             sides: Some(front::sides()),
-            judge_ms,
+            judge_ms: judged.judge_ms,
             findings,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
@@ -131,25 +129,35 @@ impl Project {
             image,
             pinned: None,
             container,
-        };
-        let mut subject = self.subject(&release.service, Some(&release.version));
+        })
+    }
+
+    /// What the judge is asked about this version, whatever it is released on.
+    pub(crate) fn judged(&self, service: &str, version: &str, settings: &ServiceSettings) -> Result<Judged, Report> {
+        let deploy = &settings.deploy;
+        let judge_settings = self.judge.settings.clone();
+        judge_settings.check().map_err(|error| Report::of(&error))?;
+        // A minute beside the bake, for questions that are slow to answer.
+        let judge_ms = ms(judge_settings.bake) + 60_000;
+        let mut subject = self.subject(service, Some(version));
         if deploy.judged {
             subject.checks =
                 self.judge.checks.iter().map(|check| judged_by(check, settings)).collect::<Result<_, _>>()?;
         }
         let beside = front::beside(&subject, &judge_settings, &deploy.canary);
-        release.canary = Some(front::canary(&deploy.canary, beside.filter(|_| deploy.judged), judge_ms)?);
+        let canary = front::canary(&deploy.canary, beside.filter(|_| deploy.judged), judge_ms)?;
+        let mut judged = Judged { gate: None, judge: None, canary, judge_ms };
         if deploy.judged {
             let request = |request: Request| serde_json::to_value(request).ok();
-            release.gate = request(Request::Before {
+            judged.gate = request(Request::Before {
                 subject: Box::new(subject.clone()),
                 settings: Box::new(judge_settings.clone()),
                 slo: settings.slo.clone(),
                 freezes: self.freezes.clone(),
             });
-            release.judge = request(Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) });
+            judged.judge = request(Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) });
         }
-        Ok(release)
+        Ok(judged)
     }
 
     pub(crate) fn subject(&self, service: &str, version: Option<&str>) -> Subject {
@@ -162,9 +170,18 @@ impl Project {
     }
 }
 
+/// Requests in the judge's own form; none where a service is not judged.
+pub(crate) struct Judged {
+    pub(crate) gate: Option<Value>,
+    pub(crate) judge: Option<Value>,
+    pub(crate) canary: Canary,
+    /// The longest that the judge may take.
+    pub(crate) judge_ms: u64,
+}
+
 impl Project {
     /// What forbids changes in the chosen environment, now and later.
-    fn calendar(&self) -> Calendar {
+    pub(crate) fn calendar(&self) -> Calendar {
         let all = Calendar { freezes: self.freezes.clone(), windows: self.windows.clone() };
         all.of(&self.environment, i64::MIN)
     }
@@ -175,7 +192,7 @@ pub(crate) fn ms(time: std::time::Duration) -> u64 {
 }
 
 /// The image's full reference and the version, from whichever of them is known.
-fn image(service: &str, settings: &ServiceSettings, asked: &Asked) -> Result<(String, String), Report> {
+pub(crate) fn image(service: &str, settings: &ServiceSettings, asked: &Asked) -> Result<(String, String), Report> {
     let Some(image) = asked.image.as_ref().or(settings.image.as_ref()) else {
         let report = Report::new(format!("nobody says which image {service} is"));
         return Err(report.hint(format!("`--image`, or `services.{service}.image` in apm.yaml")));

@@ -18,6 +18,7 @@ use operate_plan::Window;
 use operate_scan::ScanSettings;
 use serde::Deserialize;
 
+use crate::cluster::KubernetesSettings;
 use crate::env_files::EnvFile;
 use crate::health::HealthSettings;
 
@@ -115,6 +116,8 @@ pub struct ServiceSettings {
 pub struct DeploySettings {
     /// `docker`, so far.
     pub target: String,
+    /// For the target `kubernetes`.
+    pub kubernetes: KubernetesSettings,
     /// Left out: blue-green where there is a front, else recreate.
     pub strategy: Option<Strategy>,
     /// Owns the service's port, so that it never has to move.
@@ -163,6 +166,7 @@ impl Default for DeploySettings {
     fn default() -> DeploySettings {
         DeploySettings {
             target: "docker".into(),
+            kubernetes: KubernetesSettings::default(),
             strategy: None,
             front: None,
             canary: CanarySettings::default(),

@@ -29,6 +29,7 @@ async fn desk_of(folder: &std::path::Path, holder: &str) -> Desk {
             docker_host: Some(format!("unix://{}", socket.display())),
             ..DockerSurroundings::default()
         },
+        kube: Default::default(),
         places: Places { engine: "http://127.0.0.1:1".into(), ..Places::default() },
         holder: holder.to_owned(),
         tell: Arc::new(Quiet),

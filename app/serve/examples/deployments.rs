@@ -303,6 +303,7 @@ async fn engine(folder: &std::path::Path, history: &std::path::Path) -> app_serv
             state_folder: folder.join("key"),
             program: "apm".into(),
             docker: DockerSurroundings { docker_host: Some(nowhere), ..DockerSurroundings::default() },
+            kube: Default::default(),
             project: Box::new(|_| Ok(Project::default())),
             owner: "ann".into(),
         },

@@ -10,10 +10,13 @@ mod color;
 mod look;
 mod order;
 mod record;
+mod revision;
 mod rolling;
 mod steps;
 
 use std::collections::BTreeMap;
+
+pub use revision::cluster_revision;
 
 use operate_plan::{Calendar, Inventory, ObjectId, Plan, Seen};
 use serde::{Deserialize, Serialize};

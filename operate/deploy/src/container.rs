@@ -81,19 +81,26 @@ pub(crate) fn environment(release: &Release) -> BTreeMap<String, String> {
     let mut env = release.container.env.clone();
     env.entry("OTEL_SERVICE_NAME".into()).or_insert_with(|| release.service.clone());
     let attributes = env.entry("OTEL_RESOURCE_ATTRIBUTES".into()).or_default();
-    let known: Vec<String> = attributes
+    *attributes = resource_attributes(attributes, &release.version, &release.environment);
+    env
+}
+
+/// `OTEL_RESOURCE_ATTRIBUTES` with version and environment, where they do not stand in it already.
+pub fn resource_attributes(given: &str, version: &str, environment: &str) -> String {
+    let mut attributes = given.to_owned();
+    let known: Vec<String> = given
         .split(',')
         .filter_map(|pair| Some(pair.split_once('=')?.0.trim().to_owned()))
         .filter(|key| !key.is_empty())
         .collect();
-    let ours = [("service.version", &release.version), ("deployment.environment.name", &release.environment)];
+    let ours = [("service.version", version), ("deployment.environment.name", environment)];
     for (key, value) in ours.into_iter().filter(|(key, _)| !known.iter().any(|known| known == key)) {
         if !attributes.is_empty() {
             attributes.push(',');
         }
         attributes.push_str(&format!("{key}={}", escaped(value)));
     }
-    env
+    attributes
 }
 
 /// As the OpenTelemetry specification wants the values of OTEL_RESOURCE_ATTRIBUTES: what would end one is written in percent.

@@ -26,10 +26,10 @@ mod switch;
 
 pub use adopt::{Adopted, Found, Masked, adopt, changes, looks_secret};
 pub use cluster::{
-    ClusterRelease, Item, cluster_objects, cluster_objects_left, mark as cluster_mark, object as cluster_object,
-    plan_cluster,
+    ClusterRelease, Item, cluster_objects, cluster_objects_left, cluster_revision, mark as cluster_mark,
+    object as cluster_object, plan_cluster,
 };
-pub use container::{body, container_name, names};
+pub use container::{body, container_name, names, resource_attributes};
 pub use diff::{Difference, differences};
 pub use extra::{Endpoint, Extra, Limit, Logging};
 pub use join::{Part, plan_all};

@@ -29,6 +29,9 @@ impl From<Failure> for Stop {
     }
 }
 
+/// What was there last instead of what is expected, for whoever ran out of time.
+type Seen = parking_lot::Mutex<String>;
+
 /// A step on its way; it ends when its end is written down.
 pub(crate) type Drive<'a> = BoxFuture<'a, (StepId, Result<(), HistoryError>)>;
 
@@ -40,10 +43,14 @@ const LOOK_MS: (u64, u64) = (100, 1_000);
 pub(crate) fn drive<'a>(running: &'a Running<'a>, step: Step) -> Drive<'a> {
     Box::pin(async move {
         let limit = Duration::from_millis(step.time_limit_ms);
+        let seen = Seen::default();
         // A halt and a closed window wait as long as it takes; the judge's limit is the judge's, not that of a person who is asked because it cannot decide.
         let ended = match &step.work {
-            Work::Halt { .. } | Work::Window(_) | Work::Judge(_) => through(running, &step).await,
-            _ => tokio::time::timeout(limit, through(running, &step)).await.unwrap_or_else(|_| Err(too_long(&step))),
+            Work::Halt { .. } | Work::Window(_) | Work::Judge(_) => through(running, &step, &seen).await,
+            _ => match tokio::time::timeout(limit, through(running, &step, &seen)).await {
+                Ok(ended) => ended,
+                Err(_) => Err(too_long(&step, &seen.lock())),
+            },
         };
         let kept = match ended {
             Ok(()) => Ok(()),
@@ -54,8 +61,11 @@ pub(crate) fn drive<'a>(running: &'a Running<'a>, step: Step) -> Drive<'a> {
     })
 }
 
-fn too_long(step: &Step) -> Stop {
-    let message = format!("`{}` took longer than its limit of {} s", step.name, step.time_limit_ms / 1000);
+fn too_long(step: &Step, seen: &str) -> Stop {
+    let mut message = format!("`{}` took longer than its limit of {} s", step.name, step.time_limit_ms / 1000);
+    if !seen.is_empty() {
+        message.push_str(&format!("; seen last: {seen}"));
+    }
     own(Class::Transient, "step.timeout", message, "look at what it waited for, or raise the limit").into()
 }
 
@@ -72,7 +82,7 @@ async fn failed(running: &Running<'_>, step: &Step, failure: Failure) -> Result<
     running.note(Event::StepFailed { step: step.id.clone(), failure }).await
 }
 
-async fn through(running: &Running<'_>, step: &Step) -> Result<(), Stop> {
+async fn through(running: &Running<'_>, step: &Step, seen: &Seen) -> Result<(), Stop> {
     let state = running.state().step(&step.id);
     if state.begun_ms.is_none() {
         running.note(Event::StepBegun { step: step.id.clone() }).await?;
@@ -96,7 +106,7 @@ async fn through(running: &Running<'_>, step: &Step) -> Result<(), Stop> {
         Work::Judge(request) => {
             let limit = Duration::from_millis(step.time_limit_ms);
             let ruled = tokio::time::timeout(limit, judged(running, &context, step, request)).await;
-            if let Some(question) = ruled.unwrap_or_else(|_| Err(too_long(step)))? {
+            if let Some(question) = ruled.unwrap_or_else(|_| Err(too_long(step, "")))? {
                 let asked = tokio::time::timeout(ANSWER_MAX, approved(running, step, &question)).await;
                 asked.unwrap_or_else(|_| {
                     let message = format!("nobody answered within an hour: {question}");
@@ -115,7 +125,7 @@ async fn through(running: &Running<'_>, step: &Step) -> Result<(), Stop> {
         }
     }
     for condition in &step.verify {
-        expected(running, &context, condition).await?;
+        expected(running, &context, condition, seen).await?;
     }
     running.note(Event::StepDone { step: step.id.clone() }).await?;
     Ok(())
@@ -141,13 +151,14 @@ async fn needed(running: &Running<'_>, context: &Context, step: &Step, condition
 }
 
 /// A condition that must come to hold; the step's time limit ends the wait.
-async fn expected(running: &Running<'_>, context: &Context, condition: &Condition) -> Result<(), Stop> {
+async fn expected(running: &Running<'_>, context: &Context, condition: &Condition, seen: &Seen) -> Result<(), Stop> {
     let mut pause_ms = LOOK_MS.0;
     loop {
         match call(running, running.executor.target.check(context, condition)).await {
             Ok(Met::Yes) => return Ok(()),
-            Ok(Met::No(_)) => {}
+            Ok(Met::No(instead)) => *seen.lock() = instead,
             Err(failure) if failure.class.is_retryable() => {
+                *seen.lock() = failure.to_string();
                 pause_ms = pause_ms.max(failure.retry_after_ms.unwrap_or(0));
             }
             Err(failure) => return Err(failure.into()),

@@ -105,6 +105,13 @@ pub enum Outcome {
 
 /// The operations that inject the pod of an object, given as kubectl would send it. An injected one is first put back, so that twice is once.
 pub fn inject(object: &Value, settings: &InjectSettings) -> Result<Outcome, InjectError> {
+    inject_written(object, settings, &|_, _| false)
+}
+
+/// Whether a container's variable is written without quotes, which its value may need later.
+type IsPlain<'f> = &'f dyn Fn(&str, &str) -> bool;
+
+fn inject_written(object: &Value, settings: &InjectSettings, is_plain: IsPlain<'_>) -> Result<Outcome, InjectError> {
     let Some(pod) = Pod::of(object) else { return Ok(Outcome::Skipped(Skipped::NoPod)) };
     if pod.spec("containers").as_array().is_none_or(Vec::is_empty) {
         return Err(InjectError::NoContainers);
@@ -113,22 +120,28 @@ pub fn inject(object: &Value, settings: &InjectSettings) -> Result<Outcome, Inje
         return Ok(Outcome::Skipped(skipped));
     }
     let undone = undo(object)?;
-    let before = undone.as_ref().map_or(object, |draft| &draft.value);
-    let made = match fresh(before, settings)? {
+    let before = undone.as_ref().map_or(object, |(draft, _)| &draft.value);
+    let earlier = undone.as_ref().map(|(_, record)| record);
+    let was_plain = |container: &str, variable: &str| match earlier.and_then(|record| record.containers.get(container))
+    {
+        Some(touched) if touched.was.contains_key(variable) => touched.plain.iter().any(|one| one == variable),
+        _ => is_plain(container, variable),
+    };
+    let made = match fresh(before, settings, &was_plain)? {
         Ok(made) => made,
         Err(skipped) => return Ok(Outcome::Skipped(skipped)),
     };
     if made.value == *object {
         return Ok(Outcome::Ops(Vec::new()));
     }
-    let mut ops = undone.map(|draft| draft.ops).unwrap_or_default();
+    let mut ops = undone.map(|(draft, _)| draft.ops).unwrap_or_default();
     ops.extend(made.ops);
     Ok(Outcome::Ops(ops))
 }
 
 /// The operations that put an object back; none if it was not injected.
 pub fn uninject(object: &Value) -> Result<Vec<Op>, InjectError> {
-    Ok(undo(object)?.map(|draft| draft.ops).unwrap_or_default())
+    Ok(undo(object)?.map(|(draft, _)| draft.ops).unwrap_or_default())
 }
 
 /// Whether the object's pod carries the record of an injection.
@@ -136,19 +149,20 @@ pub fn is_injected(object: &Value) -> bool {
     Pod::of(object).is_some_and(|pod| pod.annotation(RECORD).is_some())
 }
 
-fn undo(object: &Value) -> Result<Option<Draft>, InjectError> {
+fn undo(object: &Value) -> Result<Option<(Draft, Record)>, InjectError> {
     let Some(pod) = Pod::of(object) else { return Ok(None) };
     let Some(text) = pod.annotation(RECORD) else { return Ok(None) };
     let record = Record::read(text)?;
     let mut draft = Draft::new(object.clone());
     record.undo(&pod, &mut draft);
-    Ok(Some(draft))
+    Ok(Some((draft, record)))
 }
 
 /// Everything that is put into one pod, while it is put in.
 pub(crate) struct Work<'v> {
     pub(crate) pod: Pod<'v>,
     pub(crate) settings: &'v InjectSettings,
+    pub(crate) is_plain: IsPlain<'v>,
     pub(crate) draft: Draft,
     pub(crate) record: Record,
     /// Init containers in the order in which they start; all of them before the pod's own.
@@ -156,7 +170,11 @@ pub(crate) struct Work<'v> {
     pub(crate) volumes: Vec<Value>,
 }
 
-fn fresh(object: &Value, settings: &InjectSettings) -> Result<Result<Draft, Skipped>, InjectError> {
+fn fresh(
+    object: &Value,
+    settings: &InjectSettings,
+    is_plain: IsPlain<'_>,
+) -> Result<Result<Draft, Skipped>, InjectError> {
     let Some(pod) = Pod::of(object) else { return Ok(Err(Skipped::NoPod)) };
     let containers = pod.containers(settings)?;
     let own = pod.spec("containers");
@@ -168,7 +186,7 @@ fn fresh(object: &Value, settings: &InjectSettings) -> Result<Result<Draft, Skip
     };
     let draft = Draft::new(object.clone());
     let record = Record::default();
-    let mut work = Work { pod, settings, draft, record, init: Vec::new(), volumes: Vec::new() };
+    let mut work = Work { pod, settings, is_plain, draft, record, init: Vec::new(), volumes: Vec::new() };
     let agent = language.map(|language| agent::agent(&mut work, language)).transpose()?;
     let beside = sidecar::sidecars(&mut work, &containers)?;
     let telemetry = language.is_some() || !settings.sidecars.is_empty();

@@ -2,10 +2,12 @@
 //! takes it away as soon as its standard input closes.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -76,6 +78,32 @@ impl Cluster {
         let output = xtask().args(["load", "--name", &self.name, image]).env("DOCKER_HOST", &docker.host).output();
         let output = output.expect("cargo can be started");
         assert!(output.status.success(), "cluster load {image}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Where pods find this machine.
+    pub fn machine(&self) -> String {
+        let description = fs::read_to_string(self.folder.join("cluster.json")).expect("a running cluster has one");
+        let description: serde_json::Value = serde_json::from_str(&description).expect("JSON");
+        format!("10.{}.0.1", description["network"].as_u64().expect("a cluster with a node has a network"))
+    }
+
+    /// Lets pods in to a port of the machine's loopback, under the same number, until the test ends.
+    pub fn let_in(&self, port: u16) -> u16 {
+        let listener = TcpListener::bind((self.machine(), port)).expect("nobody else listens where the pods ask");
+        thread::spawn(move || {
+            for from in listener.incoming().filter_map(Result::ok) {
+                let Ok(to) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let copies = [(from.try_clone(), to.try_clone()), (Ok(to), Ok(from))];
+                for (from, to) in copies {
+                    let (Ok(mut from), Ok(mut to)) = (from, to) else { continue };
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+            }
+        });
+        port
     }
 
     /// What `cargo xtask cluster WHAT --name …` prints.

@@ -11,6 +11,7 @@ mod customers;
 mod elsewhere;
 mod fronts;
 mod kills;
+mod kubernetes;
 mod load;
 mod orders;
 mod outage;
@@ -60,10 +61,11 @@ const JOURNEYS: [(&str, Journey); 27] = [
     ("outage", outage::the_engine_of_docker_goes_away),
 ];
 /// One after the other, when all others are done: some of them measure, and a browser takes networks that come and go for its own.
-const ALONE: [(&str, Journey); 3] = [
+const ALONE: [(&str, Journey); 4] = [
     ("page", page::releases_are_followed_and_approved_on_the_page),
     ("switch", fronts::a_switch_that_nobody_notices),
     ("killed", fronts::killed_before_and_after_the_switch),
+    ("kubernetes", kubernetes::a_cluster_is_released_to_judged_and_put_back),
 ];
 
 #[test]

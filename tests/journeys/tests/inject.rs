@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tests_journeys::{Cluster, Peer, artefacts, engine, peer, tools, wait};
+use tests_journeys::{Cluster, Dockerd, Peer, artefacts, engine, peer, tools, wait};
 
 /// It says what it was given, and stays.
 const WEB: &str = "# The web.
@@ -55,13 +55,16 @@ webhooks:
 #[test]
 fn the_api_server_asks_and_a_pod_comes_out_injected() {
     let cluster = Cluster::start("inject", &[]);
+    let docker = Dockerd::shared();
+    let agent = docker.busybox_image();
+    cluster.load(docker, agent);
     let (folder, machine) = (tempfile::tempdir().expect("a folder"), cluster.machine());
     let authority = authority(folder.path());
     certificate(folder.path(), &machine, "first");
     let address = format!("{machine}:{}", peer::free_port());
     let mut command = Command::new(engine::apm());
     command.args(["k8s", "inject", "--serve", &address, "--cert", "tls.crt", "--key", "tls.key"]);
-    command.args(["--image", "apm.test/busybox:1", "--source", "/bin/busybox"]).env("APM_LOG", "info");
+    command.args(["--image", agent, "--source", "/bin/busybox"]).env("APM_LOG", "info");
     command.current_dir(folder.path());
     let server = Peer::start(&mut command, artefacts::folder("inject").join("webhook.log"));
     wait::until("the webhook to listen", 20, || {

@@ -66,6 +66,8 @@ fn api_server(instance: &Instance) -> sh::Outcome<Command> {
     command.args(["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"]);
     command.arg(format!("--service-cluster-ip-range={}", instance.services()));
     command.args(["--allow-privileged=true", "--profiling=false"]);
+    // Lists by watching need an etcd of 3.5; with Debian's each watch of kwok's would end at once, and it would be blind until its next list.
+    command.arg("--feature-gates=WatchList=false");
     command.arg(format!("--kubelet-certificate-authority={}", pki("ca.crt")));
     command.arg(format!("--kubelet-client-certificate={}", pki("apiserver.crt")));
     command.arg(format!("--kubelet-client-key={}", pki("apiserver.key")));

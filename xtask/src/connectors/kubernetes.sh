@@ -14,7 +14,9 @@ cat >"$folder/restart" <<END
 #!/bin/sh
 XDG_STATE_HOME='$folder' exec '$APM_XTASK' cluster restart --name apm kube-apiserver
 END
-"$APM_XTASK" cluster hold --name apm --control-plane-only
+# Words, not one word.
+# shellcheck disable=SC2086
+"$APM_XTASK" cluster hold --name apm ${APM_CLUSTER_WORDS:---control-plane-only}
 status=$?
 rm -rf "$folder"
 exit $status

@@ -22,7 +22,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use app_deploy::{
-    Asked, AskedAt, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, Project, RemoteError,
+    Asked, AskedAt, Desk, DeskError, DeskOptions, DockerSurroundings, KeeperOptions, KubeSurroundings, Project,
+    RemoteError,
 };
 use base_explain::Report;
 use base_world::World;
@@ -163,6 +164,7 @@ pub(crate) fn serving(global: Global, history_given: Option<String>) -> Result<K
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
         program: program(),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
+        kube: KubeSurroundings::from_variables(|name| std::env::var(name).ok()),
         project: Box::new(move |environment| {
             project_in(&World::real(), &global, environment.or(global.env.as_deref()))
         }),
@@ -190,6 +192,7 @@ async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Des
         state_folder: xdg("XDG_STATE_HOME", ".local/state").join("apm"),
         program: program(),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
+        kube: KubeSurroundings::from_variables(|name| std::env::var(name).ok()),
         places: asked_of(global, project),
         holder: format!("apm {} of {}", std::process::id(), actor()),
         tell: Arc::new(OnStderr),

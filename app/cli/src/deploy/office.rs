@@ -105,9 +105,9 @@ impl Office {
     pub(super) async fn plan(&self, global: &Global, asked: &Asked, back: Option<&Back>) -> Result<Planned, Failure> {
         match self {
             Office::Here(desk, project) => {
-                let release = desk.release(project, asked).map_err(Failure::Usage)?;
-                let release = if back.is_some() { desk.as_before(release).await? } else { release };
-                Ok(desk.plan(&release).await?)
+                let wanted = desk.wanted(project, asked).map_err(Failure::Usage)?;
+                let wanted = if back.is_some() { desk.wanted_before(wanted).await? } else { wanted };
+                Ok(desk.plan_wanted(&wanted).await?)
             }
             Office::There(remote) => match back.and_then(|back| back.run.as_ref()) {
                 Some(run) => Ok(remote.prepare_back(run, asked).await?),

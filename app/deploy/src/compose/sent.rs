@@ -120,7 +120,6 @@ impl Sent {
 }
 
 /// What is below is read by the engine of Docker, and by nobody else.
-#[expect(clippy::disallowed_methods, reason = "rights are no part of the world's disk, and a simulated one has none")]
 fn only_ours(folder: &Path) {
     #[cfg(unix)]
     {

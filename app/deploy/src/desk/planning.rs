@@ -4,10 +4,15 @@
 use std::collections::BTreeMap;
 
 use base_explain::Report;
-use operate_deploy::{Part, Refusal, Release};
-use operate_plan::{Finding, Inventory, ObjectId, Plan, Seen, estimate, guard, hold, lint};
+use operate_deploy::{ClusterRelease, Part, Refusal, Release, cluster_objects, cluster_objects_left, plan_cluster};
+use operate_execute::Target as _;
+use operate_plan::{
+    Calendar, Class, Failure, Finding, Inventory, ObjectId, Plan, Seen, Severity, Step, Work, estimate, guard, hold,
+    lint,
+};
 
 use super::{Desk, DeskError, Planned};
+use crate::cluster::{Wanted, context_of};
 use crate::pin::pinned;
 use crate::scanned;
 
@@ -37,13 +42,57 @@ impl Desk {
             Err(refusal) => return Err(refusal.into()),
         };
         let found = release.findings.iter().cloned().chain(pinning).collect();
-        self.weighed(release, plan, &seen, now_ms, labels, found).await
+        self.weighed(&release.calendar.of(&release.environment, now_ms), plan, &seen, now_ms, labels, found).await
+    }
+
+    /// The same for whatever the service runs on.
+    pub async fn plan_wanted(&self, wanted: &Wanted) -> Result<Planned, DeskError> {
+        match wanted {
+            Wanted::Containers(release) => self.plan(release).await,
+            Wanted::Objects(release) => self.plan_objects(release).await,
+        }
+    }
+
+    /// Looks at the cluster and plans; then the API server is asked what it would say to each object. Changes nothing.
+    async fn plan_objects(&self, release: &ClusterRelease) -> Result<Planned, DeskError> {
+        let context = context_of(&release.target).unwrap_or_default();
+        let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
+        let mut seen = target.survey(&cluster_objects(release)).await;
+        let left = target.survey(&cluster_objects_left(release, &seen)).await;
+        seen.facts.extend(left.facts);
+        let now_ms = self.world.clock.now_ms();
+        let plan = match plan_cluster(release, &seen, now_ms) {
+            Ok(plan) => plan,
+            Err(left_over @ (Refusal::LeftOverObject { .. } | Refusal::DividedServices { .. })) => {
+                self.nobody_changes(&release.target).await?;
+                return Err(left_over.into());
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let mut found = Vec::new();
+        for step in &plan.steps {
+            let Work::Act(act) = &step.work else { continue };
+            match target.rehearse(act).await {
+                Ok(warnings) => found.extend(warnings.into_iter().map(|message| Finding {
+                    rule: "server-warns".to_owned(),
+                    severity: Severity::Warning,
+                    step: Some(step.id.clone()),
+                    message: format!("{}: {message}", act.object),
+                    fix: "the API server says what it would rather have".to_owned(),
+                })),
+                // What the plan makes before it is not there yet: its namespace, its definition.
+                Err(failure) if failure.class == Class::NotFound || failure.code == "kube.no-such-kind" => {}
+                Err(failure) => return Err(DeskError::Told(told(step, &failure))),
+            }
+        }
+        self.weighed(&release.calendar.of(&release.environment, now_ms), plan, &seen, now_ms, BTreeMap::new(), found)
+            .await
     }
 
     /// With what earlier runs took, held to the calendar, and looked over.
     async fn weighed(
         &self,
-        release: &Release,
+        calendar: &Calendar,
         plan: Plan,
         seen: &Inventory,
         now_ms: i64,
@@ -56,7 +105,7 @@ impl Desk {
         estimate(&mut draft, &learnt);
         draft.labels.extend(labels);
         // What is over by now forbids nothing any more.
-        hold(&mut draft, &release.calendar.of(&release.environment, now_ms));
+        hold(&mut draft, calendar);
         let plan = Plan::new(draft, seen);
         let mut findings = lint(&plan, seen, now_ms);
         findings.extend(pinning);
@@ -97,6 +146,23 @@ impl Desk {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        self.weighed(&first.release, plan, &seen, now_ms, BTreeMap::new(), pinning).await
+        self.weighed(
+            &first.release.calendar.of(&first.release.environment, now_ms),
+            plan,
+            &seen,
+            now_ms,
+            BTreeMap::new(),
+            pinning,
+        )
+        .await
     }
+}
+
+/// What the API server would refuse, as a person is told.
+fn told(step: &Step, failure: &Failure) -> Report {
+    let mut report = Report::new(format!("{} would be refused: {}", step.name, failure.message));
+    for cause in &failure.causes {
+        report = report.because(cause.clone());
+    }
+    report.hint(failure.next.clone())
 }

@@ -51,7 +51,7 @@ impl Desk {
             return Err(DeskError::NoReason { step });
         }
         if command.order == Order::UndoAgain {
-            self.executor().not_overtaken(run, &plan).await?;
+            self.executor(&plan.target)?.not_overtaken(run, &plan).await?;
         }
         self.record(&command.actor, role, action(&command.order), run, &command.reason).await?;
         self.history.order(run, self.world.clock.now_ms(), &command).await?;

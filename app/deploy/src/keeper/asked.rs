@@ -39,7 +39,7 @@ impl Keeper {
         environment: Option<&str>,
     ) -> Result<(String, String, Vec<Difference>), DeskError> {
         let desk = self.desk().await?;
-        let release = self.release(desk, asked, environment)?;
+        let release = desk.release(&self.project(environment)?, &self.reachable(asked)).map_err(DeskError::Settings)?;
         let found = desk.differences(&release).await?;
         Ok((release.service, release.version, found))
     }

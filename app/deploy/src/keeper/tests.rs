@@ -84,8 +84,20 @@ impl Rig {
                 let registries = Arc::new(Shelf);
                 let fronts = PathBuf::new();
                 let target = paper;
-                let parts =
-                    DeskParts { world, history, seal, target, judge, registries, tell, holder, receivers, fronts };
+                let clusters = crate::Clusters { world: world.clone(), surroundings: Default::default() };
+                let parts = DeskParts {
+                    world,
+                    history,
+                    seal,
+                    target,
+                    judge,
+                    registries,
+                    clusters,
+                    tell,
+                    holder,
+                    receivers,
+                    fronts,
+                };
                 Ok(Desk::new(parts, live))
             })
         });

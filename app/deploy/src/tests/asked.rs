@@ -44,7 +44,11 @@ fn the_service_that_is_meant_is_named_where_there_are_several() {
 #[test]
 fn settings_that_cannot_be_carried_out_say_what_can() {
     let service = |more: &str| format!("services: {{ cart: {{ image: shop/cart, {more} }} }}");
-    check(&service("deploy: { target: moon }"), None, Err(&["`moon` is no target of apm deploy", "`docker` is"]));
+    check(
+        &service("deploy: { target: moon }"),
+        None,
+        Err(&["`moon` is no target of apm deploy", "`docker` or `kubernetes`"]),
+    );
     check(&service("deploy: { checks: [{ http: /ok }] }"), None, Err(&["a check needs a port", "give `port`"]));
     check(&service("port: 80, deploy: { checks: [{ http: /ok }, { tcp: 5432 }] }"), None, Ok("cart 2"));
     check(&service("deploy: { checks: [{ http: /ok, tcp: 80 }] }"), None, Err(&["either `http` or `tcp`"]));

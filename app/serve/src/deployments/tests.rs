@@ -66,6 +66,7 @@ async fn an_engine_answers_for_its_project_and_makes_no_history_for_a_look() {
             state_folder: folder.path().join("key"),
             program: folder.path().join("nobody"),
             docker: DockerSurroundings { docker_host: Some(nowhere), ..DockerSurroundings::default() },
+            kube: Default::default(),
             project: Box::new(project),
             owner: "ann".into(),
         },

@@ -62,6 +62,9 @@ pub(crate) fn container(
         let Some(value) = joined(&was, &variable, &value, &join, is_runtimes) else { continue };
         let mut at = item(&[path.as_slice(), &["env".into()]].concat(), index);
         at.push("value".into());
+        if (work.is_plain)(&name, &variable) {
+            touched.plain.push(variable.clone());
+        }
         touched.was.insert(variable, was);
         work.draft.set(&at, Value::String(value.clone()));
         if let Some(one) = own.get_mut(index) {

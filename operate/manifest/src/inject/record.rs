@@ -41,6 +41,9 @@ pub(crate) struct Touched {
     /// Values that variables had.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) was: BTreeMap<String, String>,
+    /// Which of these stood there without quotes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) plain: Vec<String>,
     /// Paths that were mounted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) mounts: Vec<String>,
@@ -121,6 +124,10 @@ impl Touched {
             if let Some(at) = named(draft.items(&env), name) {
                 let mut path = item(&env, at);
                 path.push(Step::from("value"));
+                if self.plain.contains(name) {
+                    // A text is written as what it replaces was: a number has no quotes.
+                    draft.set(&path, Value::from(0));
+                }
                 draft.set(&path, Value::String(value.clone()));
             }
         }

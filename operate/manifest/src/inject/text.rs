@@ -1,9 +1,9 @@
 //! Injection of files: every object of a text, comments and order kept. Before a text is handed out it is put back on trial, and whether that gives the very
 //! bytes it came from is told. Opens no file.
 
-use lib_yaml_edit::Limits;
+use lib_yaml_edit::{Limits, Node, Style};
 
-use super::{InjectError, InjectSettings, Op, Outcome, Skipped, inject, uninject};
+use super::{InjectError, InjectSettings, Op, Outcome, Skipped, inject_written, uninject};
 use crate::change::{ChangeError, Edit, edit};
 use crate::object::{Identity, Object, ReadError, read};
 
@@ -47,7 +47,8 @@ pub fn inject_text(
 ) -> Result<InjectedText, TextError> {
     let mut objects = Vec::new();
     let after = every(name, text, limits, |object| {
-        let outcome = inject(&object.json(), settings)?;
+        let outcome =
+            inject_written(&object.json(), settings, &|container, variable| is_plain(object, container, variable))?;
         let (ops, result) = match outcome {
             Outcome::Ops(ops) => (ops.clone(), Ok(ops.len())),
             Outcome::Skipped(Skipped::NoPod) => return Ok(Vec::new()),
@@ -72,6 +73,19 @@ pub fn uninject_text(name: &str, text: &str, limits: &Limits) -> Result<Injected
         Ok(ops)
     })?;
     Ok(InjectedText { text, objects, is_exact: true })
+}
+
+fn is_plain(object: &Object, container: &str, variable: &str) -> bool {
+    let find = || {
+        let pod = object.pod_path()?.iter().try_fold(&object.node, |node, key| node.get(key))?;
+        let container = named(pod.get("spec")?.get("containers")?, container)?;
+        named(container.get("env")?, variable)?.get("value")
+    };
+    find().is_some_and(|value| value.style == Style::Plain)
+}
+
+fn named<'n>(list: &'n Node, name: &str) -> Option<&'n Node> {
+    list.items().iter().find(|one| one.get("name").and_then(Node::text) == Some(name))
 }
 
 fn every(

@@ -6,12 +6,14 @@
 mod crash;
 mod faults;
 mod history;
+mod lives;
 mod things;
 mod world;
 
 pub use crash::{Crash, SimClock};
 pub use faults::{Fault, Faults};
 pub use history::CrashingHistory;
+pub use lives::{Kill, Lives};
 pub use world::FakeWorld;
 
 #[cfg(test)]

@@ -1,3 +1,100 @@
-//! A Kubernetes cluster as a target of plans.
+//! A Kubernetes cluster as a target of plans: objects of any kind that can be looked at, applied, and made what they were.
+//!
+//! Objects are `KIND.GROUP/NAMESPACE/NAME` (`Deployment.apps/shop/cart`, `ConfigMap/shop/cart`, `Namespace/shop`). Acts: `apply` (server-side,
+//! `with.body`, `with.force`, sealed values by JSON pointer in `with.secrets`), `scale` (`with.replicas`), `select` (a Service, `with.selector`),
+//! `delete` (`with.uid`). Conditions: `present`, `absent`, `same` (`with.uid`, `with.generation` or `with.version`), `ready`, `stopped`,
+//! `selects` (`with.selector`).
+//!
+//! Beside them `access/VERB/KIND/NAMESPACE`, which can only be looked at: whether we may.
+//!
+//! It plans nothing and judges nothing. The API server compares no tokens of ours, so the lease alone keeps two executors apart.
 
+mod act;
+mod at;
+mod check;
+mod failure;
+mod kept;
+mod look;
+mod restore;
+mod scene;
 pub mod status;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base_world::Clock;
+use connect_kube::{Cluster, Kinds, WriteOptions};
+use operate_execute::{Context, Done, Image, Met, Seal, Target};
+use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
+use tokio::sync::RwLock;
+
+pub use act::secret_name;
+pub use scene::{Read, read};
+
+/// Who we are among those who own fields.
+pub const MANAGER: &str = "apm";
+
+/// One cluster.
+pub struct KubeTarget {
+    cluster: Cluster,
+    seal: Arc<Seal>,
+    clock: Arc<dyn Clock>,
+    kinds: RwLock<Option<Arc<Kinds>>>,
+}
+
+impl KubeTarget {
+    /// Connects to nothing yet. `seal` opens the values that a plan carries sealed.
+    pub fn new(cluster: Cluster, seal: Arc<Seal>, clock: Arc<dyn Clock>) -> KubeTarget {
+        KubeTarget { cluster, seal, clock, kinds: RwLock::new(None) }
+    }
+
+    /// What the API server would say to this act, without doing it: admission, quota of objects, schema, conflicts.
+    pub async fn rehearse(&self, act: &Act) -> Result<Vec<String>, Failure> {
+        act::rehearse(self, act).await
+    }
+}
+
+fn writing() -> WriteOptions {
+    WriteOptions::by(MANAGER)
+}
+
+#[async_trait]
+impl Target for KubeTarget {
+    async fn survey(&self, objects: &[ObjectId]) -> Inventory {
+        let mut inventory = Inventory::new(&self.cluster.found().server);
+        // One after the other: a few dozen small reads, and a server that others use too.
+        for object in objects {
+            let seen = match look::look(self, object).await {
+                Ok(Some(value)) => Seen::Present(value),
+                Ok(None) => Seen::Absent,
+                Err(failure) => Seen::Unknown(failure),
+            };
+            let source = format!("kubectl get on {}", self.cluster.found().server);
+            inventory.add(object.clone(), seen, &source, self.clock.now_ms());
+        }
+        inventory
+    }
+
+    async fn check(&self, _context: &Context, condition: &Condition) -> Result<Met, Failure> {
+        check::check(self, condition).await
+    }
+
+    async fn image(&self, _context: &Context, object: &ObjectId) -> Result<Image, Failure> {
+        Ok(at::get(self, object).await?.map_or(Image::Absent, |found| Image::Present(kept::kept(&found))))
+    }
+
+    async fn act(&self, _context: &Context, act: &Act) -> Result<Done, Failure> {
+        act::act(self, act).await
+    }
+
+    async fn restore(&self, _context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
+        restore::restore(self, object, before).await
+    }
+
+    fn is_same(&self, before: &Image, now: &Image) -> bool {
+        match (before, now) {
+            (Image::Present(before), Image::Present(now)) => kept::compared(before) == kept::compared(now),
+            _ => before == now,
+        }
+    }
+}

@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tests_journeys::wait;
 
 use super::elsewhere::Office;
@@ -226,7 +227,7 @@ impl Overheard {
             loop {
                 match stream.read(&mut buffer) {
                     Ok(0) => return,
-                    Ok(count) => into.lock().expect("nobody panicked").extend_from_slice(&buffer[..count]),
+                    Ok(count) => into.lock().extend_from_slice(&buffer[..count]),
                     // Silence: what there was has come.
                     Err(_) if is_done.load(Ordering::Relaxed) => return,
                     // Whoever never answers a ping is cut: an empty pong (RFC 6455, §5.5.3).
@@ -242,7 +243,7 @@ impl Overheard {
     fn heard(self) -> Vec<u8> {
         self.done.store(true, Ordering::Relaxed);
         self.listener.join().expect("it listened");
-        let heard = self.heard.lock().expect("nobody panicked").clone();
+        let heard = self.heard.lock().clone();
         assert!(heard.starts_with(b"HTTP/1.1 "), "nothing was answered");
         heard
     }
@@ -266,14 +267,14 @@ impl Hook {
                 let mut request = Vec::new();
                 let _ = stream.read_to_end(&mut request);
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                into.lock().expect("nobody panicked").extend_from_slice(&request);
+                into.lock().extend_from_slice(&request);
             }
         });
         Hook { port, told }
     }
 
     fn told(&self) -> Vec<u8> {
-        self.told.lock().expect("nobody panicked").clone()
+        self.told.lock().clone()
     }
 }
 

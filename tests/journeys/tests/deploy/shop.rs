@@ -214,6 +214,14 @@ impl<'a> Shop<'a> {
         std::fs::write(self.home.path().join("apm.yaml"), yaml).expect("the settings can be written");
     }
 
+    /// To its end, with more in its surroundings.
+    pub(crate) fn deploy_with(&self, words: &[&str], surroundings: &[(&str, String)]) -> Ended {
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let mut command = self.command(words);
+        command.envs(surroundings.iter().map(|(name, value)| (name, value)));
+        end(&mut Peer::start(&mut command, self.artefacts.join(format!("{number:02}.log"))))
+    }
+
     /// `apm deploy WORDS`, running; the bare verb is a release that nobody has to agree to.
     pub(crate) fn begin(&self, words: &[&str]) -> Peer {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);

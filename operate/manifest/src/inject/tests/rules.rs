@@ -39,6 +39,10 @@ fn notations_survive_to_the_byte() {
         &format!(
             "{bare}    env:\n    - name: PYTHONPATH\n      value: '/app' # ours\n    - name: X\n      valueFrom: {{fieldRef: {{fieldPath: metadata.name}}}}\n"
         ),
+        &format!("{bare}    env:\n    - {{name: PYTHONPATH, value: /app}} # plain\n"),
+        &format!(
+            "{bare}    env:\n    - {{name: PYTHONPATH, value: \"/app\"}}\n    - {{value: team=a, name: OTEL_RESOURCE_ATTRIBUTES}}\n"
+        ),
         &format!("{bare}---\n# empty\n---\n{bare}"),
         &bare.replace('\n', "\r\n"),
         &format!("apiVersion: v1\nkind: List\nitems:\n- {}", bare.trim_end().replace('\n', "\n  ")),

@@ -5,8 +5,8 @@ use super::Trouble;
 use super::pod::short;
 
 pub(super) fn trouble(pod: &str, message: &str) -> Trouble {
-    // What preemption could not do either is the same once more.
-    let said = message.split(" preemption:").next().unwrap_or(message).trim().trim_end_matches('.');
+    // After the first sentence: what preemption and claims could not do either.
+    let said = message.split(". ").next().unwrap_or(message).trim().trim_end_matches('.');
     let reasons = said.split_once(" nodes are available: ").map_or(said, |(_, reasons)| reasons);
     let message = format!("pod {pod} has no node: {}", short(reasons));
     Trouble::new("kube.unschedulable", message, next(said))

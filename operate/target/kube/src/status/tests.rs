@@ -176,7 +176,7 @@ fn a_pod_without_a_node_is_told_which_constraint_keeps_it() {
             "0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}. no new claims to deallocate",
         ),
         &[],
-        "kube.unschedulable: pod cart-2-x has no node: 1 node(s) had untolerated taint {dedicated: gpu}. no new claims to deallocate",
+        "kube.unschedulable: pod cart-2-x has no node: 1 node(s) had untolerated taint {dedicated: gpu}",
     );
 }
 

@@ -1,0 +1,187 @@
+//! From settings and flags to one release on Kubernetes, and the cluster that it is for. It asks no API server.
+
+pub(crate) mod manifests;
+
+use std::path::PathBuf;
+
+use base_explain::Report;
+use base_world::{Disk, World};
+use connect_kube::{Choice, Cluster, Surroundings, find};
+use operate_deploy::{ClusterRelease, Release, cluster_revision};
+use operate_execute::{Filter, Seal, Status};
+use operate_manifest::MINOR_NEWEST;
+use operate_target_kube::KubeTarget;
+use serde::Deserialize;
+
+use crate::release::{Asked, image, ms};
+use crate::settings::Project;
+use crate::{Desk, DeskError};
+use manifests::{Meant, bare};
+
+/// Complete runs in which a version is looked for.
+const PAST_MAX: usize = 200;
+
+/// `services.NAME.deploy.kubernetes`: where the service runs, and what it is there.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct KubernetesSettings {
+    /// Of the kubeconfig; its current one when left out.
+    pub context: Option<String>,
+    pub namespace: Option<String>,
+    /// Files and folders of manifests, relative to the folder of the settings.
+    pub manifests: Vec<PathBuf>,
+    /// What an earlier release made and the manifests no longer have is deleted.
+    pub prune: bool,
+    /// Fields that somebody else set may be taken over.
+    pub force_conflicts: bool,
+}
+
+impl Default for KubernetesSettings {
+    fn default() -> KubernetesSettings {
+        let manifests = vec![PathBuf::from("k8s")];
+        KubernetesSettings { context: None, namespace: None, manifests, prune: true, force_conflicts: false }
+    }
+}
+
+/// A release, on whatever it is.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    Containers(Box<Release>),
+    Objects(Box<ClusterRelease>),
+}
+
+impl Wanted {
+    /// On what the lease is.
+    pub fn target(&self) -> &str {
+        match self {
+            Wanted::Containers(release) => &release.target,
+            Wanted::Objects(release) => &release.target,
+        }
+    }
+}
+
+/// Opens clusters by the context of a kubeconfig.
+#[derive(Clone)]
+pub struct Clusters {
+    pub world: World,
+    pub surroundings: Surroundings,
+}
+
+impl Clusters {
+    /// The cluster of a context; of the current one when it is empty. Nothing is asked of it yet.
+    pub fn open(&self, context: &str) -> Result<Cluster, Report> {
+        let context = (!context.is_empty()).then(|| context.to_owned());
+        let choice = Choice { context, ..Choice::default() };
+        let found = find(&self.surroundings, &choice, &*self.world.disk).map_err(|error| {
+            let report = Report::of(&error);
+            match error.hint() {
+                Some(hint) => report.hint(hint),
+                None => report,
+            }
+        })?;
+        Ok(Cluster::new(found, self.world.clone()))
+    }
+
+    /// The same as a target of plans.
+    pub fn target(&self, context: &str, seal: &std::sync::Arc<Seal>) -> Result<KubeTarget, Report> {
+        let clock = std::sync::Arc::clone(&self.world.clock);
+        Ok(KubeTarget::new(self.open(context)?, std::sync::Arc::clone(seal), clock))
+    }
+}
+
+/// `kube:CONTEXT/PROJECT`: on what the lease is.
+pub(crate) fn target_name(context: &str, project: &str) -> String {
+    format!("kube:{context}/{project}")
+}
+
+/// The context of such a name.
+pub(crate) fn context_of(target: &str) -> Option<&str> {
+    target.strip_prefix("kube:")?.rsplit_once('/').map(|(context, _)| context)
+}
+
+impl Desk {
+    /// The release of the very objects that this version was the last time it stayed: the manifests may say something else by now.
+    pub(crate) async fn objects_before(&self, release: ClusterRelease) -> Result<ClusterRelease, DeskError> {
+        let labels =
+            [("project", &release.project), ("service", &release.service), ("environment", &release.environment)];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
+        let complete = Filter { status: Some(Status::Complete), labels, limit: PAST_MAX, ..Filter::default() };
+        let rows: Vec<_> = self.runs(&complete).await?.into_iter().filter(|row| row.target == release.target).collect();
+        let Some(at) = rows.iter().position(|row| row.labels.get("version") == Some(&release.version)) else {
+            return Ok(release);
+        };
+        let mut plans = Vec::new();
+        for row in rows.iter().skip(at).rev() {
+            plans.push(self.plan_of(&row.run).await?);
+        }
+        let items = cluster_revision(&plans);
+        // Of a release that was made before this service was known here there is nothing to read.
+        Ok(if items.is_empty() { release } else { ClusterRelease { items, ..release } })
+    }
+}
+
+impl Project {
+    /// Whether the service that is meant runs on a cluster.
+    pub fn is_on_cluster(&self, service: Option<&str>) -> Result<bool, Report> {
+        let (_, settings) = self.chosen(service)?;
+        match settings.deploy.target.as_str() {
+            "docker" => Ok(false),
+            "kubernetes" => Ok(true),
+            other => {
+                let report = Report::new(format!("`{other}` is no target of apm deploy"));
+                Err(report.hint("write `docker` or `kubernetes`"))
+            }
+        }
+    }
+
+    /// The release that is wanted. Secrets are sealed here and are never in clear after it.
+    pub(crate) fn cluster_release(
+        &self,
+        asked: &Asked,
+        clusters: &Clusters,
+        seal: &Seal,
+        disk: &dyn Disk,
+    ) -> Result<ClusterRelease, Report> {
+        let (service, settings) = self.chosen(asked.service.as_deref())?;
+        let (image, version) = image(&service, settings, asked)?;
+        let (deploy, kubernetes) = (&settings.deploy, &settings.deploy.kubernetes);
+        let cluster = clusters.open(kubernetes.context.as_deref().unwrap_or_default())?;
+        let context = cluster.found().context.clone().unwrap_or_default();
+        let namespace = kubernetes.namespace.clone().unwrap_or_else(|| cluster.found().namespace.clone());
+        let meant = Meant {
+            paths: &kubernetes.manifests,
+            namespace: &namespace,
+            image: (bare(&image), &image),
+            service: &service,
+            version: &version,
+            environment: &self.environment,
+            minor: MINOR_NEWEST,
+        };
+        let items = manifests::items(&meant, disk, seal)?;
+        let judged = self.judged(&service, &version, settings)?;
+        Ok(ClusterRelease {
+            project: self.name.clone(),
+            environment: self.environment.clone(),
+            target: target_name(&context, &self.name),
+            context,
+            namespace,
+            items,
+            strategy: asked.strategy.unwrap_or(deploy.strategy.unwrap_or(operate_deploy::Strategy::Rolling)),
+            canary: Some(judged.canary),
+            ready_ms: ms(deploy.ready.0),
+            gate: judged.gate,
+            judge: judged.judge,
+            judge_ms: judged.judge_ms,
+            approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
+            calendar: self.calendar(),
+            adopt: asked.adopt,
+            force_conflicts: kubernetes.force_conflicts,
+            force: asked.force,
+            prune: kubernetes.prune,
+            actor: asked.actor.clone(),
+            reason: asked.reason.clone(),
+            service,
+            version,
+        })
+    }
+}
