@@ -114,14 +114,6 @@ impl Cluster {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// This machine's address as the cluster's parts and pods see it.
-    pub fn machine(&self) -> String {
-        let description = fs::read_to_string(self.folder.join("cluster.json")).expect("a running cluster has one");
-        let description: serde_json::Value = serde_json::from_str(&description).expect("JSON");
-        let network = description["network"].as_u64();
-        network.map_or_else(|| "127.0.0.1".to_owned(), |network| format!("10.{network}.0.1"))
-    }
-
     /// Ends a part, such as `kubelet`, as kill -9 does.
     pub fn kill(&self, part: &str) {
         let text = fs::read_to_string(self.folder.join("pids").join(part)).expect("a running part has a pid file");
