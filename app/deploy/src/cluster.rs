@@ -11,6 +11,7 @@ use operate_deploy::{ClusterRelease, Release, cluster_revision};
 use operate_execute::{Filter, Seal, Status};
 use operate_manifest::MINOR_NEWEST;
 use operate_manifest::inject::InjectSettings;
+use operate_manifest::transform::TransformSettings;
 use operate_target_kube::KubeTarget;
 use serde::Deserialize;
 
@@ -35,6 +36,8 @@ pub struct KubernetesSettings {
     pub prune: bool,
     /// Fields that somebody else set may be taken over.
     pub force_conflicts: bool,
+    /// What this environment does to the manifests; the files stay as they are.
+    pub transform: Option<TransformSettings>,
     /// Pods get a telemetry agent, or sidecars, on their way to the cluster; the files stay as they are.
     pub inject: Option<InjectSettings>,
 }
@@ -48,6 +51,7 @@ impl Default for KubernetesSettings {
             manifests,
             prune: true,
             force_conflicts: false,
+            transform: None,
             inject: None,
         }
     }
@@ -166,6 +170,7 @@ impl Project {
             version: &version,
             environment: &self.environment,
             minor: MINOR_NEWEST,
+            transform: kubernetes.transform.as_ref(),
             inject: kubernetes.inject.as_ref(),
         };
         let items = manifests::items(&meant, disk, seal)?;

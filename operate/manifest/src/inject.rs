@@ -9,7 +9,6 @@
 mod admission;
 mod agent;
 mod environment;
-mod patch;
 mod pod;
 mod record;
 mod settings;
@@ -21,12 +20,12 @@ use std::fmt;
 use lib_yaml_edit::Step;
 use serde_json::{Value, json};
 
+pub use crate::patch::{Op, apply, json_patch};
 pub use admission::{Admission, BODY_BYTES_MAX, FailurePolicy, ReviewError, review};
-pub use patch::{Op, apply, json_patch};
 pub use settings::{AgentLanguage, InjectSettings, Sidecar};
 pub use text::{InjectedObject, InjectedText, TextError, inject_text, uninject_text};
 
-use patch::Draft;
+use crate::patch::Draft;
 use pod::Pod;
 use record::Record;
 

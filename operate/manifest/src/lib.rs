@@ -10,7 +10,9 @@ mod hash;
 pub mod inject;
 mod lint;
 mod object;
+mod patch;
 mod rules;
+pub mod transform;
 mod validate;
 
 pub use change::{Change, ChangeError, Edit, edit};

@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use operate_deploy::{Item, Secret, cluster_object, resource_attributes};
 use operate_execute::Seal;
 use operate_manifest::inject::{InjectError, InjectSettings, Outcome, apply, inject};
+use operate_manifest::transform::{TransformSettings, transform};
 use operate_manifest::{FileKind, Limits, Object, Severity, Target, detect, namespaced, read, validate};
 use operate_target_kube::secret_name;
 use serde_json::{Value, json};
@@ -36,6 +37,8 @@ pub(crate) struct Meant<'a> {
     pub(crate) environment: &'a str,
     /// Of the API that they are held against, as 34 of 1.34.
     pub(crate) minor: u8,
+    /// What the environment does to the objects.
+    pub(crate) transform: Option<&'a TransformSettings>,
     /// Pods get telemetry; left out, they are as their files say.
     pub(crate) inject: Option<&'a InjectSettings>,
 }
@@ -72,8 +75,19 @@ fn item(object: &Object, meant: &Meant<'_>, target: &Target, seal: &Seal) -> Res
             report.hint("a release needs `metadata.name`: what the server names anew each time cannot be undone")
         );
     }
+    if let Some(settings) = meant.transform {
+        let failed = |error| {
+            Report::new(format!("{}:{}: {identity}: {error}", object.file, object.line()))
+                .hint("`deploy.kubernetes.transform` in the settings says what is done to manifests")
+        };
+        for op in transform(&body, settings).map_err(failed)? {
+            apply(&mut body, &op);
+        }
+    }
     // Of a kind that nobody here knows: most live in a namespace, and the server says so if it does not.
-    if identity.namespace.is_none() && namespaced(&identity.api_version, &identity.kind, target).unwrap_or(true) {
+    if body["metadata"]["namespace"].is_null()
+        && namespaced(&identity.api_version, &identity.kind, target).unwrap_or(true)
+    {
         body["metadata"]["namespace"] = Value::from(meant.namespace);
     }
     // The server's own words of an object that was read from it.
@@ -248,10 +262,14 @@ mod tests {
     }
 
     fn items_of(files: &[(&str, &str)]) -> Result<Vec<Item>, Report> {
-        items_with(files, None)
+        items_with(files, None, None)
     }
 
-    fn items_with(files: &[(&str, &str)], inject: Option<&InjectSettings>) -> Result<Vec<Item>, Report> {
+    fn items_with(
+        files: &[(&str, &str)],
+        inject: Option<&InjectSettings>,
+        transform: Option<&TransformSettings>,
+    ) -> Result<Vec<Item>, Report> {
         let folder = tempfile::tempdir().expect("a folder");
         let disk = World::real().disk;
         for (name, text) in files {
@@ -269,6 +287,7 @@ mod tests {
             version: "2",
             environment: "prod",
             minor: operate_manifest::MINOR_NEWEST,
+            transform,
             inject,
         };
         items(&meant, &*disk, &seal())
@@ -296,7 +315,7 @@ mod tests {
     fn pods_are_injected_on_their_way_unless_it_would_break_them() {
         let settings: InjectSettings =
             serde_json::from_value(json!({"language": "python", "sidecars": ["logs"]})).expect("settings");
-        let found = items_with(&[("cart.yaml", CART)], Some(&settings));
+        let found = items_with(&[("cart.yaml", CART)], Some(&settings), None);
         let [item] = &found.unwrap_or_else(|report| panic!("{}", report.one_line()))[..] else { panic!("one item") };
         let pod = &item.body["spec"]["template"]["spec"];
         assert_eq!(
@@ -307,8 +326,21 @@ mod tests {
         assert!(env.contains("service.version=2,deployment.environment.name=prod,k8s.container.name=app"), "{env}");
         let from = "env: [{name: PYTHONPATH, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]";
         let broken = CART.replace("shop/cart:1'", &format!("shop/cart:1', {from}"));
-        let refused = items_with(&[("cart.yaml", &broken)], Some(&settings)).expect_err("refused").terminal(false);
+        let refused =
+            items_with(&[("cart.yaml", &broken)], Some(&settings), None).expect_err("refused").terminal(false);
         assert!(refused.contains("cart.yaml:1") && refused.contains("PYTHONPATH"), "{refused}");
+    }
+
+    #[test]
+    fn the_environment_does_to_manifests_what_the_settings_say() {
+        let settings = json!({"namespace": "eu", "env": {"MODE": "prod"}, "harden": true});
+        let settings: TransformSettings = serde_json::from_value(settings).expect("settings");
+        let found = items_with(&[("cart.yaml", CART)], None, Some(&settings));
+        let [item] = &found.unwrap_or_else(|report| panic!("{}", report.one_line()))[..] else { panic!("one item") };
+        assert_eq!(item.body["metadata"]["namespace"], "eu", "not the release's own");
+        let side = &item.body["spec"]["template"]["spec"]["containers"][1];
+        assert_eq!(side["env"], json!([{"name": "MODE", "value": "prod"}]));
+        assert_eq!(side["securityContext"]["allowPrivilegeEscalation"], false);
     }
 
     #[test]

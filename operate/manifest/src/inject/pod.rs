@@ -4,10 +4,10 @@ use lib_yaml_edit::Step;
 use operate_agents::{Project, detect};
 use serde_json::Value;
 
-use super::patch::walk;
 use super::settings::{AgentLanguage, InjectSettings};
 use super::{InjectError, OPT_OUT, Skipped};
 use crate::object::pod_path;
+use crate::patch::walk;
 
 const OPERATOR: &str = "instrumentation.opentelemetry.io";
 

@@ -6,9 +6,9 @@ use lib_yaml_edit::Step;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::patch::Draft;
 use super::pod::Pod;
 use super::{InjectError, RECORD, item, named};
+use crate::patch::Draft;
 
 /// Its form is written out in docs/formats.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -88,6 +88,7 @@ fn named<'n>(list: &'n Node, name: &str) -> Option<&'n Node> {
     list.items().iter().find(|one| one.get("name").and_then(Node::text) == Some(name))
 }
 
+/// Carries the operations on each object out in the text.
 fn every(
     name: &str,
     text: &str,
