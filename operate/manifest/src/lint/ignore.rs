@@ -23,7 +23,9 @@ pub(crate) struct Ignore {
 impl Ignore {
     pub(crate) fn covers(&self, finding: &LintFinding) -> bool {
         let inside = self.over.start <= finding.span.start && finding.span.start < self.over.end;
-        inside && (self.rules.is_empty() || self.rules.iter().any(|rule| rule.id == finding.rule.id))
+        // An ignore does not excuse itself.
+        let of_ignores = matches!(finding.rule.id, "AK0002" | "AK0003");
+        inside && (self.rules.is_empty() && !of_ignores || self.rules.iter().any(|rule| rule.id == finding.rule.id))
     }
 
     pub(crate) fn suppressed(&self) -> Suppressed {

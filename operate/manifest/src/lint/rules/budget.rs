@@ -60,7 +60,11 @@ pub(super) fn autoscaler(object: &Object, root: &At<'_>, view: &View<'_>, found:
     let from = least.int().unwrap_or(1);
     if from < 3 {
         let place = if least.is() { &least } else { &spec };
-        found.add("AK1006", place, format!("down to {from}")).suggest_set(&least, 3);
+        let added = found.add("AK1006", place, format!("down to {from}"));
+        // The server refuses a least above the most.
+        if most.int().is_some_and(|most| most >= 3) {
+            added.suggest_set(&least, 3);
+        }
     }
     if most.int() == Some(from) {
         found.add("AK1007", &most, format!("from {from} to {from}"));

@@ -57,7 +57,7 @@ pub(super) fn pod(pod: &Pod<'_>, view: &View<'_>, found: &mut Found<'_>) {
     account(pod, view, found);
     let spec = pod.spec;
     let restart = spec.get("restartPolicy");
-    if restart.str() == "Never" {
+    if restart.str() == "Never" && !matches!(pod.kind, "Job" | "CronJob") {
         found.add("AK0805", &restart, "`Never`");
     }
     let affinity = spec.get("affinity");
