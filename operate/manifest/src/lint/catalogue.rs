@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use base_explain::Severity;
 
-use crate::validate::RULES as VALIDATION;
+use crate::validate::catalogue;
 
 pub type LintRule = base_explain::finding::Rule<'static>;
 
@@ -17,22 +17,7 @@ struct Catalogue {
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
     let text = include_str!("catalogue.txt");
     let mut all: Vec<_> = text.split("\n\n").filter_map(|paragraph| read(paragraph.trim())).collect();
-    for rule in VALIDATION {
-        let also = match rule.id {
-            "field/type" | "field/unknown" | "field/required" | "kind/unknown" | "kind/version" => {
-                vec!["schema-validation"]
-            }
-            "relation/match" => vec!["mismatching-selector"],
-            "object/twice" => vec!["duplicate-kinds"],
-            _ => Vec::new(),
-        };
-        let (severity, fix) = (Severity::High, "");
-        let area = "schema";
-        all.push((
-            LintRule { id: rule.id, name: "", severity, area, also, title: rule.title, why: rule.why, fix },
-            true,
-        ));
-    }
+    all.extend(catalogue().iter().map(|rule| (rule.clone(), true)));
     all.sort_by_key(|(rule, _)| rule.id);
     let (rules, on) = all.into_iter().unzip();
     Catalogue { rules, on }
@@ -57,7 +42,7 @@ pub(crate) fn number(id: &str) -> Option<usize> {
 pub fn lint_named(name: &str) -> impl Iterator<Item = &'static LintRule> {
     CATALOGUE.rules.iter().filter(move |rule| {
         rule.id.eq_ignore_ascii_case(name)
-            || !rule.name.is_empty() && rule.name.eq_ignore_ascii_case(name)
+            || rule.name.eq_ignore_ascii_case(name)
             || rule.also.iter().any(|also| also.eq_ignore_ascii_case(name))
     })
 }
@@ -81,7 +66,7 @@ mod tests {
     fn every_paragraph_of_the_catalogue_is_a_rule_and_they_are_sorted() {
         let text = include_str!("catalogue.txt");
         let written = text.lines().filter(|line| line.starts_with("AK")).count();
-        assert_eq!(super::lint_rules().len(), written + super::VALIDATION.len());
+        assert_eq!(super::lint_rules().len(), written + super::catalogue().len());
         assert!(super::lint_rules().is_sorted_by(|a, b| a.id < b.id));
     }
 }

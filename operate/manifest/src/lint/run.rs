@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use base_explain::finding::{self, About, Finding};
-use base_explain::{Lines, Severity, Span};
+use base_explain::finding::{self, Finding};
+use base_explain::{Lines, Span};
 
 use super::catalogue::{is_on, lint_rules, number};
 use super::found::{Found, LintFinding, Raw};
 use super::view::View;
 use super::{ignore, mend, rules};
 use crate::object::{Limits, Object, ReadError, read};
-use crate::validate::{self, MINOR_NEWEST, MINOR_OLDEST, Target, Verdict, validate};
+use crate::validate::{MINOR_NEWEST, MINOR_OLDEST, Target, Verdict, validate};
 
 /// Findings of one file beyond this number are only counted.
 pub const FINDINGS_MAX: usize = 1_000;
@@ -131,8 +131,8 @@ pub fn check(manifests: &Manifests, options: &LintOptions) -> Vec<Checked> {
         .map(|((sheet, mut raw), ignores)| {
             let mut not_checked = Vec::new();
             for number in sheet.objects.clone() {
-                let (Some(verdict), Some(object)) = (verdicts.get(number), objects.get(number)) else { continue };
-                raw.extend(of_verdict(verdict, &sheet.text, number, object, minor, &wanted));
+                let Some(verdict) = verdicts.get(number) else { continue };
+                raw.extend(of_verdict(verdict, &sheet.text, number, minor, &wanted));
                 not_checked.extend(verdict.not_checked.iter().map(|what| format!("{}: {what}", verdict.identity)));
             }
             raw.extend(of_fault(sheet));
@@ -170,38 +170,25 @@ fn finish(sheet: &Sheet, mut raw: Vec<Raw>, objects: &[Object], options: &LintOp
 fn of_verdict<'a>(
     verdict: &'a Verdict,
     text: &'a str,
-    number_of: usize,
-    object: &'a Object,
+    object: usize,
     minor: u8,
     wanted: &'a [bool],
 ) -> impl Iterator<Item = Raw> + 'a {
-    let id = &object.identity;
+    let id = &verdict.identity;
     let removed = rules::is_removed(&id.api_version, &id.kind, minor);
-    verdict.findings.iter().filter_map(move |told| {
-        let at = number(told.rule).filter(|at| wanted.get(*at) == Some(&true))?;
-        // The rule of removed versions says the same, and since when.
-        if removed && told.rule == "kind/version" && number("AK0101").and_then(|at| wanted.get(at)) == Some(&true) {
-            return None;
-        }
-        let rule = lint_rules().get(at)?;
-        let severity = match told.severity {
-            validate::Severity::Error => Severity::High,
-            validate::Severity::Warning => Severity::Warning,
-        };
-        let span = first_line(text, told.start as usize, told.end as usize);
-        let path = if told.path.is_empty() { String::new() } else { format!("`{}`: ", told.path) };
-        let what = format!("{path}{}; {}", told.what, told.fix);
-        let about = Some(About { kind: "resource", name: id.to_string() });
-        let point = base_explain::Point { line: 1, column: 1 };
-        let finding = Finding { severity, about, ..Finding::new(rule, span, point, what) };
-        Some(Raw { finding, object: number_of, mend: None })
+    let wants = |rule: &str| number(rule).is_some_and(|at| wanted.get(at) == Some(&true));
+    // The rule of removed versions says the same, and since when.
+    let said = move |rule: &str| rule == "kind/version" && removed && wants("AK0101");
+    let told = verdict.told().into_iter().filter(move |told| wants(told.rule.id) && !said(told.rule.id));
+    told.map(move |told| {
+        let finding = Finding { span: first_line(text, told.span), ..told };
+        Raw { finding, object, mend: None }
     })
 }
 
 /// A map or list is underlined where it begins.
-fn first_line(text: &str, start: usize, end: usize) -> Span {
-    let lines = text.get(start..end).unwrap_or("");
-    Span::new(start, lines.find('\n').map_or(end, |n| start + n))
+fn first_line(text: &str, span: Span) -> Span {
+    Span::new(span.start, span.of(text).find('\n').map_or(span.end, |n| span.start + n))
 }
 
 /// What could not be read.

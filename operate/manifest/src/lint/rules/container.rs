@@ -2,7 +2,7 @@
 
 use lib_yaml_edit::Data;
 
-use super::super::found::Found;
+use super::super::found::{Found, Mend};
 use super::{Pod, called};
 use crate::format;
 use crate::validate::At;
@@ -59,7 +59,11 @@ fn resources(at: &At<'_>, found: &mut Found<'_>) {
     let resources = at.get("resources");
     let (requests, limits) = (resources.get("requests"), resources.get("limits"));
     let name = called(at);
-    let said = |of: &At<'_>, what: &str| of.get(what).node.and_then(|node| node.text()).and_then(format::quantity);
+    let said = |of: &At<'_>, what: &str| {
+        let text = of.get(what).node.and_then(lib_yaml_edit::Node::text)?;
+        // What is no quantity is validation's to tell; here it was said.
+        Some(format::quantity(text).unwrap_or(1))
+    };
     let positive = |of: &At<'_>, what: &str| said(of, what).filter(|n| *n > 0);
     let place = if resources.is() { &resources } else { at };
     // A limit alone is the request too.
@@ -163,7 +167,8 @@ fn capabilities(at: &At<'_>, own: &At<'_>, found: &mut Found<'_>) {
         wanted.push(Data::from("NET_RAW"));
         let place = if drops.is() { &drops } else { at };
         let what = format!("{} does not drop NET_RAW", called(at));
-        found.add("AK0505", place, what).suggest_set(&drops, wanted);
+        let mend = Mend::Set(drops.steps(), Data::List(wanted));
+        found.add("AK0505", place, what).suggest("drop NET_RAW", mend);
     }
     for item in add.items() {
         let name = bare(item.str());

@@ -112,7 +112,7 @@ fn spread(pod: &Pod<'_>, view: &View<'_>, found: &mut Found<'_>) {
 fn account(pod: &Pod<'_>, view: &View<'_>, found: &mut Found<'_>) {
     let (name, old) = (pod.spec.get("serviceAccountName"), pod.spec.get("serviceAccount"));
     if old.is() {
-        let added = found.add("AK0103", &old, "`serviceAccount` is written");
+        let added = found.add("AK0103", &old, format!("`serviceAccount: {}`", old.shown()));
         if !name.is() {
             added.safe("write `serviceAccountName`", Mend::Rename(old.steps(), "serviceAccountName"));
         } else if name.str() == old.str() {

@@ -79,7 +79,7 @@ fn what_other_tools_check_is_checked() {
 fn tables() -> String {
     let mut out = String::from("| rule | severity | unasked | what it finds |\n|---|---|---|---|\n");
     for rule in lint_rules() {
-        let name = if rule.name.is_empty() { String::new() } else { format!(" `{}`", rule.name) };
+        let name = if rule.name == rule.id { String::new() } else { format!(" `{}`", rule.name) };
         let on = if is_on(rule) { "yes" } else { "no" };
         out.push_str(&format!("| {}{name} | {} | {on} | {} |\n", rule.id, rule.severity.name(), rule.title));
     }
