@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base_explain::Report;
 use base_world::Disk;
-use operate_manifest::{FileKind, Limits, detect};
+use operate_manifest::{File, FileKind, Limits, ReadError, look};
 
 pub use render::render_manifests;
 
@@ -21,10 +21,10 @@ const DEPTH_MAX: usize = 12;
 const PASSED_OVER: &[&str] = &["node_modules", "target", "vendor"];
 
 /// Where manifests come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum ManifestSource {
     /// A file of objects, or one that was named or should be one and cannot be read.
-    File { path: PathBuf, text: String },
+    File { path: PathBuf, text: String, file: Result<File, ReadError> },
     /// A folder that kustomize renders.
     Kustomization(PathBuf),
     /// A folder that helm renders.
@@ -101,17 +101,22 @@ impl Walk<'_> {
             Report::new(format!("{name}: byte {} is no UTF-8 text", error.utf8_error().valid_up_to()))
         })?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-        let source = match detect(&name, &text, &Limits::default()) {
+        let (kind, file) = look(&name, &text, &Limits::default());
+        let source = match kind {
             FileKind::Kustomization => ManifestSource::Kustomization(folder),
             FileKind::Chart => ManifestSource::Chart(folder),
             FileKind::HelmTemplate => ManifestSource::Template(path.to_owned()),
-            FileKind::Manifest | FileKind::Unreadable => ManifestSource::File { path: path.to_owned(), text },
-            _ if named => ManifestSource::File { path: path.to_owned(), text },
+            FileKind::Manifest | FileKind::Unreadable => ManifestSource::File { path: path.to_owned(), text, file },
+            _ if named => ManifestSource::File { path: path.to_owned(), text, file },
             FileKind::Compose | FileKind::Kubeconfig | FileKind::ToolSettings | FileKind::Other => return Ok(()),
         };
-        // The folder of a kustomization may be here already.
-        let is_file = matches!(source, ManifestSource::File { .. });
-        if is_file || !self.sources.contains(&source) {
+        // Both a folder and its `kustomization.yaml` may be named.
+        let same = |known: &ManifestSource| match (known, &source) {
+            (ManifestSource::Kustomization(known), ManifestSource::Kustomization(folder))
+            | (ManifestSource::Chart(known), ManifestSource::Chart(folder)) => known == folder,
+            _ => false,
+        };
+        if matches!(source, ManifestSource::File { .. }) || !self.sources.iter().any(same) {
             self.sources.push(source);
         }
         Ok(())

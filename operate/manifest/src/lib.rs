@@ -16,7 +16,7 @@ pub mod transform;
 mod validate;
 
 pub use change::{Change, ChangeError, Edit, edit};
-pub use detect::{FileKind, detect};
+pub use detect::{FileKind, detect, look};
 pub use lint::{
     Checked, FINDINGS_MAX, LintFinding, LintOptions, LintRule, Manifests, Mended, check, is_on, lint_named, lint_rules,
     mend,

@@ -140,8 +140,8 @@ fn read(global: &Global, args: &CheckArgs) -> Result<Vec<Set>, Failure> {
     let runtime = runtime.map_err(|error| Failure::Broken(Report::of(&error)))?;
     for source in sources {
         match source {
-            ManifestSource::File { path, text } => {
-                files.manifests.add(&path.display().to_string(), text, &Limits::default());
+            ManifestSource::File { path, text, file } => {
+                files.manifests.add_read(&path.display().to_string(), text, file);
                 files.paths.push(path);
             }
             // One that was named is meant; in a folder it is somebody else's.

@@ -280,7 +280,7 @@ fn read(global: &Global, paths: &[PathBuf], world: &World) -> Result<Vec<(PathBu
     }
     for source in manifest_sources(&named, world.disk.as_ref()).map_err(Failure::Broken)? {
         match source {
-            ManifestSource::File { path, text } => found.push((path, text)),
+            ManifestSource::File { path, text, .. } => found.push((path, text)),
             _ if global.quiet => {}
             _ => output::note(
                 "passed over: what another program renders (a chart, a kustomization, a template); render it and inject the result",

@@ -16,7 +16,7 @@ const RENDERED_BYTES_MAX: usize = 50 << 20;
 /// The texts that a source stands for, each with a name for people. A file is as it was read.
 pub async fn render_manifests(source: &ManifestSource) -> Result<(String, String), Report> {
     match source {
-        ManifestSource::File { path, text } => Ok((path.display().to_string(), text.clone())),
+        ManifestSource::File { path, text, .. } => Ok((path.display().to_string(), text.clone())),
         ManifestSource::Kustomization(folder) => {
             let name = format!("{} (kustomize)", folder.display());
             let ways: [&[&str]; 2] = [&["kustomize", "build"], &["kubectl", "kustomize"]];

@@ -9,7 +9,7 @@ use super::catalogue::{is_on, lint_rules, number};
 use super::found::{Found, LintFinding, Raw};
 use super::view::View;
 use super::{ignore, mend, rules};
-use crate::object::{Limits, Object, ReadError, read};
+use crate::object::{File, Limits, Object, ReadError, read};
 use crate::validate::{MINOR_NEWEST, MINOR_OLDEST, Target, Verdict, validate};
 
 /// Findings of one file beyond this number are only counted.
@@ -49,14 +49,14 @@ pub struct Manifests {
 impl Manifests {
     /// Adds a text. One that cannot be read is a finding of the check.
     pub fn add(&mut self, name: &str, text: String, limits: &Limits) {
+        let file = read(name, &text, limits);
+        self.add_read(name, text, file);
+    }
+
+    /// Adds a text that was read already, by [`crate::look`].
+    pub fn add_read(&mut self, name: &str, text: String, file: Result<File, ReadError>) {
         let from = self.objects.len();
-        let fault = match read(name, &text, limits) {
-            Ok(file) => {
-                self.objects.extend(file.objects);
-                None
-            }
-            Err(error) => Some(error),
-        };
+        let fault = file.map(|file| self.objects.extend(file.objects)).err();
         self.sheets.push(Sheet { name: name.into(), text, objects: from..self.objects.len(), fault });
     }
 
@@ -157,7 +157,12 @@ fn finish(sheet: &Sheet, mut raw: Vec<Raw>, objects: &[Object], options: &LintOp
         a.span == b.span && a.rule.id == b.rule.id && a.what == b.what
     });
     let beyond = raw.len().saturating_sub(FINDINGS_MAX);
-    raw.truncate(FINDINGS_MAX);
+    if beyond > 0 {
+        // The worst are kept, so that nobody is told that all is well.
+        raw.sort_by_key(|raw| std::cmp::Reverse(raw.finding.severity));
+        raw.truncate(FINDINGS_MAX);
+        raw.sort_by_key(|raw| (raw.finding.span.start, raw.finding.rule.id));
+    }
     if options.edits {
         mend::edits(&sheet.text, &mut raw, objects);
     }

@@ -133,7 +133,7 @@ fn what_can_be_mended_is_gone_after_mending() {
             mended.left[0].findings.iter().filter(|f| f.fix.is_some() && f.suppressed.is_none()).collect();
         assert!(left.is_empty(), "{}: {left:?}\n{:?}", case.header, mended.manifests);
         let refused = |checked: &Checked| {
-            checked.findings.iter().filter(|f| f.rule.area == "schema" || f.rule.id == "AK0001").count()
+            checked.findings.iter().filter(|f| f.rule.area == "manifest" || f.rule.id == "AK0001").count()
         };
         let was = check(&before, &LintOptions { minor: options.minor, ..LintOptions::default() });
         let is = check(&mended.manifests, &LintOptions { minor: options.minor, ..LintOptions::default() });

@@ -43,7 +43,7 @@ const GONE: &[Gone] = &[
     gone("apps/v1beta1", &[], (9, 16), "apps/v1", false),
     gone("apps/v1beta2", &[], (9, 16), "apps/v1", false),
     gone("admissionregistration.k8s.io/v1beta1", WEBHOOKS, (16, 22), "admissionregistration.k8s.io/v1", false),
-    gone("admissionregistration.k8s.io/v1alpha1", VALIDATING, (28, 31), "admissionregistration.k8s.io/v1", true),
+    gone("admissionregistration.k8s.io/v1alpha1", VALIDATING, (28, 32), "admissionregistration.k8s.io/v1", true),
     gone("admissionregistration.k8s.io/v1beta1", VALIDATING, (31, 34), "admissionregistration.k8s.io/v1", true),
     gone("apiextensions.k8s.io/v1beta1", &[], (16, 22), "apiextensions.k8s.io/v1", false),
     gone("apiregistration.k8s.io/v1beta1", &[], (19, 22), "apiregistration.k8s.io/v1", true),
@@ -54,6 +54,8 @@ const GONE: &[Gone] = &[
     gone("batch/v1beta1", &["CronJob"], (21, 25), "batch/v1", true),
     gone("batch/v2alpha1", &["CronJob"], (21, 21), "batch/v1", true),
     gone("certificates.k8s.io/v1beta1", &["CertificateSigningRequest"], (19, 22), "certificates.k8s.io/v1", false),
+    gone("certificates.k8s.io/v1alpha1", &["PodCertificateRequest"], (35, 35), "certificates.k8s.io/v1beta1", false),
+    gone("coordination.k8s.io/v1alpha1", &["LeaseCandidate"], (32, 32), "coordination.k8s.io/v1beta1", false),
     gone("coordination.k8s.io/v1beta1", &["Lease"], (19, 22), "coordination.k8s.io/v1", true),
     gone("discovery.k8s.io/v1beta1", &[], (21, 25), "discovery.k8s.io/v1", false),
     gone("events.k8s.io/v1beta1", &[], (19, 25), "events.k8s.io/v1", false),
@@ -68,17 +70,33 @@ const GONE: &[Gone] = &[
     gone("policy/v1beta1", &["PodSecurityPolicy"], (21, 25), "", false),
     gone("rbac.authorization.k8s.io/v1alpha1", &[], (17, 22), "rbac.authorization.k8s.io/v1", true),
     gone("rbac.authorization.k8s.io/v1beta1", &[], (17, 22), "rbac.authorization.k8s.io/v1", true),
-    gone("resource.k8s.io/v1beta1", &[], (35, 38), "resource.k8s.io/v1", false),
-    gone("resource.k8s.io/v1beta2", &[], (36, 39), "resource.k8s.io/v1", true),
+    gone(
+        "resource.k8s.io/v1alpha2",
+        &["ResourceClaim", "ResourceClaimTemplate"],
+        (31, 31),
+        "resource.k8s.io/v1",
+        false,
+    ),
+    gone("resource.k8s.io/v1alpha3", DEVICES, (34, 34), "resource.k8s.io/v1", false),
+    gone("resource.k8s.io/v1beta1", DEVICES, (35, 38), "resource.k8s.io/v1", false),
+    gone("resource.k8s.io/v1beta2", DEVICES, (36, 39), "resource.k8s.io/v1", true),
     gone("scheduling.k8s.io/v1beta1", &["PriorityClass"], (14, 22), "scheduling.k8s.io/v1", true),
+    gone("storage.k8s.io/v1alpha1", &["VolumeAttributesClass"], (32, 35), "storage.k8s.io/v1", true),
     gone("storage.k8s.io/v1beta1", &["CSIStorageCapacity"], (24, 27), "storage.k8s.io/v1", true),
     gone("storage.k8s.io/v1beta1", STORAGE, (19, 22), "storage.k8s.io/v1", true),
     gone("storage.k8s.io/v1beta1", &["VolumeAttributesClass"], (34, 37), "storage.k8s.io/v1", true),
+    gone(
+        "storagemigration.k8s.io/v1alpha1",
+        &["StorageVersionMigration"],
+        (35, 35),
+        "storagemigration.k8s.io/v1beta1",
+        false,
+    ),
     gone("v1", &["Endpoints"], (33, NEVER), "discovery.k8s.io/v1, kind EndpointSlice", false),
-    gone("v1", &["ComponentStatus"], (19, NEVER), "", false),
 ];
 
 const WEBHOOKS: &[&str] = &["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"];
+const DEVICES: &[&str] = &["DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice"];
 const VALIDATING: &[&str] = &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
 const STORAGE: &[&str] = &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"];
 
@@ -143,5 +161,41 @@ fn annotations(metadata: &At<'_>, found: &mut Found<'_>) {
         if let Some((_, instead)) = ANNOTATIONS.iter().find(|(start, _)| key.starts_with(start)) {
             found.add("AK0104", &at, format!("`{key}` became {instead}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::{MINOR_NEWEST, MINOR_OLDEST, Schemas};
+
+    /// The table against what the servers of each minor version really have.
+    #[test]
+    fn versions_end_when_the_table_says_so() {
+        let schemas = Schemas::embedded();
+        let (mut wrong, mut served, mut replaced) = (Vec::new(), 0, 0);
+        for gone in GONE {
+            for kind in gone.kinds {
+                let has = |minor: &u8| schemas.kind(gone.api_version, kind, *minor).is_some();
+                // Those that ended before the oldest version are in none.
+                if let Some(last) = (MINOR_OLDEST..=MINOR_NEWEST).rev().find(has) {
+                    served += 1;
+                    let right = if last == MINOR_NEWEST { gone.removed > last } else { gone.removed == last + 1 };
+                    if !right {
+                        wrong.push(format!("{kind} of {} is last in 1.{last}", gone.api_version));
+                    }
+                } else if gone.removed > MINOR_OLDEST {
+                    wrong.push(format!("{kind} of {} is in none", gone.api_version));
+                }
+                if !gone.instead.is_empty() && !gone.instead.contains(' ') {
+                    replaced += 1;
+                    if schemas.any_kind(gone.instead, kind).is_none() {
+                        wrong.push(format!("{} has no {kind}", gone.instead));
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        assert!(served > 15 && replaced > 40, "{served} {replaced}");
     }
 }

@@ -35,6 +35,11 @@ pub(super) fn budget(object: &Object, root: &At<'_>, view: &View<'_>, found: &mu
         Some(least) => least,
         None => workload.replicas().unwrap_or(1),
     };
+    // How many pods a DaemonSet or a Job has, the cluster decides.
+    let counted = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "Pod"];
+    if !pods.iter().all(|pod| counted.contains(&pod.object.identity.kind.as_str())) {
+        return;
+    }
     let counts: Vec<i64> = pods.iter().map(count).filter(|count| *count > 0).collect();
     let all: i64 = counts.iter().sum();
     // A share is rounded up: 50% of one pod is one pod.

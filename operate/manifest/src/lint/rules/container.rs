@@ -9,7 +9,7 @@ use crate::validate::At;
 
 pub(super) fn container(at: &At<'_>, pod: &Pod<'_>, found: &mut Found<'_>) {
     image(at, found);
-    resources(at, found);
+    resources(at, &pod.spec.get("resources"), found);
     let (own, pods) = (at.get("securityContext"), pod.spec.get("securityContext"));
     security(at, &own, &pods, found);
     capabilities(at, &own, found);
@@ -55,7 +55,8 @@ fn image(at: &At<'_>, found: &mut Found<'_>) {
     }
 }
 
-fn resources(at: &At<'_>, found: &mut Found<'_>) {
+/// What is said for the whole pod counts for its containers.
+fn resources(at: &At<'_>, pods: &At<'_>, found: &mut Found<'_>) {
     let resources = at.get("resources");
     let (requests, limits) = (resources.get("requests"), resources.get("limits"));
     let name = called(at);
@@ -64,16 +65,20 @@ fn resources(at: &At<'_>, found: &mut Found<'_>) {
         // What is no quantity is validation's to tell; here it was said.
         Some(format::quantity(text).unwrap_or(1))
     };
+    let (pods_requests, pods_limits) = (pods.get("requests"), pods.get("limits"));
     let positive = |of: &At<'_>, what: &str| said(of, what).filter(|n| *n > 0);
+    let request = |what: &str| positive(&requests, what).or(positive(&pods_requests, what));
+    let limit = |what: &str| positive(&limits, what).or(positive(&pods_limits, what));
     let place = if resources.is() { &resources } else { at };
     // A limit alone is the request too.
-    if positive(&requests, "cpu").or(positive(&limits, "cpu")).is_none() {
+    if request("cpu").or(limit("cpu")).is_none() {
         found.add("AK0301", place, format!("{name} requests no CPU"));
     }
-    if positive(&limits, "cpu").is_none() {
+    if limit("cpu").is_none() {
         found.add("AK0305", place, format!("{name} may take any CPU"));
     }
     match (positive(&requests, "memory"), positive(&limits, "memory")) {
+        (_, None) if limit("memory").is_some() => {}
         (_, None) => drop(found.add("AK0302", place, format!("{name} may take any memory"))),
         (Some(request), Some(limit)) if request < limit => {
             let limit = limits.get("memory");

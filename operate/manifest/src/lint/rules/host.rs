@@ -20,7 +20,7 @@ const SAFE_SYSCTLS: &[&str] = &[
     "net.ipv4.tcp_wmem",
 ];
 
-const SOCKETS: &[&str] = &["docker.sock", "containerd.sock", "crio.sock", "podman.sock", "cri-dockerd.sock"];
+const SOCKETS: &[&str] = &["/docker.sock", "/containerd.sock", "/crio.sock", "/podman.sock", "/cri-dockerd.sock"];
 
 /// Folders that run the node; what is in them only where it is named too.
 const SENSITIVE: &[&str] = &[

@@ -35,9 +35,13 @@ pub(super) fn workload(workload: &Workload<'_>, root: &At<'_>, view: &View<'_>, 
         }
         "StatefulSet" => {
             let service = spec.get("serviceName");
-            let known = view.find("Service", namespace(workload.object), service.str()).is_some();
-            if !service.str().is_empty() && !known {
-                found.add("AK0817", &service, format!("there is no Service `{}`", service.str()));
+            match view.find("Service", namespace(workload.object), service.str()) {
+                _ if service.str().is_empty() => {}
+                None => drop(found.add("AK0817", &service, format!("there is no Service `{}`", service.str()))),
+                Some(known) if known.text(&["spec", "clusterIP"]) != Some("None") => {
+                    found.add("AK0817", &service, format!("Service `{}` is not headless", service.str()));
+                }
+                Some(_) => {}
             }
         }
         "Pod" => drop(found.add("AK0815", &spec, "it is a Pod by itself")),

@@ -52,3 +52,19 @@ fn objects_of_other_files_count() {
     alone.add("pod.yaml", pod.to_owned(), &Limits::default());
     assert!(check(&alone, &options).iter().all(|checked| checked.findings.is_empty()));
 }
+
+#[test]
+fn the_worst_of_too_many_findings_are_kept() {
+    let pod = |name: usize, more: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p{name}}}\nspec: {{{more}containers: [{{name: a, image: a}}]}}\n"
+        )
+    };
+    let mut texts: Vec<String> = (0..300).map(|name| pod(name, "")).collect();
+    texts.push(pod(300, "hostPID: true, "));
+    let checked = check(&manifests(&texts.join("---\n")), &LintOptions { minor: 34, ..LintOptions::default() });
+    assert_eq!(checked[0].findings.len(), FINDINGS_MAX);
+    assert!(checked[0].beyond > 0);
+    assert!(checked[0].findings.iter().any(|finding| finding.rule.id == "AK0602"));
+    assert!(checked[0].findings.is_sorted_by_key(|finding| finding.span.start));
+}
