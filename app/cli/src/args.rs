@@ -52,9 +52,10 @@ pub(crate) enum Command {
     Front(FrontArgs),
     /// Work with image registries: log in, list tags, resolve, inspect, copy and delete images
     Registry(crate::registry::RegistryArgs),
-    /// Check Dockerfiles, and build images with a telemetry agent
     /// Check Dockerfiles, build images with a telemetry agent, scan images
     Docker(crate::docker::DockerArgs),
+    /// Work with Kubernetes: check manifests before they are applied
+    K8s(crate::k8s::K8sArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]
     DemoService(DemoArgs),

@@ -191,7 +191,7 @@ fn one(global: &Global, args: &CheckArgs, disk: &dyn Disk, path: &Path) -> Resul
                 let report = Report::new("standard input cannot be mended").hint("name the file");
                 return Err(Failure::Usage(report));
             }
-            write(disk, path, &mended.text)?;
+            replace(disk, path, &mended.text)?;
             if !global.quiet {
                 output::note(&format!("{name}: mended {}", mended.made));
             }
@@ -246,7 +246,7 @@ fn context_files(args: &CheckArgs, disk: &dyn Disk, path: &Path) -> Vec<String> 
 }
 
 /// Replaces the file in one step, so that no reader sees half of it.
-fn write(disk: &dyn Disk, path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn replace(disk: &dyn Disk, path: &Path, text: &str) -> Result<(), Failure> {
     let broken = |error: std::io::Error| {
         Failure::Broken(Report::new(format!("cannot write {}", path.display())).because(error.to_string()))
     };

@@ -6,6 +6,7 @@ mod demo;
 mod deploy;
 mod docker;
 mod front;
+mod k8s;
 mod output;
 mod registry;
 mod run;
@@ -30,6 +31,7 @@ fn main() -> std::process::ExitCode {
         args::Command::Front(front) => front::front(&args.global, &front),
         args::Command::Registry(registry) => registry::registry(&args.global, &registry),
         args::Command::Docker(docker) => docker::docker(&args.global, &docker),
+        args::Command::K8s(k8s) => k8s::k8s(&args.global, &k8s),
         args::Command::DemoService(words) => demo::service(&words.words),
     };
     output::exit_code(&args.global, ended)

@@ -1,6 +1,8 @@
 //! What a YAML or JSON file is, by what stands in it; its name decides only where the content leaves it open. Renders and validates nothing.
 
-use lib_yaml_edit::{Dialect, Limits, Node, Style, Value, Word, parse};
+use lib_yaml_edit::{Dialect, Document, Limits, Node, Style, Value, Word, parse};
+
+use crate::object::{File, ReadError, of_documents};
 
 /// What a file seems to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -41,11 +43,23 @@ const TOOL_GROUPS: &[&str] = &[
 
 /// What the file is. The name may be a path; only its last part counts.
 pub fn detect(name: &str, text: &str, limits: &Limits) -> FileKind {
+    kind_of(name, text, parse(text, limits).as_deref().ok())
+}
+
+/// What the file is, and its objects, where it is of a kind that has them or cannot be read. The text is read once.
+pub fn look(name: &str, text: &str, limits: &Limits) -> (FileKind, Result<File, ReadError>) {
+    let documents = parse(text, limits);
+    let kind = kind_of(name, text, documents.as_deref().ok());
+    (kind, of_documents(name, documents))
+}
+
+/// Nothing is known of documents that cannot be read.
+fn kind_of(name: &str, text: &str, documents: Option<&[Document]>) -> FileKind {
     let name = name.rsplit('/').next().unwrap_or(name);
-    let documents = match parse(text, limits) {
-        Ok(documents) => documents,
-        Err(_) if templated(text) => return FileKind::HelmTemplate,
-        Err(_) => return FileKind::Unreadable,
+    let documents = match documents {
+        Some(documents) => documents,
+        None if templated(text) => return FileKind::HelmTemplate,
+        None => return FileKind::Unreadable,
     };
     if templated(text) && documents.iter().any(|document| chart_values(text, &document.root)) {
         return FileKind::HelmTemplate;

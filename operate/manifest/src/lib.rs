@@ -7,12 +7,17 @@ mod change;
 mod detect;
 mod format;
 mod hash;
+mod lint;
 mod object;
 mod rules;
 mod validate;
 
 pub use change::{Change, ChangeError, Edit, edit};
-pub use detect::{FileKind, detect};
+pub use detect::{FileKind, detect, look};
+pub use lint::{
+    Checked, FINDINGS_MAX, LintFinding, LintOptions, LintRule, Manifests, Mended, check, is_on, lint_named, lint_rules,
+    mend,
+};
 pub use object::{File, Identity, Limits, Object, ReadError, read};
 pub use validate::{
     CustomKinds, Finding, MINOR_NEWEST, MINOR_OLDEST, RULES, Rule, Severity, Target, Verdict, catalogue, namespaced,

@@ -79,8 +79,13 @@ fn is_list(api_version: &str, kind: &str, node: &Node) -> bool {
 
 /// Reads a file: YAML or JSON, one document or many, `List`s unfolded.
 pub fn read(name: &str, text: &str, limits: &Limits) -> Result<File, ReadError> {
+    of_documents(name, parse(text, limits))
+}
+
+/// The objects of what was read already.
+pub(crate) fn of_documents(name: &str, documents: Result<Vec<Document>, Fault>) -> Result<File, ReadError> {
     let file: Arc<str> = name.into();
-    let documents = parse(text, limits).map_err(|fault| ReadError::Fault { file: Arc::clone(&file), fault })?;
+    let documents = documents.map_err(|fault| ReadError::Fault { file: Arc::clone(&file), fault })?;
     let mut read = File { name: Arc::clone(&file), objects: Vec::with_capacity(documents.len()), empty: 0 };
     for (at, Document { root, .. }) in documents.into_iter().enumerate() {
         if matches!(root.word(Dialect::Kubectl), Some(Word::Null)) {
@@ -176,7 +181,7 @@ pub(crate) fn pod_path(group: &str, kind: &str) -> Option<&'static [&'static str
     match (group, kind) {
         ("", "Pod") => Some(&[]),
         ("", "PodTemplate") => Some(&["template"]),
-        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+        ("apps" | "extensions", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
         | ("", "ReplicationController")
         | ("batch", "Job") => Some(&["spec", "template"]),
         ("batch", "CronJob") => Some(&["spec", "jobTemplate", "spec", "template"]),

@@ -20,6 +20,7 @@ mod words;
 mod workload;
 
 pub(crate) use meta::{Names, metadata};
+pub(crate) use selector::selects;
 
 use crate::object::Object;
 use crate::validate::{At, Out};

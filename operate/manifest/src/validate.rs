@@ -22,7 +22,7 @@ pub use told::catalogue;
 
 use crate::object::Object;
 use crate::rules;
-use schema::Schemas;
+pub(crate) use schema::Schemas;
 
 /// Against which API is validated.
 #[derive(Debug, Clone, Default)]

@@ -13,6 +13,7 @@ mod http;
 mod images;
 mod judged;
 mod listening;
+mod manifests;
 mod paper;
 mod registry;
 mod releases;

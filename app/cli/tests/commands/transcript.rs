@@ -77,6 +77,11 @@ fn dockerfiles_are_checked_and_mended() {
 }
 
 #[test]
+fn manifests_are_checked_and_mended() {
+    check("k8s.txt");
+}
+
+#[test]
 fn settings_that_are_wrong_are_named_with_their_place() {
     check("settings.txt");
 }

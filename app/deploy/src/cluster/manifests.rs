@@ -1,7 +1,7 @@
 //! Files of manifests become the objects of a release: read, given the namespace and the image that are meant, held against the API's schema,
 //! and their secrets sealed. It asks no cluster; what another program renders (a chart, a kustomization) is refused by name.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base_explain::Report;
 use base_world::Disk;
@@ -9,15 +9,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use operate_deploy::{Item, Secret, cluster_object, resource_attributes};
 use operate_execute::Seal;
-use operate_manifest::{FileKind, Limits, Object, Severity, Target, detect, namespaced, read, validate};
+use operate_manifest::{Object, Severity, Target, namespaced, validate};
 use operate_target_kube::secret_name;
 use serde_json::{Value, json};
 
-/// Files of one release.
-const FILES_MAX: usize = 1_000;
-const FILE_BYTES_MAX: u64 = 10 << 20;
-/// Folders within folders.
-const DEPTH_MAX: usize = 8;
+use crate::manifests::{ManifestSource, manifest_sources};
+
 /// Findings that are told at once.
 const TOLD_MAX: usize = 20;
 
@@ -155,59 +152,21 @@ fn conceal(item: &mut Item, seal: &Seal) -> Result<(), Report> {
 
 /// All objects of these files and folders, in the order of their names.
 pub(crate) fn objects(paths: &[PathBuf], disk: &dyn Disk) -> Result<Vec<Object>, Report> {
-    let mut files = Vec::new();
-    for path in paths {
-        match disk.list(path) {
-            Ok(_) => in_folder(path, disk, 0, &mut files)?,
-            Err(_) => files.push((path.clone(), true)),
-        }
-    }
     let mut objects = Vec::new();
-    for (path, named) in files {
-        let name = path.display().to_string();
-        let bytes = disk.read(&path, FILE_BYTES_MAX).map_err(|error| Report::of(&error))?;
-        let text = String::from_utf8(bytes).map_err(|_| Report::new(format!("{name}: it is not UTF-8 text")))?;
-        let limits = Limits::default();
-        match detect(&name, &text, &limits) {
-            FileKind::Kustomization => {
-                let report = Report::new(format!("{name} is a kustomization, which `kustomize` renders"));
+    for source in manifest_sources(paths, disk)? {
+        match source {
+            ManifestSource::File { file, .. } => objects.extend(file.map_err(|error| Report::of(&error))?.objects),
+            ManifestSource::Kustomization(folder) => {
+                let report = Report::new(format!("{} is a kustomization, which `kustomize` renders", folder.display()));
                 return Err(report.hint("render it first: `kubectl kustomize FOLDER > all.yaml`, and name that file"));
             }
-            FileKind::Chart | FileKind::HelmTemplate => {
-                let report = Report::new(format!("{name} is of a Helm chart, which `helm` renders"));
+            ManifestSource::Chart(path) | ManifestSource::Template(path) => {
+                let report = Report::new(format!("{} is of a Helm chart, which `helm` renders", path.display()));
                 return Err(report.hint("render it first: `helm template NAME CHART > all.yaml`, and name that file"));
             }
-            FileKind::Manifest => {}
-            // Something else in a folder is nobody's business; a file that was named is meant.
-            _ if !named => continue,
-            _ => {}
         }
-        let file = read(&name, &text, &limits).map_err(|error| Report::of(&error))?;
-        objects.extend(file.objects);
     }
     Ok(objects)
-}
-
-fn in_folder(folder: &Path, disk: &dyn Disk, depth: usize, into: &mut Vec<(PathBuf, bool)>) -> Result<(), Report> {
-    if depth > DEPTH_MAX {
-        return Err(Report::new(format!("{} has folders within folders without end", folder.display())));
-    }
-    for entry in disk.list(folder).map_err(|error| Report::of(&error))? {
-        let path = folder.join(&entry.name);
-        if entry.name.starts_with('.') {
-            continue;
-        }
-        if entry.is_folder {
-            in_folder(&path, disk, depth + 1, into)?;
-        } else if [".yaml", ".yml", ".json"].iter().any(|end| entry.name.ends_with(end)) {
-            into.push((path, false));
-        }
-        if into.len() > FILES_MAX {
-            let report = Report::new(format!("{} has more than {FILES_MAX} files", folder.display()));
-            return Err(report.hint("name the folder of the manifests alone"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub(crate) fn is_empty(at: &At<'_>) -> bool {
 }
 
 /// The labels are selected; of what is malformed nothing is said.
-fn selects(at: &At<'_>, labels: &At<'_>) -> bool {
+pub(crate) fn selects(at: &At<'_>, labels: &At<'_>) -> bool {
     let given = labels.node;
     let label = |key: &str| given.and_then(|labels| labels.get(key)).and_then(lib_yaml_edit::Node::text);
     let pairs = at.get("matchLabels");

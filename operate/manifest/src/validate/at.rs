@@ -97,6 +97,11 @@ impl<'a> At<'a> {
     }
 
     pub(crate) fn path(&self) -> String {
+        path_text(&self.steps())
+    }
+
+    /// The way from the root.
+    pub(crate) fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut at = Some(self);
         while let Some(here) = at {
@@ -108,7 +113,7 @@ impl<'a> At<'a> {
             at = here.up;
         }
         steps.reverse();
-        path_text(&steps)
+        steps
     }
 }
 

@@ -186,6 +186,11 @@ impl Schemas {
         self.kinds.get(&(api_version, kind))?.iter().find(|known| known.from <= minor && minor <= known.to).copied()
     }
 
+    /// The kind in any version of Kubernetes.
+    pub(crate) fn any_kind(&self, api_version: &str, kind: &str) -> Option<Kind> {
+        self.kinds.get(&(api_version, kind))?.first().copied()
+    }
+
     /// Some kind of the group is the API's own.
     pub(crate) fn has_group(&self, group: &str) -> bool {
         self.kinds.keys().any(|(api_version, _)| api_version.split_once('/').map_or("", |(group, _)| group) == group)

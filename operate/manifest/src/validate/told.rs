@@ -13,13 +13,25 @@ static CATALOGUE: LazyLock<Vec<ToldRule<'static>>> = LazyLock::new(|| {
         name: rule.id,
         severity: ToldSeverity::High,
         area: "manifest",
-        also: Vec::new(),
+        also: also(rule.id),
         title: rule.title,
         why: rule.why,
         fix: "",
     };
     RULES.iter().map(one).collect()
 });
+
+/// What kube-linter calls it.
+fn also(id: &str) -> Vec<&'static str> {
+    match id {
+        "field/type" | "field/unknown" | "field/required" | "kind/unknown" | "kind/version" => {
+            vec!["schema-validation"]
+        }
+        "relation/match" => vec!["mismatching-selector"],
+        "object/twice" => vec!["duplicate-kinds"],
+        _ => Vec::new(),
+    }
+}
 
 /// The rules as `base_explain` has them; what SARIF lists.
 pub fn catalogue() -> &'static [ToldRule<'static>] {
@@ -33,7 +45,8 @@ impl Verdict {
             let rule = CATALOGUE.iter().find(|rule| rule.id == finding.rule)?;
             let span = Span { start: finding.start as usize, end: finding.end as usize };
             let at = Point { line: finding.line as usize, column: finding.column as usize };
-            let what = format!("`{}`: {}; {}", finding.path, finding.what, finding.fix);
+            let path = if finding.path.is_empty() { String::new() } else { format!("`{}`: ", finding.path) };
+            let what = format!("{path}{}; {}", finding.what, finding.fix);
             let severity = match finding.severity {
                 Severity::Error => ToldSeverity::High,
                 Severity::Warning => ToldSeverity::Warning,

@@ -1,0 +1,26 @@
+//! `apm k8s`: what has to do with Kubernetes and is no deployment. Each command has a file of its own.
+
+mod check;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use crate::args::Global;
+use crate::output::Failure;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct K8sArgs {
+    #[command(subcommand)]
+    command: K8sCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum K8sCommand {
+    /// Find what a server would refuse in manifests, what is unsafe, about to go, or leads nowhere
+    Check(check::CheckArgs),
+}
+
+pub(crate) fn k8s(global: &Global, args: &K8sArgs) -> Result<u8, Failure> {
+    match &args.command {
+        K8sCommand::Check(args) => check::check(global, args),
+    }
+}
