@@ -10,6 +10,7 @@ use connect_kube::{Choice, Cluster, Surroundings, find};
 use operate_deploy::{ClusterRelease, Release, cluster_revision};
 use operate_execute::{Filter, Seal, Status};
 use operate_manifest::MINOR_NEWEST;
+use operate_manifest::inject::InjectSettings;
 use operate_target_kube::KubeTarget;
 use serde::Deserialize;
 
@@ -34,12 +35,21 @@ pub struct KubernetesSettings {
     pub prune: bool,
     /// Fields that somebody else set may be taken over.
     pub force_conflicts: bool,
+    /// Pods get a telemetry agent, or sidecars, on their way to the cluster; the files stay as they are.
+    pub inject: Option<InjectSettings>,
 }
 
 impl Default for KubernetesSettings {
     fn default() -> KubernetesSettings {
         let manifests = vec![PathBuf::from("k8s")];
-        KubernetesSettings { context: None, namespace: None, manifests, prune: true, force_conflicts: false }
+        KubernetesSettings {
+            context: None,
+            namespace: None,
+            manifests,
+            prune: true,
+            force_conflicts: false,
+            inject: None,
+        }
     }
 }
 
@@ -156,6 +166,7 @@ impl Project {
             version: &version,
             environment: &self.environment,
             minor: MINOR_NEWEST,
+            inject: kubernetes.inject.as_ref(),
         };
         let items = manifests::items(&meant, disk, seal)?;
         let judged = self.judged(&service, &version, settings)?;

@@ -61,7 +61,27 @@ pub(crate) fn scalar_span(
             // Trailing blanks of the last line belong to it.
             (start, line_end(text, end).max(header), Style::Block)
         }
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+            let start = start.max(from);
+            // The parser's end may lie behind a comment.
+            (start, quoted_end(text, start).unwrap_or(end.max(from)), style_of(style))
+        }
         style => (start.max(from), end.max(from), style_of(style)),
+    }
+}
+
+/// Behind the closing quote of what is quoted at a place.
+fn quoted_end(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let quote = *bytes.get(start).filter(|byte| matches!(byte, b'\'' | b'"'))?;
+    let mut at = start + 1;
+    loop {
+        match *bytes.get(at)? {
+            b'\\' if quote == b'"' => at += 2,
+            byte if byte != quote => at += 1,
+            _ if quote == b'\'' && bytes.get(at + 1) == Some(&quote) => at += 2,
+            _ => return Some(at + 1),
+        }
     }
 }
 

@@ -146,7 +146,7 @@ fn resource_attributes(settings: &Settings) -> String {
 }
 
 /// Values follow W3C Baggage: what could be read as structure is percent-encoded.
-fn percent_encode(value: &str) -> String {
+pub fn percent_encode(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/' | b':' | b'+') {

@@ -8,10 +8,12 @@ mod environment;
 mod language;
 mod project;
 pub mod python;
+mod switch;
 
-pub use environment::{Settings, is_inherited, resource_attribute, service_name};
+pub use environment::{Settings, is_inherited, percent_encode, resource_attribute, service_name};
 pub use language::{Detected, Language, detect};
 pub use project::{Project, ProjectFile, program_name, wanted_files};
+pub use switch::{Join, Variable, switches};
 
 /// A package installed where the program will run, named as its registry names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

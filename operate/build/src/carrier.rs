@@ -1,27 +1,10 @@
 //! By which variables and files each language takes up its agent. Sources: the zero-code pages of OpenTelemetry's documentation for each language; what
 //! was tried here is Python, Node and Java. Does not know where the agent's own files come from.
 
-use operate_agents::{Language, Launch, Places, Project, Runtime, Settings, recipe};
+pub use operate_agents::{Join, Variable};
+use operate_agents::{Language, Launch, Places, Project, Runtime, Settings, recipe, switches};
 
 use crate::{AGENT, SHIM};
-
-/// How a variable meets one that is there already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Join {
-    /// Ours alone.
-    Replace,
-    /// Ours first, then this, then theirs.
-    Before(&'static str),
-    /// Theirs first.
-    After(&'static str),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variable {
-    pub name: String,
-    pub value: String,
-    pub join: Join,
-}
 
 fn variable(name: &str, value: impl Into<String>, join: Join) -> Variable {
     Variable { name: name.to_owned(), value: value.into(), join }
@@ -95,39 +78,9 @@ pub fn carrier(
             ];
             out.files.push(("agent/apm.mjs".to_owned(), NODE_SHIM.to_owned()));
         }
-        Language::Java => {
-            let flag = format!("-javaagent:{AGENT}/opentelemetry-javaagent.jar");
-            out.variables = vec![variable("JAVA_TOOL_OPTIONS", flag, Join::After(" "))];
-        }
-        Language::DotNet => {
-            let native = format!("{AGENT}/linux-x64/OpenTelemetry.AutoInstrumentation.Native.so");
-            out.variables = vec![
-                replace("CORECLR_ENABLE_PROFILING", "1"),
-                replace("CORECLR_PROFILER", "{918728DD-259F-4A6A-AC2B-B85E1B658318}"),
-                replace("CORECLR_PROFILER_PATH", native),
-                variable("DOTNET_ADDITIONAL_DEPS", format!("{AGENT}/AdditionalDeps"), Join::Before(":")),
-                variable("DOTNET_SHARED_STORE", format!("{AGENT}/store"), Join::Before(":")),
-                variable(
-                    "DOTNET_STARTUP_HOOKS",
-                    format!("{AGENT}/net/OpenTelemetry.AutoInstrumentation.StartupHook.dll"),
-                    Join::Before(":"),
-                ),
-                replace("OTEL_DOTNET_AUTO_HOME", AGENT),
-            ];
-        }
-        Language::Ruby => {
-            out.variables = vec![
-                variable("RUBYLIB", format!("{AGENT}/lib"), Join::Before(":")),
-                variable("RUBYOPT", "-ropentelemetry-auto-instrumentation", Join::After(" ")),
-            ];
-            out.needs_entry = true;
-        }
-        Language::Php => {
-            // An empty place in the list stands for the folder PHP was built with.
-            out.variables = vec![
-                variable("PHP_INI_SCAN_DIR", format!(":{AGENT}/php.d"), Join::After("")),
-                replace("OTEL_PHP_AUTOLOAD_ENABLED", "true"),
-            ];
+        Language::Java | Language::DotNet => out.variables = switches(language, AGENT),
+        Language::Ruby | Language::Php => {
+            out.variables = switches(language, AGENT);
             out.needs_entry = true;
         }
         Language::Go | Language::Rust => {

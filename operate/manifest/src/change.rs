@@ -40,6 +40,12 @@ pub enum Change {
         path: Vec<Step>,
         value: Data,
     },
+    /// A new item of a list, before the one at `index`, or at its end.
+    Insert {
+        list: Vec<Step>,
+        index: usize,
+        value: Data,
+    },
     /// Any value; it need not be there.
     Remove {
         path: Vec<Step>,
@@ -109,7 +115,12 @@ fn one(editor: &mut Editor, edit: &Edit<'_>) -> Result<(), ChangeError> {
         object.prefix.iter().cloned().chain(keys.iter().map(|key| Step::from(*key))).collect::<Vec<Step>>()
     };
     let named = |before: &[&str], map: &str, key: &str| at(&[before, &["metadata", map, key]].concat());
+    if let Change::Insert { list, index, value } = &edit.change {
+        let list: Vec<Step> = object.prefix.iter().chain(list).cloned().collect();
+        return editor.insert_item(&list, *index, value.clone()).map(drop).map_err(|cause| failed(object, cause));
+    }
     let (path, value): (Vec<Step>, Option<Data>) = match &edit.change {
+        Change::Insert { .. } => return Ok(()),
         Change::Label { key, value } => (named(&[], "labels", key), value.as_deref().map(Data::from)),
         Change::Annotation { key, value } => (named(&[], "annotations", key), value.as_deref().map(Data::from)),
         Change::PodLabel { key, value } => (named(pod()?, "labels", key), value.as_deref().map(Data::from)),

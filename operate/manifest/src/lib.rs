@@ -7,6 +7,7 @@ mod change;
 mod detect;
 mod format;
 mod hash;
+pub mod inject;
 mod lint;
 mod object;
 mod rules;

@@ -10,6 +10,7 @@ mod deploy;
 mod docker_engine;
 mod exact_numbers;
 mod flask;
+mod inject;
 mod kill_under_load;
 mod memory;
 mod promql;

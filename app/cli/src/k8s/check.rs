@@ -170,7 +170,7 @@ fn read(global: &Global, args: &CheckArgs) -> Result<Vec<Set>, Failure> {
 
 const RENDERED_BYTES_MAX: usize = 50 << 20;
 
-fn stdin() -> Result<String, Failure> {
+pub(crate) fn stdin() -> Result<String, Failure> {
     let broken = |why: String| Failure::Broken(Report::new("cannot read standard input").because(why));
     let limit = Limits::default().bytes_max as u64;
     let mut bytes = Vec::new();

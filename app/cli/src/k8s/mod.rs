@@ -1,6 +1,7 @@
 //! `apm k8s`: what has to do with Kubernetes and is no deployment. Each command has a file of its own.
 
 mod check;
+mod inject;
 
 use clap::{Args as ClapArgs, Subcommand};
 
@@ -17,10 +18,16 @@ pub(crate) struct K8sArgs {
 enum K8sCommand {
     /// Find what a server would refuse in manifests, what is unsafe, about to go, or leads nowhere
     Check(check::CheckArgs),
+    /// Put telemetry into pods: an agent, its variables, sidecars; in files, or as a webhook
+    Inject(Box<inject::InjectArgs>),
+    /// Take out of files what was injected, to the byte
+    Uninject(inject::UninjectArgs),
 }
 
 pub(crate) fn k8s(global: &Global, args: &K8sArgs) -> Result<u8, Failure> {
     match &args.command {
         K8sCommand::Check(args) => check::check(global, args),
+        K8sCommand::Inject(args) => inject::inject(global, args),
+        K8sCommand::Uninject(args) => inject::uninject(global, args),
     }
 }

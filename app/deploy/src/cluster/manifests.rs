@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use operate_deploy::{Item, Secret, cluster_object, resource_attributes};
 use operate_execute::Seal;
+use operate_manifest::inject::{InjectError, InjectSettings, Outcome, apply, inject};
 use operate_manifest::{Object, Severity, Target, namespaced, validate};
 use operate_target_kube::secret_name;
 use serde_json::{Value, json};
@@ -32,6 +33,8 @@ pub(crate) struct Meant<'a> {
     pub(crate) environment: &'a str,
     /// Of the API that they are held against, as 34 of 1.34.
     pub(crate) minor: u8,
+    /// Pods get telemetry; left out, they are as their files say.
+    pub(crate) inject: Option<&'a InjectSettings>,
 }
 
 /// The objects, in the order of their files.
@@ -82,11 +85,33 @@ fn item(object: &Object, meant: &Meant<'_>, target: &Target, seal: &Seal) -> Res
     if let Some(pod) = object.pod_path().and_then(|path| path.iter().try_fold(&mut body, |at, key| at.get_mut(*key))) {
         give(pod, meant);
     }
+    if let Some(settings) = meant.inject {
+        injected(&mut body, object, meant, settings)?;
+    }
     let mut item = Item { body, secrets: Default::default(), source: object.file.to_string() };
     if identity.kind == "Secret" && identity.api_version == "v1" {
         conceal(&mut item, seal)?;
     }
     Ok(item)
+}
+
+/// Puts telemetry into the object's pods. Those that opted out, or where nothing tells the language, stay as they are.
+fn injected(body: &mut Value, object: &Object, meant: &Meant<'_>, settings: &InjectSettings) -> Result<(), Report> {
+    let settings = InjectSettings {
+        environment: settings.environment.clone().or_else(|| Some(meant.environment.to_owned())),
+        ..settings.clone()
+    };
+    let refused = |error: InjectError| {
+        let place = format!("{}:{}", object.file, object.line());
+        let report = Report::new(format!("{place}: telemetry cannot be put into {}", object.identity));
+        report.because(error.to_string()).hint("annotate the pod with apm.dev/inject: \"false\" to have it as it is")
+    };
+    if let Outcome::Ops(ops) = inject(body, &settings).map_err(refused)? {
+        for op in &ops {
+            apply(body, op);
+        }
+    }
+    Ok(())
 }
 
 /// Gives the containers of the image's repository the tag or digest that is meant, and the names by which the judge finds their telemetry, where
@@ -182,6 +207,10 @@ mod tests {
     }
 
     fn items_of(files: &[(&str, &str)]) -> Result<Vec<Item>, Report> {
+        items_with(files, None)
+    }
+
+    fn items_with(files: &[(&str, &str)], inject: Option<&InjectSettings>) -> Result<Vec<Item>, Report> {
         let folder = tempfile::tempdir().expect("a folder");
         let disk = World::real().disk;
         for (name, text) in files {
@@ -199,6 +228,7 @@ mod tests {
             version: "2",
             environment: "prod",
             minor: operate_manifest::MINOR_NEWEST,
+            inject,
         };
         items(&meant, &*disk, &seal())
     }
@@ -219,6 +249,25 @@ mod tests {
         let env = json!([{"name": "OTEL_SERVICE_NAME", "value": "cart"}, {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": attributes}]);
         assert_eq!(containers[0]["env"], env);
         assert_eq!((&containers[1]["image"], &containers[1]["env"]), (&json!("envoy:1"), &Value::Null));
+    }
+
+    #[test]
+    fn pods_are_injected_on_their_way_unless_it_would_break_them() {
+        let settings: InjectSettings =
+            serde_json::from_value(json!({"language": "python", "sidecars": ["logs"]})).expect("settings");
+        let found = items_with(&[("cart.yaml", CART)], Some(&settings));
+        let [item] = &found.unwrap_or_else(|report| panic!("{}", report.one_line()))[..] else { panic!("one item") };
+        let pod = &item.body["spec"]["template"]["spec"];
+        assert_eq!(
+            (&pod["initContainers"][0]["name"], &pod["initContainers"][1]["name"]),
+            (&json!("apm-agent-python"), &json!("apm-logs"))
+        );
+        let env = pod["containers"][0]["env"].to_string();
+        assert!(env.contains("service.version=2,deployment.environment.name=prod,k8s.container.name=app"), "{env}");
+        let from = "env: [{name: PYTHONPATH, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]";
+        let broken = CART.replace("shop/cart:1'", &format!("shop/cart:1', {from}"));
+        let refused = items_with(&[("cart.yaml", &broken)], Some(&settings)).expect_err("refused").terminal(false);
+        assert!(refused.contains("cart.yaml:1") && refused.contains("PYTHONPATH"), "{refused}");
     }
 
     #[test]

@@ -21,6 +21,8 @@ fn remove(text: &str, at: &str, expect: &str) {
 #[test]
 fn a_value_is_set_where_it_stands() {
     set("a: 1 # one\nb: 2\n", "a", json!(3), "a: 3 # one\nb: 2\n");
+    set("a: 'x' # it's\nb: 1\n", "a", json!("y"), "a: 'y' # it's\nb: 1\n");
+    set("a: \"x\" # \"\nb: 1\n", "a", json!("\\\""), "a: \"\\\\\\\"\" # \"\nb: 1\n");
     set("a: 'x'\n", "a", json!("it's"), "a: 'it''s'\n");
     set("a: \"x\"\n", "a", json!("y"), "a: \"y\"\n");
     set("a: x\n", "a", json!("yes"), "a: \"yes\"\n");
