@@ -20,7 +20,7 @@ pub struct Context {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Met {
     Yes,
-    /// What was seen instead, for people: `exited with code 1`.
+    /// What was seen instead, for people: `exited with code 1`. It may come into the journal, so it holds no value that could be a secret.
     No(String),
 }
 

@@ -89,7 +89,12 @@ impl Cluster {
 
     /// Lets pods in to a port of the machine's loopback, under the same number, until the test ends.
     pub fn let_in(&self, port: u16) -> u16 {
-        let listener = TcpListener::bind((self.machine(), port)).expect("nobody else listens where the pods ask");
+        let listener = match TcpListener::bind((self.machine(), port)) {
+            Ok(listener) => listener,
+            // They were let in before.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return port,
+            Err(error) => panic!("nobody can listen where the pods ask: {error}"),
+        };
         thread::spawn(move || {
             for from in listener.incoming().filter_map(Result::ok) {
                 let Ok(to) = TcpStream::connect(("127.0.0.1", port)) else { continue };

@@ -59,7 +59,10 @@ async fn healthy(target: &DockerTarget, object: &ObjectId) -> Result<Met, Failur
         Health::Healthy => return Ok(Met::Yes),
         Health::Starting => return Ok(Met::No("its health check has not passed yet".into())),
         // Docker calls it unhealthy after several tries; it may recover within the step's time.
-        Health::Unhealthy => return Ok(Met::No(format!("its health check says: {}", first.health_output.trim()))),
+        Health::Unhealthy => {
+            let said = masked(first.health_output.trim(), &first.env);
+            return Ok(Met::No(format!("its health check says: {said}")));
+        }
         Health::None => {}
     }
     tokio::time::sleep(SETTLE).await;

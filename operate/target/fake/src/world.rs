@@ -243,7 +243,8 @@ impl Target for FakeWorld {
             "equals" => now.as_ref() == Some(&condition.with),
             other => return Err(no_verb(other)),
         };
-        let told = now.map_or("it is not there".to_owned(), |value| format!("it is {value}"));
+        // What it is instead may be a secret.
+        let told = now.map_or("it is not there", |_| "it is something else").to_owned();
         Ok(if holds { Met::Yes } else { Met::No(told) })
     }
 

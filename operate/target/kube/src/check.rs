@@ -1,7 +1,7 @@
 //! Whether a condition holds. What can never come to hold is a failure with its reason and the last words of whoever ended, so that nobody
 //! waits for it. It changes nothing.
 
-use connect_kube::{LogOptions, Resource};
+use connect_kube::{LogOptions, ObjectAt, Resource};
 use futures_util::StreamExt as _;
 use operate_execute::Met;
 use operate_plan::{Class, Condition, Failure, ObjectId};
@@ -55,42 +55,53 @@ fn same(seen: &Value, with: &Value) -> Met {
 
 async fn ready(target: &KubeTarget, object: &ObjectId, seen: &Value) -> Result<Met, Failure> {
     let read = scene::read(&target.cluster, seen).await.map_err(|error| failure(&error))?;
-    Ok(match progress(&read.scene(seen)) {
-        Progress::Ready => Met::Yes,
-        Progress::Waiting(says) => Met::No(says),
-        Progress::Trouble(trouble) if trouble.lasting => {
-            let words = last_words(target, object, trouble.spoke.as_ref()).await;
-            return Err(told(&trouble, &words));
-        }
-        Progress::Trouble(trouble) => Met::No(trouble.message),
-    })
-}
-
-fn told(trouble: &Trouble, words: &str) -> Failure {
-    let mut message = trouble.message.clone();
-    if !words.is_empty() {
-        message.push_str(&format!("; its last words: {words}"));
-    }
-    Failure::new(Class::Invalid, trouble.code, message, trouble.next)
-}
-
-/// The end of a container's log in one line, without the values of its variables.
-async fn last_words(target: &KubeTarget, object: &ObjectId, spoke: Option<&Spoke>) -> String {
-    let (Some(spoke), Some((namespace, _))) = (spoke, object.name.split_once('/')) else { return String::new() };
-    let pod = Resource::namespaced("v1", "Pod", "pods").at(namespace, &spoke.pod);
-    let values = match target.cluster.get(&pod).await {
-        Ok(pod) => values(&pod, &spoke.container),
-        // What it must not say is not known, so it says nothing.
-        Err(_) => return String::new(),
+    let trouble = match progress(&read.scene(seen)) {
+        Progress::Ready => return Ok(Met::Yes),
+        Progress::Waiting(says) => return Ok(Met::No(says)),
+        Progress::Trouble(trouble) => trouble,
     };
+    let message = match (&trouble.spoke, object.name.split_once('/')) {
+        (Some(spoke), Some((namespace, _))) => in_its_words(target, namespace, &trouble, spoke).await,
+        _ => trouble.message.clone(),
+    };
+    match trouble.lasting {
+        true => Err(Failure::new(Class::Invalid, trouble.code, message, trouble.next)),
+        false => Ok(Met::No(message)),
+    }
+}
+
+/// A trouble with a container, without the values of its variables; with its last words where it will not get well.
+async fn in_its_words(target: &KubeTarget, namespace: &str, trouble: &Trouble, spoke: &Spoke) -> String {
+    let pod = Resource::namespaced("v1", "Pod", "pods").at(namespace, &spoke.pod);
+    let Ok(found) = target.cluster.get(&pod).await else {
+        // What it must not say is not known, so it says nothing.
+        return format!("container {} of pod {} is in trouble", spoke.container, spoke.pod);
+    };
+    let values = values(&found, &spoke.container);
+    let mut message = masked(&trouble.message, &values);
+    if trouble.lasting {
+        let words = last_words(target, &pod, spoke, &values).await;
+        if !words.is_empty() {
+            message.push_str(&format!("; its last words: {words}"));
+        }
+    }
+    message
+}
+
+fn masked(line: &str, values: &[(String, String)]) -> String {
+    values.iter().fold(line.to_owned(), |line, (name, value)| line.replace(value, &format!("${name}")))
+}
+
+/// The end of a container's log in one line.
+async fn last_words(target: &KubeTarget, pod: &ObjectAt, spoke: &Spoke, values: &[(String, String)]) -> String {
     let container = Some(spoke.container.clone());
     let options = LogOptions { container, previous: spoke.previous, tail: Some(LAST_LINES), ..LogOptions::default() };
-    let Ok(mut lines) = target.cluster.logs(&pod, &options).await else { return String::new() };
+    let Ok(mut lines) = target.cluster.logs(pod, &options).await else { return String::new() };
     let mut told = Vec::new();
     while let Some(Ok(line)) = lines.next().await {
         let line = String::from_utf8_lossy(&line.text).trim().chars().take(300).collect::<String>();
         if !line.is_empty() {
-            told.push(values.iter().fold(line, |line, (name, value)| line.replace(value, &format!("${name}"))));
+            told.push(masked(&line, values));
         }
     }
     told.join(" | ")

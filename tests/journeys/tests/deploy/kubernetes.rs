@@ -66,19 +66,13 @@ impl Store<'_> {
         let stage = self.shop.stage;
         let port =
             |url: &str| url.rsplit(':').next().map(|port| port.trim_end_matches('/').to_owned()).expect("a port");
-        let ours = self.machine();
         let let_in = |url: &str| self.cluster.let_in(port(url).parse().expect("a port"));
         let (feed, otlp) = (let_in(&stage.feed_url), let_in(&stage.engine.otlp_http));
-        let text = MANIFESTS.replace("{machine}", &ours).replace("{probe}", probe);
+        let text = MANIFESTS.replace("{machine}", &self.cluster.machine()).replace("{probe}", probe);
         let text = text.replace("{feed}", &feed.to_string()).replace("{otlp}", &otlp.to_string());
         let folder = self.shop.home.path().join("k8s");
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join("store.yaml"), text).expect("written");
-    }
-
-    /// Where pods find this machine.
-    fn machine(&self) -> String {
-        self.cluster.machine()
     }
 
     fn settings(&self, judged: bool) {
