@@ -1,12 +1,13 @@
 //! From settings and flags to one release on Kubernetes, and the cluster that it is for. It asks no API server.
 
 pub(crate) mod manifests;
+mod status;
 
 use std::path::PathBuf;
 
 use base_explain::Report;
 use base_world::{Disk, World};
-use connect_kube::{Choice, Cluster, Surroundings, find};
+use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
 use operate_deploy::{ClusterRelease, Release, cluster_revision};
 use operate_execute::{Filter, Seal, Status};
 use operate_manifest::MINOR_NEWEST;
@@ -19,6 +20,7 @@ use crate::release::{Asked, image, ms};
 use crate::settings::Project;
 use crate::{Desk, DeskError};
 use manifests::{Meant, bare};
+pub use status::{Workload, WorkloadState};
 
 /// Complete runs in which a version is looked for.
 const PAST_MAX: usize = 200;
@@ -86,14 +88,13 @@ impl Clusters {
     pub fn open(&self, context: &str) -> Result<Cluster, Report> {
         let context = (!context.is_empty()).then(|| context.to_owned());
         let choice = Choice { context, ..Choice::default() };
-        let found = find(&self.surroundings, &choice, &*self.world.disk).map_err(|error| {
-            let report = Report::of(&error);
-            match error.hint() {
-                Some(hint) => report.hint(hint),
-                None => report,
-            }
-        })?;
+        let found = find(&self.surroundings, &choice, &*self.world.disk).map_err(status::told)?;
         Ok(Cluster::new(found, self.world.clone()))
+    }
+
+    /// The contexts of the kubeconfig, as `kubectl config get-contexts` lists them.
+    pub fn contexts(&self) -> Result<Vec<ContextListed>, Report> {
+        contexts(&self.surroundings, &Choice::default(), &*self.world.disk).map_err(status::told)
     }
 
     /// The same as a target of plans.

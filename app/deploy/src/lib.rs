@@ -37,7 +37,7 @@ mod tags;
 mod views;
 
 pub use adopt::{Handmade, Named};
-pub use cluster::{Clusters, KubernetesSettings, Wanted};
+pub use cluster::{Clusters, KubernetesSettings, Wanted, Workload, WorkloadState};
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
 pub use env_files::ServiceVariables;
@@ -71,7 +71,7 @@ pub use operate_history::{Pruned, Retention};
 pub use connect_docker::Surroundings as DockerSurroundings;
 
 /// What is found out about this machine's clusters.
-pub use connect_kube::Surroundings as KubeSurroundings;
+pub use connect_kube::{ContextListed, Surroundings as KubeSurroundings};
 
 #[cfg(test)]
 mod paper;

@@ -2,6 +2,7 @@
 
 mod check;
 mod inject;
+mod look;
 
 use clap::{Args as ClapArgs, Subcommand};
 
@@ -16,6 +17,10 @@ pub(crate) struct K8sArgs {
 
 #[derive(Debug, Subcommand)]
 enum K8sCommand {
+    /// List the contexts of the kubeconfig
+    Contexts(look::ContextsArgs),
+    /// Show how workloads are, and the reason why one is not ready
+    Status(look::StatusArgs),
     /// Find what a server would refuse in manifests, what is unsafe, about to go, or leads nowhere
     Check(check::CheckArgs),
     /// Put telemetry into pods: an agent, its variables, sidecars; in files, or as a webhook
@@ -26,6 +31,8 @@ enum K8sCommand {
 
 pub(crate) fn k8s(global: &Global, args: &K8sArgs) -> Result<u8, Failure> {
     match &args.command {
+        K8sCommand::Contexts(args) => look::contexts(global, args),
+        K8sCommand::Status(args) => look::status(global, args),
         K8sCommand::Check(args) => check::check(global, args),
         K8sCommand::Inject(args) => inject::inject(global, args),
         K8sCommand::Uninject(args) => inject::uninject(global, args),

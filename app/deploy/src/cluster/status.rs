@@ -1,0 +1,82 @@
+//! How the workloads of a cluster are, each with the one reason why it is not ready: for a person who has not released anything, and may not have
+//! made them. It changes nothing.
+
+use base_explain::Report;
+use connect_kube::{KubeError, ListOptions, Resource};
+use operate_target_kube::read;
+use operate_target_kube::status::{Progress, progress};
+use serde::Serialize;
+
+use super::Clusters;
+
+/// Objects of one kind; who has more names a namespace.
+const OBJECTS_MAX: usize = 5_000;
+
+/// How it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkloadState {
+    Trouble,
+    Waiting,
+    Ready,
+}
+
+/// One workload at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Workload {
+    pub namespace: String,
+    pub kind: String,
+    pub name: String,
+    pub state: WorkloadState,
+    /// A word of the catalogue of errors, where it is in trouble.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// Why it is not ready; empty when it is.
+    pub says: String,
+    /// What a person can do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<&'static str>,
+}
+
+impl Clusters {
+    /// The workloads of a namespace, the worst first; `None` is the context's own namespace, an empty one is all of them.
+    pub async fn workloads(&self, context: &str, namespace: Option<&str>) -> Result<Vec<Workload>, Report> {
+        let cluster = self.open(context)?;
+        let namespace = namespace.map_or_else(|| cluster.found().namespace.clone(), str::to_owned);
+        let within = (!namespace.is_empty()).then_some(namespace.as_str());
+        let kinds = [
+            ("apps/v1", "Deployment", "deployments"),
+            ("apps/v1", "StatefulSet", "statefulsets"),
+            ("apps/v1", "DaemonSet", "daemonsets"),
+            ("batch/v1", "Job", "jobs"),
+        ];
+        let mut workloads = Vec::new();
+        for (version, kind, plural) in kinds {
+            let resource = Resource::namespaced(version, kind, plural);
+            let found = cluster.list(&resource, within, &ListOptions::default(), OBJECTS_MAX).await;
+            for object in found.map_err(told)? {
+                let read = read(&cluster, &object).await.map_err(told)?;
+                let text = |place: &str| object["metadata"][place].as_str().unwrap_or_default().to_owned();
+                let (state, code, says, next) = match progress(&read.scene(&object)) {
+                    Progress::Ready => (WorkloadState::Ready, None, String::new(), None),
+                    Progress::Waiting(says) => (WorkloadState::Waiting, None, says, None),
+                    Progress::Trouble(it) => (WorkloadState::Trouble, Some(it.code), it.message, Some(it.next)),
+                };
+                let (namespace, name) = (text("namespace"), text("name"));
+                workloads.push(Workload { namespace, kind: kind.to_owned(), name, state, code, says, next });
+            }
+        }
+        workloads
+            .sort_by(|a, b| (a.state, &a.namespace, &a.kind, &a.name).cmp(&(b.state, &b.namespace, &b.kind, &b.name)));
+        Ok(workloads)
+    }
+}
+
+/// The connector's error, with what to do.
+pub(super) fn told(error: KubeError) -> Report {
+    let report = Report::of(&error);
+    match error.hint() {
+        Some(hint) => report.hint(hint),
+        None => report,
+    }
+}
