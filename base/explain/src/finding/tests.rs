@@ -72,8 +72,11 @@ fn what_is_no_text_has_no_columns() {
     assert_eq!(location, &json!({ "artifactLocation": { "uri": "shop%3A1" }, "region": { "startLine": 1 } }));
 }
 
+/// From, to, and what stands there then.
+type Exchange = (usize, usize, &'static str);
+
 /// The text after all edits up to `up_to` that can be made together, and how many findings that mends.
-fn check_edits(up_to: Safety, fixes: &[(Safety, &[(usize, usize, &str)])], expect: (&str, usize)) {
+fn check_edits(up_to: Safety, fixes: &[(Safety, &[Exchange])], expect: (&str, usize)) {
     let findings: Vec<Finding> = fixes
         .iter()
         .map(|(safety, edits)| {
