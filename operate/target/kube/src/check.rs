@@ -114,7 +114,10 @@ fn values(pod: &Value, container: &str) -> Vec<(String, String)> {
     let env = containers.filter(|one| one["name"] == container).filter_map(|one| one["env"].as_array()).flatten();
     let mut values: Vec<(String, String)> = env
         .filter_map(|one| Some((one["name"].as_str()?.to_owned(), one["value"].as_str()?.to_owned())))
-        .filter(|(_, value)| value.len() >= 6)
+        // Names that everybody may know, and that stand in the names of pods.
+        .filter(|(name, value)| {
+            value.len() >= 6 && !["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"].contains(&&**name)
+        })
         .collect();
     values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
     values
