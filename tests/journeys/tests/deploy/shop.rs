@@ -71,7 +71,9 @@ impl Stage {
             &["volume", "ls", "--format", "{{.Name}}"],
         ];
         let lines = lists.map(|words| self.docker.docker(words)).join("\n");
-        let mut lines: Vec<_> = lines.lines().filter(|line| !line.starts_with("shop-")).map(str::to_owned).collect();
+        // Of a compose project's network the name has another sign.
+        let of_a_release = |line: &&str| line.starts_with("shop-") || line.starts_with("shop_");
+        let mut lines: Vec<_> = lines.lines().filter(|line| !of_a_release(line)).map(str::to_owned).collect();
         lines.sort();
         lines
     }

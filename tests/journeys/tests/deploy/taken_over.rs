@@ -10,7 +10,7 @@ const SERVES: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 
 pub(crate) fn a_container_made_by_hand_becomes_a_service(stage: &Stage) {
     let docker = stage.docker;
-    let shop = Shop::new(stage, "taken-over");
+    let shop = Shop::new(stage, "handed");
     let (name, image) = (shop.container(), docker.busybox_image());
     let file = shop.home.path().join("apm.yaml");
     let write = |text: &str| std::fs::write(&file, text).expect("the settings can be written");
@@ -29,12 +29,12 @@ pub(crate) fn a_container_made_by_hand_becomes_a_service(stage: &Stage) {
 
     // Shown: nothing is written, and no secret is told.
     write(FILE);
-    let shown = shop.deploy(&["adopt", "by-hand", "--as", "taken-over", "--dry-run"]).expect(
+    let shown = shop.deploy(&["adopt", "by-hand", "--as", "handed", "--dry-run"]).expect(
         0,
         &[
-            "+   taken-over:",
+            "+   handed:",
             "LEVEL: info",
-            "secrets/taken-over/TOKEN",
+            "secrets/handed/TOKEN",
             "the labels of docker compose",
             "nothing was written",
             "PRICE: $$9",
@@ -44,7 +44,7 @@ pub(crate) fn a_container_made_by_hand_becomes_a_service(stage: &Stage) {
     assert_eq!(settings(), FILE);
 
     // Written beside what is there.
-    let words = ["adopt", "by-hand", "--as", "taken-over", "--write", "--yes"];
+    let words = ["adopt", "by-hand", "--as", "handed", "--write", "--yes"];
     let written = shop
         .deploy(&words)
         .expect(0, &["written into", &format!("docker rename by-hand {name}"), "--adopt --dry-run"])
@@ -81,10 +81,10 @@ pub(crate) fn a_container_made_by_hand_becomes_a_service(stage: &Stage) {
     let fails = unjudged.replace(SERVES, "exit 3").replace("restart: on-failure", "restart: \"no\"");
     write(&fails.replace("restart_max: 4", "restart_max: 0"));
     let plan = shop
-        .deploy(&["start", "--service", "taken-over", "--adopt", "--dry-run"])
+        .deploy(&["start", "--service", "handed", "--adopt", "--dry-run"])
         .expect(0, &[&format!("docker rename {name} {name}-previous")]);
     assert!(!plan.text.contains("s3cr3t"), "{}", plan.text);
-    shop.deploy(&["--service", "taken-over", "--adopt"]).expect(1, &["is being undone"]);
+    shop.deploy(&["--service", "handed", "--adopt"]).expect(1, &["is being undone"]);
     let after = inspected(docker, &name);
     assert_eq!(after["Id"], before["Id"], "another container");
     for part in ["Config", "HostConfig", "Image", "Path", "Args"] {
@@ -94,7 +94,7 @@ pub(crate) fn a_container_made_by_hand_becomes_a_service(stage: &Stage) {
 
     // And one that is good takes its place, with everything that the settings say.
     write(&unjudged);
-    shop.deploy(&["--service", "taken-over", "--adopt"]).expect(0, &["complete"]);
+    shop.deploy(&["--service", "handed", "--adopt"]).expect(0, &["complete"]);
     let new = inspected(docker, &name);
     assert_ne!(new["Id"], before["Id"]);
     let (was, is) = (&before["HostConfig"], &new["HostConfig"]);
@@ -119,7 +119,7 @@ pub(crate) fn a_container_made_by_hand_becomes_a_service(stage: &Stage) {
     }
     let aliases = new["NetworkSettings"]["Networks"]["by-hand"]["Aliases"].to_string();
     assert!(aliases.contains("basket") && aliases.contains("\"by-hand\""), "{aliases}");
-    shop.deploy(&["adopt", &name]).expect(4, &["is apm's already: taken-over in default"]);
+    shop.deploy(&["adopt", &name]).expect(4, &["is apm's already: handed in default"]);
     shop.deploy(&["adopt", "nobody"]).expect(3, &["there is no container `nobody`"]);
 
     docker.docker(&["run", "-d", "--rm", "--name", "passing", image, "sleep", "1000"]);
