@@ -238,7 +238,7 @@ impl Rig {
                 ..Container::default()
             },
             checks: vec![Check::Http { path: "/healthz".into(), port: 80 }],
-            ready_ms: 10_000,
+            ready_ms: 30_000,
             gate: None,
             scan: None,
             judge: Some(serde_json::json!({})),
