@@ -38,3 +38,6 @@ pub use run::{Pace, TakeLogs, run};
 pub use settings::{Start, TailSettings};
 pub use state::{Tail, TailError};
 pub use stats::TailStats;
+
+#[cfg(test)]
+mod tests;
