@@ -13,7 +13,6 @@
 
 mod access;
 mod address;
-mod body;
 mod call;
 mod classify;
 mod cluster;

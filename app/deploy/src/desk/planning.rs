@@ -110,7 +110,7 @@ impl Desk {
         let mut findings = lint(&plan, seen, now_ms);
         findings.extend(pinning);
         findings.extend(scanned::findings(&plan));
-        findings.sort_by_key(|finding| finding.severity);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Ok(Planned { plan: guard(&plan, &findings), findings })
     }
 
