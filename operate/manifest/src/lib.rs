@@ -17,6 +17,7 @@ mod validate;
 
 pub use change::{Change, ChangeError, Edit, edit};
 pub use detect::{FileKind, detect, look};
+pub use format::quantity;
 pub use lint::{
     Checked, FINDINGS_MAX, LintFinding, LintOptions, LintRule, Manifests, Mended, check, is_on, lint_named, lint_rules,
     mend,
