@@ -6,9 +6,11 @@
 mod change;
 mod detect;
 mod format;
+pub mod generate;
 mod hash;
 pub mod inject;
 mod lint;
+pub mod mask;
 mod object;
 mod patch;
 mod rules;
@@ -23,6 +25,7 @@ pub use lint::{
     mend,
 };
 pub use object::{File, Identity, Limits, Object, ReadError, read};
+pub use patch::{Draft, Op, apply, json_patch};
 pub use validate::{
     CustomKinds, Finding, MINOR_NEWEST, MINOR_OLDEST, RULES, Rule, Severity, Target, Verdict, catalogue, namespaced,
     rule, validate, validate_one,
