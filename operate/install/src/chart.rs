@@ -27,3 +27,38 @@ pub(crate) const FILES: [(&str, &str); 5] = [
 pub(crate) const fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
+
+/// A kind of which the chart makes objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChartKind {
+    pub api_version: &'static str,
+    pub kind: &'static str,
+    pub plural: &'static str,
+    /// Others are the whole cluster's.
+    pub is_namespaced: bool,
+}
+
+const fn kind(api_version: &'static str, kind: &'static str, plural: &'static str) -> ChartKind {
+    ChartKind { api_version, kind, plural, is_namespaced: true }
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io/v1";
+
+/// All of them, those first that others refer to; what would ask a service that is not there yet comes last.
+pub const KINDS: [ChartKind; 12] = [
+    kind("v1", "ServiceAccount", "serviceaccounts"),
+    ChartKind { is_namespaced: false, ..kind(RBAC, "ClusterRole", "clusterroles") },
+    kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    kind("v1", "Secret", "secrets"),
+    kind("v1", "ConfigMap", "configmaps"),
+    ChartKind { is_namespaced: false, ..kind(RBAC, "ClusterRoleBinding", "clusterrolebindings") },
+    kind("v1", "Service", "services"),
+    kind("apps/v1", "StatefulSet", "statefulsets"),
+    kind("apps/v1", "DaemonSet", "daemonsets"),
+    kind("apps/v1", "Deployment", "deployments"),
+    kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ChartKind {
+        is_namespaced: false,
+        ..kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
+    },
+];

@@ -11,6 +11,7 @@ mod yaml;
 use operate_manifest::{Limits, Manifests, Object, ReadError, read};
 use serde_json::{Value, json};
 
+pub use chart::{ChartKind, KINDS};
 use evaluate::Scope;
 pub use template::TemplateError;
 pub use values::{Values, ValuesError};
@@ -90,9 +91,14 @@ impl Install {
         }
     }
 
+    /// Whether the Secret is ours to make.
+    pub fn makes_tokens(&self) -> bool {
+        self.values.text("tokens.secret").is_empty()
+    }
+
     /// The Secret with these tokens; nothing where the values name one that somebody else makes.
     pub fn token_secret(&self, tokens: &Tokens) -> Option<Value> {
-        if !self.values.text("tokens.secret").is_empty() {
+        if !self.makes_tokens() {
             return None;
         }
         let Tokens { admin, viewer, ingest } = tokens;
@@ -113,6 +119,19 @@ impl Install {
             "type": "Opaque",
             "stringData": {"tokens": format!("admin {admin}\nviewer {viewer}\ningest {ingest}\n"), "ingest": ingest},
         }))
+    }
+
+    /// By which all that it made can be found.
+    pub fn selector(&self) -> String {
+        format!(
+            "app.kubernetes.io/part-of=apm,app.kubernetes.io/managed-by={SERVICE},app.kubernetes.io/instance={}",
+            self.name
+        )
+    }
+
+    /// Whether an object that the selector found is of this namespace's installation: those of the whole cluster have it at the end of their names.
+    pub fn is_ours(&self, kind: &ChartKind, name: &str) -> bool {
+        kind.is_namespaced || name.ends_with(&format!("-{}", self.namespace))
     }
 
     fn check_name(&self) -> Result<(), InstallError> {
@@ -148,16 +167,9 @@ pub fn chart_files() -> impl Iterator<Item = (&'static str, &'static str)> {
     chart::FILES.iter().chain(&chart::TEMPLATES).copied()
 }
 
-/// What others refer to comes first; what would ask a service that is not there yet comes last.
+/// Its place among [`KINDS`].
 fn rank(kind: &str) -> usize {
-    const RANKS: [&[&str]; 5] = [
-        &["ServiceAccount", "ClusterRole", "Role", "NetworkPolicy"],
-        &["Secret", "ConfigMap", "ClusterRoleBinding", "RoleBinding"],
-        &["Service"],
-        &["StatefulSet", "DaemonSet", "Deployment"],
-        &["PodDisruptionBudget"],
-    ];
-    RANKS.iter().position(|row| row.contains(&kind)).unwrap_or(RANKS.len())
+    KINDS.iter().position(|known| known.kind == kind).unwrap_or(KINDS.len())
 }
 
 /// The manifests as the checks want them.

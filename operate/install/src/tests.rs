@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::evaluate::Scope;
 use crate::template::parse;
-use crate::{Install, Tokens, Values, chart, manifests, yaml};
+use crate::{Install, KINDS, Tokens, Values, chart, manifests, yaml};
 
 fn install(sets: &[&str]) -> Install {
     let mut values = Values::default();
@@ -207,6 +207,22 @@ fn parts_are_left_out_and_others_are_needed() {
     let told = |sets: &[&str]| install(sets).render().expect_err("something is missing").to_string();
     assert!(told(&[]).contains("image is not set"), "{}", told(&[]));
     assert!(told(&[ALL[0], "inject.enabled=true"]).contains("inject.certificateSecret is not set"));
+}
+
+#[test]
+fn every_object_is_of_a_known_kind_and_can_be_found_again() {
+    let install = install(&ALL);
+    for object in install.objects().expect("it can be rendered") {
+        let (json, identity) = (object.json(), &object.identity);
+        let kind = KINDS.iter().find(|kind| kind.kind == identity.kind).expect("a known kind");
+        assert_eq!(kind.api_version, identity.api_version);
+        assert_eq!(kind.is_namespaced, identity.namespace.is_some(), "{identity}");
+        assert!(install.is_ours(kind, &identity.name), "{identity}");
+        for pair in install.selector().split(',') {
+            let (label, value) = pair.split_once('=').expect("a pair");
+            assert_eq!(json["metadata"]["labels"][label], value, "{identity}");
+        }
+    }
 }
 
 #[test]

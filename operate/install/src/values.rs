@@ -73,6 +73,11 @@ impl Values {
         Ok(())
     }
 
+    /// The image's whole reference.
+    pub fn set_image(&mut self, image: &str) {
+        merge(&mut self.0, serde_json::json!({"image": image}));
+    }
+
     pub(crate) fn json(&self) -> &Value {
         &self.0
     }
