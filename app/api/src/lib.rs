@@ -42,6 +42,7 @@ pub use deployments::{
     Deployments, Following, Health, JudgeWanted, Kept, Lines, OutputWanted, Past, Prepared, Promoted, Refused,
     RefusedKind, Retag, Wanted, Watchers, Yes,
 };
+pub use prometheus::{ActiveTarget, DroppedTarget, LastScrape, Targets};
 pub use query::{Queries, QueryLimits};
 pub use server::{ConnectionLimits, Gate, serve};
 
@@ -63,6 +64,8 @@ pub trait Control: Send + Sync {
     fn status(&self) -> serde_json::Value;
     /// The body of `/metrics`, text format 0.0.4.
     fn metrics_text(&self) -> String;
+    /// What is scraped.
+    fn targets(&self) -> Targets;
 }
 
 /// Everything the faces need.

@@ -1,5 +1,6 @@
 //! From settings and flags to one release on Kubernetes, and the cluster that it is for. It asks no API server.
 
+mod install;
 pub(crate) mod manifests;
 mod status;
 
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use crate::release::{Asked, image, ms};
 use crate::settings::Project;
 use crate::{Desk, DeskError};
+pub use install::{InstallHow, Installed, InstalledObject};
 use manifests::{Meant, bare};
 pub use status::{Workload, WorkloadState};
 

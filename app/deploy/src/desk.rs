@@ -2,6 +2,7 @@
 
 mod error;
 mod planning;
+mod rehearsal;
 mod runs;
 
 use std::collections::BTreeMap;

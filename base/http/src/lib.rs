@@ -1,6 +1,7 @@
 //! The one outgoing HTTP client: TLS, authorization, redirects, time and size limits, in the words of Prometheus's
 //! `http_config`. Retrying is the caller's: only it knows what may be done twice. Never shows a secret.
 
+pub mod body;
 mod config;
 mod stream;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use body::root_cause as cause;
 pub use config::{Authorization, BasicAuth, HttpConfig, Secret, TlsConfig};
 pub use stream::{Incoming, Payload, Request};
 
@@ -159,13 +161,4 @@ fn told(url: &str, error: &reqwest::Error, limits: Limits) -> HttpError {
     } else {
         HttpError::Broken { url, reason }
     }
-}
-
-/// The innermost cause says what a person can act on: "connection refused", "certificate has expired".
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

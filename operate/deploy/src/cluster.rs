@@ -5,6 +5,7 @@
 //! comes and goes does not make it another object. It knows no API server and opens no secret: values that are secret come sealed and stay
 //! so.
 
+mod before;
 mod canary;
 mod color;
 mod look;
@@ -16,6 +17,7 @@ mod steps;
 
 use std::collections::BTreeMap;
 
+pub use before::{cluster_findings, cluster_surroundings};
 pub use revision::cluster_revision;
 
 use operate_plan::{Calendar, Inventory, ObjectId, Plan, Seen};
@@ -131,7 +133,8 @@ pub fn cluster_objects(release: &ClusterRelease) -> Vec<ObjectId> {
 /// What must be looked at besides, once the first look says what earlier releases left.
 pub fn cluster_objects_left(release: &ClusterRelease, seen: &Inventory) -> Vec<ObjectId> {
     let left = record::left(release, seen);
-    left.into_iter().filter(|object| !seen.facts.contains_key(object)).collect()
+    let accesses = order::accesses_left(&left);
+    left.into_iter().chain(accesses).filter(|object| !seen.facts.contains_key(object)).collect()
 }
 
 /// The plan that makes the release out of what was seen.

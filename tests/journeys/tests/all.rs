@@ -7,6 +7,7 @@ mod build;
 mod cluster;
 mod containers;
 mod deploy;
+mod discovery;
 mod docker_engine;
 mod exact_numbers;
 mod flask;

@@ -15,6 +15,7 @@
 
 mod batch;
 mod container;
+mod entries;
 mod file;
 mod join;
 mod line;

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::color::{colored, with_color};
 use super::rolling::{apply_all, begin, finish};
 use super::{ClusterRelease, Item, deployments, mark, object, order, services_of, steps};
-use crate::Refusal;
 use crate::line::{DEPLOYING, VERIFYING, judged};
+use crate::{Refusal, Strategy};
 
 const CANARY: &str = "canary";
 
@@ -34,9 +34,8 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
     apply_all(&mut line, release.items.iter().filter(|item| !is_workload(item)), seen);
     // Where nothing runs yet there is nothing to compare with.
     let old: Vec<_> = wanted.iter().filter(|item| seen.present(&object(&item.body)).is_some()).copied().collect();
-    let percents = release.canary.as_ref().map_or(&[][..], |canary| &canary.steps);
     let mut first = true;
-    for percent in percents.iter().copied().filter(|percent| (1..100).contains(percent) && !old.is_empty()) {
+    for percent in percents(release).filter(|_| !old.is_empty()) {
         let step = |item: &&Item| {
             let replicas = share(seen.present(&object(&item.body)), percent);
             let reason = "few are hurt if it is bad";
@@ -72,6 +71,24 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         line.add_side_by_side(DEPLOYING, gone.collect());
     }
     Ok(finish(line, &made, &[], seen, now_ms))
+}
+
+/// Whether there is a step at which both versions serve.
+pub(super) fn has_steps(release: &ClusterRelease) -> bool {
+    percents(release).next().is_some()
+}
+
+fn percents(release: &ClusterRelease) -> impl Iterator<Item = u32> {
+    let percents = release.canary.as_ref().map_or(&[][..], |canary| &canary.steps);
+    percents.iter().copied().filter(|percent| (1..100).contains(percent))
+}
+
+/// How many pods of a canary there are at most beside a Deployment.
+pub(super) fn pods_max(release: &ClusterRelease, old: &Value) -> i128 {
+    if release.strategy != Strategy::Canary {
+        return 0;
+    }
+    percents(release).map(|percent| i128::from(share(Some(old), percent))).max().unwrap_or(0)
 }
 
 /// How many pods beside the old ones get about this share of the requests.

@@ -19,8 +19,28 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         line.add_side_by_side(DEPLOYING, old.map(stop).collect());
     }
     apply_all(&mut line, release.items.iter(), seen);
+    if release.strategy == Strategy::Recreate {
+        line.add_side_by_side(DEPLOYING, started_again(release, seen));
+    }
     let made: Vec<_> = release.items.iter().map(|item| object(&item.body)).collect();
     Ok(finish(line, &made, &[], seen, now_ms))
+}
+
+/// Where a manifest leaves the number of pods to others, mostly an autoscaler, none would be started after the stop: nobody scales from zero.
+fn started_again(release: &ClusterRelease, seen: &Inventory) -> Vec<Step> {
+    let stopped = deployments(release).filter(|item| look::differs(release, item, seen));
+    let again = |item: &Item| {
+        let id = object(&item.body);
+        let pods = seen.present(&id)?["replicas"].as_u64().filter(|pods| *pods > 0)?;
+        if !item.body["spec"]["replicas"].is_null() {
+            return None;
+        }
+        let reason = "as many pods as before, for the manifest leaves the number to others";
+        let mut step = steps::scale(release, &id, format!("scale-{}", steps::slug(&id)), pods, reason);
+        step.verify.extend(steps::sent_to(release, item));
+        Some(step)
+    };
+    stopped.filter_map(again).collect()
 }
 
 /// The questions before anything is changed.

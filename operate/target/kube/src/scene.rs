@@ -3,10 +3,11 @@
 use connect_kube::{Cluster, KubeError, ListOptions, Resource, Result};
 use serde_json::Value;
 
-use crate::status::Scene;
+use crate::status::{Scene, needs_nodes};
 
 /// Pods and ReplicaSets of one workload; more is no workload of one service.
 const UNDER_MAX: usize = 5_000;
+const NODES_MAX: usize = 5_000;
 const EVENTS_MAX: usize = 2_000;
 /// Pods in trouble whose events are read: the others have the same trouble.
 const TROUBLED_MAX: usize = 5;
@@ -16,11 +17,12 @@ const TROUBLED_MAX: usize = 5;
 pub struct Read {
     under: Vec<Value>,
     events: Vec<Value>,
+    nodes: Vec<Value>,
 }
 
 impl Read {
     pub fn scene<'a>(&'a self, object: &'a Value) -> Scene<'a> {
-        Scene { object, under: &self.under, events: &self.events }
+        Scene { object, under: &self.under, events: &self.events, nodes: &self.nodes }
     }
 
     /// The label that tells the pods of the newest ReplicaSet of a Deployment.
@@ -60,6 +62,11 @@ pub async fn read(cluster: &Cluster, object: &Value) -> Result<Read> {
             read.under.extend(cluster.list(&slices, namespace, &labels, UNDER_MAX).await?);
         }
         _ => {}
+    }
+    if needs_nodes(object) || read.under.iter().any(needs_nodes) {
+        let nodes = Resource::cluster_wide("v1", "Node", "nodes");
+        // Who may not look at nodes is told what the scheduler says.
+        read.nodes = cluster.list(&nodes, None, &ListOptions::default(), NODES_MAX).await.unwrap_or_default();
     }
     let ready = |pod: &&Value| {
         let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);

@@ -152,7 +152,8 @@ impl Rig {
         let plan = plan_cluster(release, &seen, now_ms).unwrap_or_else(|refusal| panic!("{refusal}"));
         let run = RunId(format!("cart-{}-{}", release.version, self.lives.world.clock.now_ns()));
         let seal = &self.lives.seal;
-        let ended = self.lives.play(&run, &plan, kills, || Arc::new(Rig::target_of(seal)));
+        self.lives.create(&run, &plan).expect("a run");
+        let ended = self.lives.run(&run, kills, || Arc::new(Rig::target_of(seal)));
         (run, ended.expect("it was killed in its last life").expect("an end"))
     }
 
