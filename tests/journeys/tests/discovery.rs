@@ -24,8 +24,8 @@ struct Sides<'s> {
 }
 
 impl Sides<'_> {
-    /// Waits until both see the same, and that what is seen is `good`.
-    fn agree(&self, when: &str, good: impl Fn(&Seen) -> bool) {
+    /// Waits until both see the same, and that it is what is meant: so many targets of a state and job whose text has these words, `None` for some.
+    fn agree(&self, when: &str, meant: &[(&str, &str, Option<usize>)]) {
         let mut last = String::new();
         for round in 0..8 {
             // Prometheus makes endpoints anew when their service changes, but not when their pods do.
@@ -36,11 +36,17 @@ impl Sides<'_> {
                 std::thread::sleep(Duration::from_millis(200));
                 let (ours, theirs) = (Seen::at(&self.ours.url), Seen::at(&self.theirs.url));
                 let different = differences(&ours, &theirs);
-                match (different.is_empty(), good(&theirs)) {
+                let count = |&(of, words, _): &(&str, &str, _)| theirs.count(of, words);
+                let unmet = |want: &&(&str, &str, Option<usize>)| match want.2 {
+                    Some(many) => count(want) != many,
+                    None => count(want) == 0,
+                };
+                let unmet: Vec<_> = meant.iter().filter(unmet).map(|want| (want, count(want))).collect();
+                last = match (different.is_empty(), unmet.is_empty()) {
                     (true, true) => return println!("{when}: {} active, {} dropped", ours.active, ours.dropped),
-                    (true, false) => last = "both see the same, but not yet what is meant".into(),
-                    (false, _) => last = different,
-                }
+                    (true, false) => format!("both see the same, but not what is meant: {unmet:?}"),
+                    (false, _) => different,
+                };
             }
         }
         let _ = fs::write(self.ours.artefacts().join("differences.txt"), &last);
@@ -189,41 +195,50 @@ fn targets_of_a_cluster_are_those_of_prometheus() {
     let theirs = Prometheus::launch(&ours, peer::free_port(), &text, &["--scrape.discovery-reload-interval=1s"]);
     let sides = Sides { cluster: &cluster, ours: &ours, theirs: &theirs };
 
-    let ports = |state: &'static str, many: usize| move |seen: &Seen| seen.count(state, "\"cart-") == many;
-    // Three pods: three ports of the service's container, one of the sidecar that starts first, and two containers without any.
-    sides.agree("at the start", |seen| {
-        ports("active pod", 18)(seen)
-            && ROLES.iter().all(|role| seen.count(&format!("active {role}"), "") > 0)
-            && seen.count("active pod-attached", "__meta_kubernetes_pod_deployment_name=\"cart\"") == 18
-            && seen.count("active pod-attached", "__meta_kubernetes_pod_cronjob_name=\"nightly\"") > 0
-            && seen.count("active kubernetes-pods", ":9100/stats ") == 3
-            && seen.count("dropped kubernetes-pods", "") > 0
-            && seen.count("active kubernetes-service-endpoints", ":9100/metrics ") == 4
-            && seen.count("active by-address", "") == seen.count("active endpointslice", "")
-            && seen.count("active service", "198.51.100.1,198.51.100.2") == 1
-    });
+    // Each pod has three ports of the service's container, one of the sidecar that starts first, and two containers without any.
+    let cart = |pods: usize| ("active pod", "\"cart-", Some(6 * pods));
+    sides.agree(
+        "at the start",
+        &[
+            cart(3),
+            ("active node", "", Some(2)),
+            ("active endpoints", "__meta_kubernetes_endpoint_ready=\"false\"", None),
+            ("active endpointslice", "[2001:db8::1]:80", None),
+            ("active ingress", "ingress_scheme=\"https\"", Some(3)),
+            ("active pod-attached", "__meta_kubernetes_pod_deployment_name=\"cart\"", Some(18)),
+            ("active pod-attached", "__meta_kubernetes_pod_cronjob_name=\"nightly\"", Some(1)),
+            ("active service", "198.51.100.1,198.51.100.2", Some(1)),
+            ("active by-address", "\"cart-", None),
+            ("active kubernetes-pods", ":9100/stats ", Some(3)),
+            ("dropped kubernetes-pods", "", None),
+            ("active kubernetes-service-endpoints", ":9100/metrics ", Some(3)),
+        ],
+    );
 
     cluster.kubectl(&["-n", "shop", "scale", "deployment/cart", "--replicas=8"]);
-    sides.agree("after pods came", ports("active pod", 48));
+    sides.agree("after pods came", &[cart(8)]);
 
     cluster.kubectl(&["-n", "shop", "label", "pods", "--all", "tier=gold", "app.kubernetes.io/part-of-"]);
     cluster.kubectl(&["label", "node", "kwok-0", "zone=b"]);
     cluster.kubectl(&["label", "namespace", "shop", "team=b", "--overwrite"]);
     let gold = "__meta_kubernetes_pod_label_tier=\"gold\"";
-    sides.agree("after labels changed", |seen| {
-        seen.count("active pod", gold) > 0
-            && seen.count("active endpointslice", gold) > 0
-            && seen.count("active pod-attached", "__meta_kubernetes_namespace_label_team=\"b\"") > 0
-            && seen.count("active pod-attached", "__meta_kubernetes_node_label_zone=\"b\"") > 0
-    });
+    sides.agree(
+        "after labels changed",
+        &[
+            cart(8),
+            ("active pod", gold, None),
+            ("active endpoints", gold, None),
+            ("active endpointslice", gold, None),
+            ("active pod-attached", "__meta_kubernetes_namespace_label_team=\"b\"", None),
+            ("active pod-attached", "__meta_kubernetes_node_label_zone=\"b\"", None),
+        ],
+    );
 
     cluster.kubectl(&["-n", "shop", "scale", "deployment/cart", "--replicas=1"]);
     cluster.kubectl(&["-n", "shop", "delete", "service", "balanced", "legacy"]);
     cluster.kubectl(&["-n", "shop", "delete", "ingress", "web"]);
     cluster.kubectl(&["delete", "node", "kwok-1"]);
-    sides.agree("after much is gone", |seen| {
-        ports("active pod", 6)(seen) && seen.count("active ingress", "") == 0 && seen.count("active node", "") == 1
-    });
+    sides.agree("after much is gone", &[cart(1), ("active ingress", "", Some(0)), ("active node", "", Some(1))]);
 
     let kept = Seen::at(&ours.url);
     cluster.kill("kube-apiserver");
@@ -234,7 +249,7 @@ fn targets_of_a_cluster_are_those_of_prometheus() {
     assert_eq!(differences(&Seen::at(&ours.url), &kept), "", "what was found stays while nobody answers");
     cluster.xtask("restart", &["kube-apiserver"]);
     cluster.kubectl(&["-n", "shop", "scale", "deployment/cart", "--replicas=4"]);
-    sides.agree("after the API server was killed", ports("active pod", 24));
+    sides.agree("after the API server was killed", &[cart(4)]);
 
     let said = ours.printed();
     assert!(!said.contains(&token), "a token is in the log:\n{said}");
