@@ -27,7 +27,12 @@ impl Read {
 
     /// The label that tells the pods of the newest ReplicaSet of a Deployment.
     pub(crate) fn hash(&self, deployment: &Value) -> Option<&str> {
-        let uid = deployment["metadata"]["uid"].as_str()?;
+        self.sets(deployment).0?["metadata"]["labels"]["pod-template-hash"].as_str()
+    }
+
+    /// The newest ReplicaSet of a Deployment, and the older ones.
+    pub(crate) fn sets(&self, deployment: &Value) -> (Option<&Value>, Vec<&Value>) {
+        let Some(uid) = deployment["metadata"]["uid"].as_str() else { return (None, Vec::new()) };
         let owned = |set: &&Value| {
             set["kind"] == "ReplicaSet"
                 && set["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|owner| owner["uid"] == uid)
@@ -36,7 +41,9 @@ impl Read {
             let text = set.pointer("/metadata/annotations/deployment.kubernetes.io~1revision");
             text.and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
         };
-        self.under.iter().filter(owned).max_by_key(revision)?["metadata"]["labels"]["pod-template-hash"].as_str()
+        let mut sets: Vec<_> = self.under.iter().filter(owned).collect();
+        sets.sort_by_key(revision);
+        (sets.pop(), sets)
     }
 }
 
