@@ -3,10 +3,11 @@
 use connect_kube::{Cluster, KubeError, ListOptions, Resource, Result};
 use serde_json::Value;
 
-use crate::status::{Scene, needs_nodes};
+use crate::status::{self, Scene, Trouble, needs_nodes};
 
 /// Pods and ReplicaSets of one workload; more is no workload of one service.
 const UNDER_MAX: usize = 5_000;
+const BUDGETS_MAX: usize = 1_000;
 const NODES_MAX: usize = 5_000;
 const EVENTS_MAX: usize = 2_000;
 /// Pods in trouble whose events are read: the others have the same trouble.
@@ -96,6 +97,29 @@ pub async fn read(cluster: &Cluster, object: &Value) -> Result<Read> {
         }
     }
     Ok(read)
+}
+
+/// The disruption budgets that keep pods on nodes that are drained, each with what there is to say of it. Who may not look at nodes finds none.
+pub async fn held_budgets(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<(Value, Trouble)>> {
+    let budgets = Resource::namespaced("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets");
+    let mut budgets = cluster.list(&budgets, namespace, &ListOptions::default(), BUDGETS_MAX).await?;
+    budgets.retain(|budget| budget["status"]["disruptionsAllowed"] == 0 && budget["status"]["expectedPods"] != 0);
+    if budgets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let nodes = Resource::cluster_wide("v1", "Node", "nodes");
+    let drained = ListOptions { fields: Some("spec.unschedulable=true".into()), ..ListOptions::default() };
+    let nodes = cluster.list(&nodes, None, &drained, NODES_MAX).await.unwrap_or_default();
+    let pods = Resource::namespaced("v1", "Pod", "pods");
+    let mut held = Vec::new();
+    for budget in budgets.into_iter().filter(|_| !nodes.is_empty()) {
+        let labels = ListOptions::labelled(&selector(&budget["spec"]["selector"]));
+        let pods = cluster.list(&pods, budget["metadata"]["namespace"].as_str(), &labels, UNDER_MAX).await?;
+        if let Some(trouble) = status::held(&budget, &pods, &nodes) {
+            held.push((budget, trouble));
+        }
+    }
+    Ok(held)
 }
 
 async fn events(cluster: &Cluster, namespace: Option<&str>, uid: &str) -> Result<Vec<Value>> {

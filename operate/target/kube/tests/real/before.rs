@@ -1,29 +1,29 @@
 //! What is told before a release begins is what would happen: quotas and limits counted as the API server counts them, rights that are enough and no
 //! more, and refusals of webhooks in their own words.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use connect_kube::{DeleteOptions, Patch, Resource, WriteOptions};
+use connect_kube::{DeleteOptions, ListOptions, Patch, Resource, WriteOptions};
 use operate_deploy::{ClusterRelease, Item, Refusal, Strategy};
 use operate_execute::Status;
 use operate_plan::{Failure, Severity, Work};
+use operate_target_kube::held_budgets;
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
 use crate::webhook;
 
 /// Controllers and caches of the API server follow in a moment.
-const SOON: Duration = Duration::from_secs(30);
+const LOOKS_MAX: usize = 300;
 
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + SOON;
-    loop {
-        match look() {
-            Some(found) => return found,
-            None => assert!(Instant::now() < deadline, "waited in vain: {what}"),
+    for _ in 0..LOOKS_MAX {
+        if let Some(found) = look() {
+            return found;
         }
         std::thread::park_timeout(Duration::from_millis(100));
     }
+    panic!("waited in vain: {what}")
 }
 
 /// An object of the namespace as the server has it.
@@ -239,6 +239,37 @@ fn the_rights_that_are_told_to_be_missing_are_enough() {
     let (run, status) = rig.deploy(&bad, &[]);
     assert_eq!(status, Status::RolledBack, "{}", rig.reason(&run));
     rig.is_as(&before).unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// A budget does not hold a rollout; it holds a node's draining, and that is what is told.
+#[test]
+fn a_budget_that_spares_nobody_holds_evictions_and_no_rollout() {
+    let rig = Rig::pretended("budget");
+    rig.make(&json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "full", "namespace": "budget"},
+        "spec": {"minAvailable": "100%", "selector": {"matchLabels": {"app": "cart"}}}}));
+    let told = rig.findings(&rig.release("1")).into_iter().find(|one| one.rule == "no-evictions").expect("told");
+    assert!(told.message.contains("budget full lets none of the 2 pods"), "{}", told.message);
+    for version in ["1", "2"] {
+        let (run, status) = rig.deploy(&rig.release(version), &[]);
+        assert_eq!(status, Status::Complete, "{}", rig.reason(&run));
+    }
+    let held = || rig.block_on(async { held_budgets(&Rig::cluster(), Some("budget")).await }).expect("asked");
+    assert_eq!(held(), []);
+    let pods = Resource::namespaced("v1", "Pod", "pods");
+    let pods = async { Rig::cluster().list(&pods, Some("budget"), &ListOptions::labelled("app=cart"), 10).await };
+    let node = rig.block_on(pods).expect("listed")[0]["spec"]["nodeName"].as_str().expect("a node").to_owned();
+    let at = Resource::cluster_wide("v1", "Node", "nodes").at("", &node);
+    let drain = |drained: bool| {
+        let patch = Patch::Merge(json!({"spec": {"unschedulable": drained}}));
+        rig.block_on(async { Rig::cluster().patch(&at, &patch, &WriteOptions::by("drain")).await }).expect("changed");
+    };
+    drain(true);
+    let found = until("the budget is counted", || held().pop());
+    drain(false);
+    let expect = format!(
+        "cannot be evicted from node {node}, which takes no new pods: budget full wants 2 of 2 pods healthy, and 2 are"
+    );
+    assert!(found.1.message.ends_with(&expect), "{}", found.1.message);
 }
 
 /// Somebody else scales, as an autoscaler does.

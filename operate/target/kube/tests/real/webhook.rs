@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use base_world::World;
 use base64::Engine as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,12 +18,11 @@ pub(crate) const WORDS: &str = "not on a Saturday";
 
 /// Starts it, and has the API server ask it about these in the rig's namespace; the name of the configuration.
 pub(crate) fn refuse(rig: &Rig, operation: &str, group: &str, resource: &str) -> String {
-    let description = std::fs::read_to_string(Rig::folder().join("cluster.json")).expect("a running cluster has one");
-    let description: Value = serde_json::from_str(&description).expect("JSON");
+    let description: Value = serde_json::from_slice(&read(&Rig::folder().join("cluster.json"))).expect("JSON");
     let machine = format!("10.{}.0.1", description["network"].as_u64().expect("a cluster with a node has a network"));
     let folder = tempfile::tempdir().expect("a folder");
     let certificate = certificate(folder.path(), &machine);
-    let key = std::fs::read(folder.path().join("key.pem")).expect("a key");
+    let key = read(&folder.path().join("key.pem"));
     let port = rig.block_on(serve(&machine, &certificate, &key));
     let namespace = json!({"name": rig.namespace, "labels": {"webhook": rig.namespace}});
     rig.make(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": namespace}));
@@ -45,7 +45,11 @@ fn certificate(folder: &Path, address: &str) -> Vec<u8> {
     let output = Command::new("openssl").current_dir(folder).args(words).args(files).stdin(Stdio::null()).output();
     let output = output.expect("openssl can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    std::fs::read(folder.join("cert.pem")).expect("a certificate")
+    read(&folder.join("cert.pem"))
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    World::real().disk.read(path, 1 << 20).expect("it is there")
 }
 
 /// Its port.
