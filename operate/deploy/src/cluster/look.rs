@@ -12,12 +12,12 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
     if release.items.is_empty() {
         return Err(Refusal::NoObjects { service: release.service.clone() });
     }
-    let mut forbidden = Vec::new();
+    let (mut forbidden, mut unknown) = (Vec::new(), None);
     for object in cluster_objects(release) {
         match seen.look(&object) {
             // Who may not ask what he may do finds out by trying; the plan says so.
             Seen::Unknown(_) if object.kind == "access" => {}
-            Seen::Unknown(failure) => return Err(Refusal::Unknown { object, failure }),
+            Seen::Unknown(failure) => unknown = unknown.or(Some(Refusal::Unknown { object, failure })),
             Seen::Present(value) if object.kind == "access" && value["allowed"] == false => {
                 forbidden.push((object, value));
             }
@@ -28,6 +28,10 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
     if let Some((_, first)) = forbidden.first() {
         let (what, who) = (what(&forbidden), text(first, "who"));
         return Err(Refusal::Forbidden { what, who, rule: rule(&forbidden) });
+    }
+    // What could not be looked at for want of a right is among what is forbidden.
+    if let Some(refusal) = unknown {
+        return Err(refusal);
     }
     for item in &release.items {
         let id = object(&item.body);

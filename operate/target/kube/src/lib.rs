@@ -30,7 +30,7 @@ use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 use tokio::sync::RwLock;
 
 pub use act::secret_name;
-pub use scene::{Read, read};
+pub use scene::{Read, held_budgets, read};
 
 /// Who we are among those who own fields.
 pub const MANAGER: &str = "apm";
