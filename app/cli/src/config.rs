@@ -87,47 +87,7 @@ pub(crate) fn scrape_plan(world: &World, global: &Global, settings: &Settings) -
     let base = file(world, global)?.and_then(|path| path.parent().map(Path::to_path_buf)).unwrap_or_default();
     let path = base.join(named);
     let text = read(world, &path).map_err(|report| report.because("`observe.scrape` names it"))?;
-    let text = fill(&text, |name| std::env::var(name).ok());
     ScrapePlan::parse(&path, &text).map_err(|error| error.report().clone())
-}
-
-/// `$(NAME)` from the environment, as Kubernetes fills a pod's arguments: what is not set stays. The file is otherwise Prometheus' own, whose `${1}` and
-/// `$1` are of relabelling; a name in brackets has no meaning there.
-fn fill(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("$(") {
-        let (before, after) = rest.split_at(start);
-        out.push_str(before);
-        let end = after.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || "_$(".contains(c)));
-        let name = end.filter(|&end| after[end..].starts_with(')')).map(|end| &after[2..end]);
-        match name.and_then(|name| Some((name.len(), variable(name)?))) {
-            Some((length, value)) => {
-                out.push_str(&value);
-                rest = &after[length + 3..];
-            }
-            None => {
-                out.push_str("$(");
-                rest = &after[2..];
-            }
-        }
-    }
-    out + rest
-}
-
-#[cfg(test)]
-mod tests {
-    fn check(text: &str, expect: &str) {
-        let variable = |name: &str| (name == "NODE_NAME").then(|| "node-1".to_owned());
-        assert_eq!(super::fill(text, variable), expect);
-    }
-
-    #[test]
-    fn a_scrape_config_takes_variables_as_a_pods_arguments_do() {
-        check("field: spec.nodeName=$(NODE_NAME)", "field: spec.nodeName=node-1");
-        check("'$(NODE_NAME):1' '$(NODE_NAME)'", "'node-1:1' 'node-1'");
-        check("$(NOBODY) $(node) $1:${2} a$(b|c)$ $($(NODE_NAME) $(", "$(NOBODY) $(node) $1:${2} a$(b|c)$ $(node-1 $(");
-    }
 }
 
 /// Tokens of the token file and, as an admin's, `APM_TOKEN`.
