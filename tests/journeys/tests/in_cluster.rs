@@ -167,13 +167,19 @@ fn helm_installs_it_the_collector_gathers_and_all_of_it_goes_away() {
     closed(&stage);
     engine_lost(&stage);
 
-    // An upgrade keeps the tokens.
+    // An upgrade keeps the tokens, and brings the webhook.
     let before = stage.token("admin");
-    let sets = format!("{},engine.memory=256MB", stage.sets());
+    let sets = format!("{},engine.memory=256MB,{}", stage.sets(), webhook(&stage));
     let upgrade = ["upgrade", "apm", CHART, "-n", "apm", "--wait", "--timeout", "120s", "--set", &sets];
     stage.helm(&upgrade).expect("Helm upgrades it");
     assert_eq!(stage.token("admin"), before, "an upgrade shuts nobody out");
+    let one = ["run", "one", "-n", "shop", "--image", "python:3", "--dry-run=server", "-o", "yaml"];
+    wait::until("the API server to ask the webhook", 30, || match stage.cluster.kubectl(&one) {
+        pod if pod.contains("apm.dev/injected") => Ok(()),
+        pod => Err(pod),
+    });
     stage.helm(&["uninstall", "apm", "-n", "apm", "--wait"]).expect("Helm takes it away");
+    stage.cluster.kubectl(&["delete", "secret", "-n", "apm", "apm-inject"]);
     stage.wait_until_gone();
 
     // Without Helm, on the same volume: what was measured is still there.
@@ -195,6 +201,21 @@ fn helm_installs_it_the_collector_gathers_and_all_of_it_goes_away() {
 
     let left = stage.cluster.stop();
     assert!(left.is_empty(), "left behind: {left:#?}");
+}
+
+/// A certificate for the webhook's service, made as the guide says, in a Secret; the values that name it.
+fn webhook(stage: &Stage) -> String {
+    let (certificate, key) = (stage.disk.path().join("tls.crt"), stage.disk.path().join("tls.key"));
+    let mut openssl = Command::new(tools::system("openssl"));
+    openssl.args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    openssl.args(["-subj", "/CN=apm-inject", "-addext", "subjectAltName=DNS:apm-inject.apm.svc"]);
+    ended(openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate)).expect("a certificate");
+    let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+    let words = ["create", "secret", "tls", "-n", "apm", "apm-inject", "--cert", &certificate, "--key", &key];
+    stage.cluster.kubectl(&words);
+    stage.cluster.kubectl(&["label", "namespace", "shop", "telemetry=apm"]);
+    let authority = ended(Command::new(tools::system("base64")).args(["-w0", &certificate])).expect("it is a file");
+    format!("inject.enabled=true,inject.certificateSecret=apm-inject,inject.authority={authority}")
 }
 
 /// Helm, kubeconform, our own check and the API server find nothing wrong, and Helm and we make the same objects.
