@@ -116,6 +116,40 @@ mod values {
         check("image", Err("write `path.to.key=value`"));
     }
 
+    /// What Helm refuses by: the same as we do.
+    fn schema(value: &Value, path: &str) -> Value {
+        match value {
+            Value::Object(_) if crate::values::FREE.contains(&path) => json!({"type": "object"}),
+            Value::Object(pairs) => {
+                let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+                let properties = pairs.iter().map(|(key, value)| (key.clone(), schema(value, &below(key))));
+                let properties: serde_json::Map<_, _> = properties.collect();
+                json!({"type": "object", "additionalProperties": false, "properties": properties})
+            }
+            Value::String(_) => json!({"type": ["string", "number"]}),
+            Value::Bool(_) => json!({"type": "boolean"}),
+            Value::Number(_) => json!({"type": "number"}),
+            Value::Array(_) => json!({"type": "array"}),
+            Value::Null => json!({}),
+        }
+    }
+
+    /// `UPDATE=1` writes it anew.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the schema is read, and on demand written")]
+    fn helm_refuses_what_we_refuse() {
+        let mut schema = schema(Values::default().json(), "");
+        schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+        // Helm hands this to every chart.
+        schema["properties"]["global"] = json!({"type": "object"});
+        let written = format!("{schema:#}\n");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/charts/apm/values.schema.json");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &written).expect("it is written");
+        }
+        assert!(std::fs::read_to_string(path).is_ok_and(|there| there == written), "UPDATE=1 writes it anew");
+    }
+
     #[test]
     fn a_file_is_laid_over_them() {
         let mut values = Values::default();

@@ -24,7 +24,7 @@ pub enum ValuesError {
 }
 
 /// Below these anything may stand: it is somebody else's form.
-const FREE: [&str; 10] = [
+pub(crate) const FREE: [&str; 10] = [
     "engine.settings",
     "engine.resources",
     "engine.service.annotations",
