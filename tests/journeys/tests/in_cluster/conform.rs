@@ -50,10 +50,35 @@ fn write(cluster: &Cluster, folder: &Path) {
             let group = group.map(|group| format!("-{group}")).unwrap_or_default();
             let file = format!("{}{group}-{}.json", text("kind").to_lowercase(), text("version"));
             if WANTED.contains(&text("kind")) {
-                let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": all});
+                let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": reached(&all, &name)});
                 std::fs::write(folder.join(file), schema.to_string()).expect("written");
             }
         }
+    }
+}
+
+/// A definition with all that it refers to, however far. The rest, which describes schemas themselves, kubeconform does not take.
+fn reached(all: &Map<String, Value>, name: &str) -> Map<String, Value> {
+    let (mut found, mut names) = (Map::new(), vec![name.to_owned()]);
+    while let Some(name) = names.pop() {
+        if !found.contains_key(&name) {
+            let schema = all.get(&name).cloned().unwrap_or_default();
+            references(&schema, &mut names);
+            found.insert(name, schema);
+        }
+    }
+    found
+}
+
+fn references(schema: &Value, names: &mut Vec<String>) {
+    match schema {
+        Value::Object(map) => {
+            let name = map.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix("#/definitions/"));
+            names.extend(name.map(str::to_owned));
+            map.values().for_each(|inner| references(inner, names));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| references(inner, names)),
+        _ => {}
     }
 }
 
