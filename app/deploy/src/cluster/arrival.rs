@@ -50,3 +50,49 @@ pub(super) fn arrives(settings: &ArrivalSettings, context: &str) -> Option<Arriv
         limit_ms: within_ms.saturating_add(WHY_MS),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use app_config::Tree;
+
+    use super::*;
+    use crate::Project;
+
+    fn read(arrival: &str) -> Result<Option<ArrivalSettings>, String> {
+        let mut tree = Tree::default();
+        let text = format!("services: {{ web: {{ deploy: {{ kubernetes: {{ {arrival} }} }} }} }}\n");
+        tree.add_file_asking("apm.yaml", &text, &|_, _| None).map_err(|error| error.to_string())?;
+        let project = Project::read(tree, None, "shop").map_err(|error| error.to_string())?;
+        Ok(project.services["web"].deploy.kubernetes.arrival.clone())
+    }
+
+    #[test]
+    fn what_is_waited_for_can_be_said() {
+        let check = |arrival: &str, expect: Option<ArrivalSettings>| assert_eq!(read(arrival), Ok(expect), "{arrival}");
+        check("", None);
+        check("arrival: {}", Some(ArrivalSettings::default()));
+        let strict = ArrivalSettings {
+            within: Span::from_secs(90),
+            unproven: Unproven::Halt,
+            signals: Some(vec![Signal::Metrics, Signal::Logs]),
+        };
+        check("arrival: { within: 90s, unproven: halt, signals: [metrics, logs] }", Some(strict));
+        let refused = read("arrival: { signals: [metric] }").expect_err("no signal");
+        assert!(refused.contains("metric") && refused.contains("apm.yaml:1"), "{refused}");
+    }
+
+    #[test]
+    fn the_places_that_the_plan_fills_in_are_there() {
+        let settings = ArrivalSettings { signals: Some(vec![Signal::Traces]), ..ArrivalSettings::default() };
+        let mut arrives = arrives(&settings, "prod").expect("a question");
+        assert_eq!((arrives.limit_ms, arrives.signals), (240_000, Some(vec!["traces".to_owned()])));
+        *arrives.request.pointer_mut(&arrives.object_at).expect("its place") = "Deployment.apps/shop/cart".into();
+        let arrival = arrives.request.pointer_mut(&arrives.arrival_at).expect("its place");
+        (arrival["service"], arrival["signals"]) = ("cart".into(), serde_json::json!(["traces", "logs"]));
+        let Ok(Request::Arrives { context, object, arrival }) = serde_json::from_value(arrives.request) else {
+            panic!("the judge does not understand the question");
+        };
+        assert_eq!((context.as_str(), object.to_string().as_str()), ("prod", "Deployment.apps/shop/cart"));
+        assert_eq!((arrival.service.as_str(), arrival.signals.len()), ("cart", 2));
+    }
+}
