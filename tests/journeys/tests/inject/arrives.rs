@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests_journeys::{Cluster, Dockerd, Engine, artefacts, engine, tools, wait};
+use tests_journeys::{Cluster, Dockerd, Engine, engine, tools, wait};
 
 /// The app with a page that the kubelet asks for every second; the agent's times are a developer's.
 const WEB: &str = "\
@@ -68,7 +68,7 @@ impl Service<'_> {
         command.args(["deploy", "--version", version, "--yes", "--url", &self.stage.engine.url]);
         let output = command.output().expect("apm starts");
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let log = artefacts::folder("arrives").join(format!("{}-{version}.log", self.name));
+        let log = self.stage.engine.artefacts().join(format!("{}-{version}.log", self.name));
         std::fs::write(log, &text).expect("written");
         (output.status.code(), text)
     }
