@@ -26,7 +26,7 @@ mod switch;
 
 pub use adopt::{Adopted, Found, Masked, adopt, changes, looks_secret};
 pub use cluster::{
-    ClusterRelease, Item, cluster_findings, cluster_objects, cluster_objects_left, cluster_revision,
+    Arrives, ClusterRelease, Item, cluster_findings, cluster_objects, cluster_objects_left, cluster_revision,
     cluster_surroundings, mark as cluster_mark, object as cluster_object, plan_cluster,
 };
 pub use container::{body, container_name, names, resource_attributes};

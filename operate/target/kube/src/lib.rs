@@ -15,6 +15,7 @@ mod check;
 mod failure;
 mod kept;
 mod look;
+mod pods;
 mod rehearse;
 mod restore;
 mod scene;
@@ -30,6 +31,7 @@ use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 use tokio::sync::RwLock;
 
 pub use act::secret_name;
+pub use pods::NewPod;
 pub use scene::{Read, held_budgets, read};
 
 /// Who we are among those who own fields.

@@ -26,6 +26,15 @@ impl Read {
         Scene { object, under: &self.under, events: &self.events, nodes: &self.nodes }
     }
 
+    pub(crate) fn under(&self) -> &[Value] {
+        &self.under
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(under: Vec<Value>) -> Read {
+        Read { under, events: Vec::new() }
+    }
+
     /// The label that tells the pods of the newest ReplicaSet of a Deployment.
     pub(crate) fn hash(&self, deployment: &Value) -> Option<&str> {
         self.sets(deployment).0?["metadata"]["labels"]["pod-template-hash"].as_str()

@@ -139,6 +139,7 @@ impl Rig {
             ready_ms: 60_000,
             gate: None,
             judge: Some(json!({})),
+            arrival: None,
             judge_ms: 10_000,
             approval: None,
             calendar: Default::default(),
