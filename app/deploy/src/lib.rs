@@ -37,7 +37,10 @@ mod tags;
 mod views;
 
 pub use adopt::{Handmade, Named};
-pub use cluster::{Clusters, KubernetesSettings, Wanted, Workload, WorkloadState};
+pub use cluster::{
+    Clusters, Compared, KubernetesSettings, ObjectChange, Plain, Rendered, RenderedFile, Unknown, Wanted, Workload,
+    WorkloadState, kustomize,
+};
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
 pub use env_files::ServiceVariables;
@@ -47,7 +50,7 @@ pub use learn::{Learnt, learnt, lines as learnt_lines};
 pub use ledger::{Ledger, Told, keys};
 pub use logs::{ContainerLogs, Heard, Lines, LogsOf, Output, Side, Writer, Written};
 pub use looks::{Past, Said, Seen};
-pub use manifests::{ManifestSource, manifest_sources, render_manifests};
+pub use manifests::{ManifestSource, ManifestText, Rendering, manifest_sources, manifest_texts, render_manifests};
 pub use pin::Registries;
 pub use probe::{ImageAt, Probe};
 pub use promotion::{Decided, LABEL as PROMOTION, Promote, PromoteAsk, StageNow, Standing, decide};
