@@ -206,10 +206,10 @@ impl Desk {
     }
 
     /// What is asked for on whatever the service runs on.
-    pub fn wanted(&self, project: &Project, asked: &Asked) -> Result<Wanted, Report> {
-        Ok(if project.is_on_cluster(asked.service.as_deref())? {
-            let release = project.cluster_release(asked, &self.clusters, &self.seal, &*self.world.disk)?;
-            Wanted::Objects(Box::new(release))
+    pub async fn wanted(&self, project: &Project, asked: &Asked) -> Result<Wanted, Report> {
+        Ok(if project.is_on_cluster(asked)? {
+            let (clusters, seal, disk) = (&self.clusters, &self.seal, &*self.world.disk);
+            Wanted::Objects(Box::new(project.cluster_release(asked, clusters, seal, disk, true).await?))
         } else {
             Wanted::Containers(Box::new(self.release(project, asked)?))
         })

@@ -41,6 +41,7 @@ fn asked(wanted: &Wanted) -> Asked {
         actor: wanted.actor.clone(),
         reason: wanted.reason.clone(),
         otlp_endpoint: None,
+        plain: None,
     }
 }
 

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 pub use before::{cluster_findings, cluster_surroundings};
 pub use revision::cluster_revision;
 
-use operate_plan::{Calendar, Inventory, ObjectId, Plan, Seen};
+use operate_plan::{Act, Calendar, Inventory, ObjectId, Plan, Seen, Work};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -154,6 +154,29 @@ pub fn cluster_objects_left(release: &ClusterRelease, seen: &Inventory) -> Vec<O
     let left = record::left(release, seen);
     let accesses = order::accesses_left(&left);
     left.into_iter().chain(accesses).filter(|object| !seen.facts.contains_key(object)).collect()
+}
+
+/// What would be applied of each object in the form in which it stands in the cluster, what others refer to first: the release as it is, without the
+/// steps in which a strategy gets there.
+pub fn cluster_applies(release: &ClusterRelease, seen: &Inventory) -> Vec<Act> {
+    let mut acts = Vec::new();
+    for item in order::rows(release.items.iter()).into_iter().flatten() {
+        let forms = color::forms(release, item);
+        let stands = forms.iter().find(|form| {
+            let id = object(&form.body);
+            let selector = form.body.pointer("/spec/selector");
+            seen.present(&id).is_some_and(|now| id.kind != "Service" || selector == now.get("selector"))
+        });
+        if let Work::Act(act) = steps::apply(release, stands.unwrap_or(item), seen).work {
+            acts.push(act);
+        }
+    }
+    acts
+}
+
+/// What an earlier release made, this one does not want, and is there.
+pub fn cluster_prunable(release: &ClusterRelease, seen: &Inventory) -> Vec<ObjectId> {
+    record::prunable(release, seen).into_iter().map(|(id, _)| id).collect()
 }
 
 /// The plan that makes the release out of what was seen.

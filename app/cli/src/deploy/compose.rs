@@ -68,6 +68,7 @@ fn asked(args: &StartArgs, otlp_endpoint: Option<String>) -> Asked {
         actor: actor(),
         reason: args.reason.clone(),
         otlp_endpoint,
+        plain: None,
     }
 }
 

@@ -28,6 +28,7 @@ use base_world::Clock;
 use connect_kube::{Cluster, Kinds, WriteOptions};
 use operate_execute::{Context, Done, Image, Met, Seal, Target};
 use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
+use serde_json::Value;
 use tokio::sync::RwLock;
 
 pub use act::secret_name;
@@ -60,6 +61,17 @@ impl KubeTarget {
     /// that makes no pods.
     pub async fn rehearse_pod(&self, act: &Act) -> Result<Vec<String>, Failure> {
         rehearse::pod(self, act).await
+    }
+
+    /// The object of an `apply` as it is, and as it would be, both without what only the server writes and without who owns which field. Values of
+    /// Secrets are in clear. Where the server cannot say it because something that comes before is not there yet, it is as it was asked for.
+    pub async fn preview(&self, act: &Act) -> Result<(Option<Value>, Value), Failure> {
+        act::preview(self, act).await
+    }
+
+    /// An object as it is, in the same form.
+    pub async fn preview_gone(&self, object: &ObjectId) -> Result<Option<Value>, Failure> {
+        Ok(at::get(self, object).await?.map(|found| kept::compared(&kept::kept(&found))))
     }
 }
 
