@@ -91,7 +91,15 @@ pub(super) fn accesses(release: &ClusterRelease) -> Vec<ObjectId> {
             needed.add("list", kind, namespace, "");
         }
     }
-    needed.changed(&record::id(release));
+    match &release.helm {
+        // Where Helm keeps its records, under a name for each revision.
+        Some(_) => {
+            for verb in ["get", "list", "create", "update", "delete"] {
+                needed.add(verb, "Secret", &release.namespace, "");
+            }
+        }
+        None => needed.changed(&record::id(release)),
+    }
     needed.all()
 }
 
