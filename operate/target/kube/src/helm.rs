@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use operate_plan::{Class, Failure, ObjectId};
 
-pub use program::{Pack, Render};
+pub use program::{Pack, Packed, Render};
 pub use record::{Record, RecordError};
 pub use stuck::{Stuck, stuck};
 

@@ -33,7 +33,7 @@ use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 use tokio::sync::RwLock;
 
 pub use act::secret_name;
-pub use helm::{Helm, Pack, Record, RecordError, Render, Stuck, stuck};
+pub use helm::{Helm, Pack, Packed, Record, RecordError, Render, Stuck, stuck};
 pub use pods::NewPod;
 pub use scene::{Read, held_budgets, read};
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::files::Files;
 use super::lock::{Lock, Started};
 use super::program::{Call, hidden};
-use super::record::{Record, with_status};
+use super::record::{Record, decode, with_status};
 use super::records::{revisions, secret_at, unreadable};
 use super::{At, BY_US, Helm, mark};
 use crate::failure::failure;
@@ -61,7 +61,7 @@ async fn upgrade(target: &KubeTarget, context: &Context, object: &ObjectId, with
             Some(newest) if newest.is_pending() && !ours => return Err(busy(&at, newest)),
             Some(newest) if newest.is_pending() => {
                 if is_dead(target, &lock, newest, limit(with)) {
-                    give_up(target, &at, newest).await?;
+                    give_up(target, &at, newest.revision).await?;
                 } else {
                     drop(lock);
                     tokio::time::sleep(LOOK_AGAIN).await;
@@ -168,12 +168,13 @@ pub(crate) fn busy(at: &At, record: &Record) -> Failure {
     Failure::new(Class::Conflict, "helm.busy", message, next)
 }
 
-/// Marks a pending record as failed, as Helm would have, had it lived: the next upgrade takes it from there.
-async fn give_up(target: &KubeTarget, at: &At, record: &Record) -> Result<(), Failure> {
-    let place = secret_at(at, record.revision);
-    let secret = target.cluster.get(&place).await.map_err(|error| failure(&error))?;
-    if secret["metadata"]["resourceVersion"] != record.secret["metadata"]["resourceVersion"] {
-        // Somebody wrote it a moment ago: it is looked at again.
+/// Marks a pending record as failed, as Helm would have, had it lived: the next upgrade takes it from there. Who holds the lock knows that its
+/// helm is dead; a record that somebody else writes meanwhile is left alone.
+async fn give_up(target: &KubeTarget, at: &At, revision: u64) -> Result<(), Failure> {
+    let place = secret_at(at, revision);
+    let Some(secret) = target.cluster.get_if_there(&place).await.map_err(|error| failure(&error))? else { return Ok(()) };
+    let record = decode(&secret).map_err(|error| unreadable(&error))?;
+    if !record.is_pending() {
         return Ok(());
     }
     let description = format!("its helm was ended while it was {}; marked as failed {BY_US}", record.status);
@@ -193,6 +194,9 @@ async fn repair(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<
             continue;
         };
         let Some(newest) = revisions(&target.cluster, &at).await?.newest.filter(Record::is_pending) else {
+            // `helm history` goes on showing it; that it hung is over.
+            let seen = with["revision"].as_u64().unwrap_or_default();
+            give_up(target, &at, seen).await?;
             return Ok(did);
         };
         let own = lock.before.as_ref().is_some_and(|started| started.made(&newest));
@@ -206,7 +210,7 @@ async fn repair(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<
             }
             None => {
                 did = format!("revision {} marked as failed", newest.revision);
-                give_up(target, &at, &newest).await?;
+                give_up(target, &at, newest.revision).await?;
             }
         }
     }

@@ -1,13 +1,15 @@
 //! The person's own `helm`, run once: with a time limit, ended when nobody waits for it any more, its words bounded and without the values that
 //! were given to it. It decides nothing.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use lib_yaml_edit::Node;
-use operate_plan::{Class, Failure};
+use operate_plan::{Class, Digest, Failure, digest};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::files::Files;
@@ -20,7 +22,9 @@ const TOLD_CHARS_MAX: usize = 1_500;
 /// Shorter values stand in every sentence.
 const HIDDEN_CHARS_MIN: usize = 6;
 /// Helm's record has to fit into a Secret of 1 MiB, and the chart is in it.
-const CHART_BYTES_MAX: usize = 1 << 20;
+const CHART_BYTES_MAX: u64 = 1 << 20;
+/// Unpacked.
+const CONTENT_BYTES_MAX: u64 = 64 << 20;
 const LOCAL_TIME_MAX: Duration = Duration::from_secs(60);
 const FETCH_TIME_MAX: Duration = Duration::from_secs(120);
 /// What would have it speak to another cluster, or as somebody else, than this target does.
@@ -44,6 +48,13 @@ pub struct Pack<'a> {
     pub chart: &'a str,
     /// Of a chart that is elsewhere.
     pub version: Option<&'a str>,
+}
+
+/// A chart as one file.
+pub struct Packed {
+    pub archive: Vec<u8>,
+    /// A digest of the files in it, whenever they were packed.
+    pub content: String,
 }
 
 /// A chart to be rendered.
@@ -127,7 +138,7 @@ impl Helm {
     }
 
     /// The chart as one archive, with everything that it needs.
-    pub async fn pack(&self, pack: &Pack<'_>) -> Result<Vec<u8>, Failure> {
+    pub async fn pack(&self, pack: &Pack<'_>) -> Result<Packed, Failure> {
         let is_folder = Path::new(pack.chart).is_dir();
         if !is_folder && Path::new(pack.chart).is_file() {
             return self.one(Path::new(pack.chart));
@@ -155,13 +166,15 @@ impl Helm {
         }
     }
 
-    fn one(&self, path: &Path) -> Result<Vec<u8>, Failure> {
-        let refused = |why: String, next: &str| {
-            Failure::new(Class::Invalid, "helm.chart", format!("the chart {} {why}", path.display()), next)
+    fn one(&self, path: &Path) -> Result<Packed, Failure> {
+        let refused = |why: &dyn std::fmt::Display| {
+            let message = format!("the chart {} cannot be used: {why}", path.display());
+            Failure::new(Class::Invalid, "helm.chart", message, "leave out of it what no template needs: .helmignore")
         };
         let disk = base_world::World::real().disk;
-        let read = disk.read(path, CHART_BYTES_MAX as u64);
-        read.map_err(|error| refused(format!("cannot be used: {error}"), "leave out of it what no template needs: .helmignore"))
+        let archive = disk.read(path, CHART_BYTES_MAX).map_err(|error| refused(&error))?;
+        let content = content(&archive).map_err(|error| refused(&error))?;
+        Ok(Packed { archive, content })
     }
 
     /// The objects that the chart would be, as text.
@@ -186,6 +199,20 @@ impl Helm {
             Failure::new(Class::Invalid, "helm.chart", "what the chart renders to is no UTF-8 text", "correct its templates")
         })
     }
+}
+
+/// Two archives of the same files have other times in them.
+fn content(archive: &[u8]) -> std::io::Result<String> {
+    let unpacked = flate2::read::GzDecoder::new(archive).take(CONTENT_BYTES_MAX);
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(unpacked).entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.display().to_string();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        files.insert(path, Digest::of_bytes(&bytes));
+    }
+    Ok(digest(&files).as_str().to_owned())
 }
 
 async fn bounded(from: Option<impl AsyncRead + Unpin>, bytes_max: u64) -> Vec<u8> {

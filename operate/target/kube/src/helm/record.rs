@@ -44,7 +44,6 @@ pub struct Record {
     /// What was given beside the chart's own values.
     pub(crate) values: Value,
     pub(crate) manifest: String,
-    pub(crate) secret: Value,
 }
 
 impl fmt::Debug for Record {
@@ -122,10 +121,6 @@ pub(crate) fn decode(secret: &Value) -> Result<Record, RecordError> {
     let kept: Kept =
         serde_json::from_slice(&plain).map_err(|_| RecordError::Garbled(name_of(secret), "its JSON is no release"))?;
     let updated: Option<jiff::Timestamp> = kept.info.last_deployed.parse().ok();
-    let mut secret = secret.clone();
-    if let Some(secret) = secret.as_object_mut() {
-        secret.remove("data");
-    }
     Ok(Record {
         name: kept.name,
         namespace: kept.namespace,
@@ -137,7 +132,6 @@ pub(crate) fn decode(secret: &Value) -> Result<Record, RecordError> {
         labels: secret["metadata"]["labels"].clone(),
         values: kept.config,
         manifest: kept.manifest,
-        secret,
     })
 }
 
