@@ -1,6 +1,7 @@
 //! From settings and flags to one release on Kubernetes, and the cluster that it is for. It asks no API server.
 
 mod arrival;
+mod helm;
 mod install;
 pub(crate) mod manifests;
 mod status;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
-use operate_deploy::{ClusterRelease, Release, cluster_revision};
+use operate_deploy::{ClusterRelease, HelmChart, Release, cluster_revision, helm_revision};
 use operate_execute::{Filter, Seal, Status};
 use operate_manifest::MINOR_NEWEST;
 use operate_manifest::inject::InjectSettings;
@@ -23,6 +24,7 @@ use crate::settings::Project;
 use crate::{Desk, DeskError};
 pub use arrival::ArrivalSettings;
 use arrival::arrives;
+pub use helm::HelmSettings;
 pub use install::{InstallHow, Installed, InstalledObject};
 use manifests::{Meant, bare};
 pub use status::{Workload, WorkloadState};
@@ -49,6 +51,8 @@ pub struct KubernetesSettings {
     pub inject: Option<InjectSettings>,
     /// Whether, and how, the first telemetry of injected pods is waited for; left out, as usual where `inject` is.
     pub arrival: Option<ArrivalSettings>,
+    /// The service is a chart, and its releases are Helm's: `helm list` and `helm history` know them.
+    pub helm: Option<HelmSettings>,
 }
 
 impl Default for KubernetesSettings {
@@ -63,6 +67,7 @@ impl Default for KubernetesSettings {
             transform: None,
             inject: None,
             arrival: None,
+            helm: None,
         }
     }
 }
@@ -133,6 +138,16 @@ impl Desk {
         let Some(at) = rows.iter().position(|row| row.labels.get("version") == Some(&release.version)) else {
             return Ok(release);
         };
+        if let Some(chart) = &release.helm {
+            // Chart and values are whole in the plan; what is rendered of them today is what it was.
+            let before = match rows.get(at) {
+                Some(row) => helm_revision(&self.plan_of(&row.run).await?),
+                None => None,
+            };
+            let Some((packed, values)) = before else { return Ok(release) };
+            let chart = HelmChart { packed: Some(packed), values, ..chart.clone() };
+            return Ok(ClusterRelease { helm: Some(chart), ..release });
+        }
         let mut plans = Vec::new();
         for row in rows.iter().skip(at).rev() {
             plans.push(self.plan_of(&row.run).await?);
@@ -171,6 +186,10 @@ impl Project {
         let cluster = clusters.open(kubernetes.context.as_deref().unwrap_or_default())?;
         let context = cluster.found().context.clone().unwrap_or_default();
         let namespace = kubernetes.namespace.clone().unwrap_or_else(|| cluster.found().namespace.clone());
+        let chart = match &kubernetes.helm {
+            Some(helm) => Some(helm::chart(&service, &namespace, &version, helm, kubernetes, asked, seal, disk)?),
+            None => None,
+        };
         let meant = Meant {
             paths: &kubernetes.manifests,
             namespace: &namespace,
@@ -182,7 +201,8 @@ impl Project {
             transform: kubernetes.transform.as_ref(),
             inject: kubernetes.inject.as_ref(),
         };
-        let items = manifests::items(&meant, disk, seal)?;
+        // Those of a chart are known when it is rendered.
+        let items = if chart.is_some() { Vec::new() } else { manifests::items(&meant, disk, seal)? };
         let usual = || kubernetes.inject.as_ref().map(|_| ArrivalSettings::default());
         let arrival = kubernetes.arrival.clone().or_else(usual);
         let arrival = arrival.and_then(|settings| arrives(&settings, &context));
@@ -194,6 +214,7 @@ impl Project {
             context,
             namespace,
             items,
+            helm: chart,
             strategy: asked.strategy.unwrap_or(deploy.strategy.unwrap_or(operate_deploy::Strategy::Rolling)),
             canary: Some(judged.canary),
             ready_ms: ms(deploy.ready.0),

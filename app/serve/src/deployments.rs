@@ -38,6 +38,7 @@ fn asked(wanted: &Wanted) -> Asked {
         strategy: wanted.strategy,
         adopt: wanted.adopt,
         force: wanted.force,
+        repair: wanted.repair,
         actor: wanted.actor.clone(),
         reason: wanted.reason.clone(),
         otlp_endpoint: None,

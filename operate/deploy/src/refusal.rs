@@ -115,7 +115,7 @@ impl Refusal {
             Refusal::HelmStrategy { .. } => "leave `strategy` out: its pods are rolled by the cluster".to_owned(),
             Refusal::HelmBusy { stuck_after_ms, .. } => {
                 format!(
-                    "wait for it; `--repair` if you know that no helm runs; after {} min (`kubernetes.helm.stuck_after`) it is repaired without a word",
+                    "wait for it; `--repair` if you know that no helm runs; what says so for {} min (`kubernetes.helm.stuck_after`) is repaired by the next release",
                     stuck_after_ms / 60_000
                 )
             }

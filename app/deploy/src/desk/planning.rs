@@ -56,7 +56,8 @@ impl Desk {
     /// Looks at the cluster and plans; then the API server is asked what it would say to each object. Changes nothing.
     async fn plan_objects(&self, release: &ClusterRelease) -> Result<Planned, DeskError> {
         let context = context_of(&release.target).unwrap_or_default();
-        let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
+        let (target, helm) = self.cluster_target(context)?;
+        let release = &self.rendered(release, &target, &helm).await?;
         let mut seen = target.survey(&cluster_objects(release)).await;
         let left = target.survey(&cluster_objects_left(release, &seen)).await;
         seen.facts.extend(left.facts);

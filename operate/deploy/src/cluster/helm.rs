@@ -178,13 +178,7 @@ fn settled(id: &ObjectId) -> operate_plan::Condition {
     steps::condition(format!("no helm is at work on {}", id.name), "settled", id.clone(), Value::Null)
 }
 
-fn upgrade(
-    release: &ClusterRelease,
-    chart: &HelmChart,
-    packed: &Secret,
-    config: &str,
-    seen: &Inventory,
-) -> Step {
+fn upgrade(release: &ClusterRelease, chart: &HelmChart, packed: &Secret, config: &str, seen: &Inventory) -> Step {
     let id = id(release, chart);
     let value = seen.present(&id);
     let hangs = value.is_some_and(|value| status(value).starts_with("pending-"));
@@ -264,6 +258,7 @@ fn label(text: &str) -> String {
 }
 
 fn helm(release: &ClusterRelease) -> String {
-    let context = if release.context.is_empty() { String::new() } else { format!(" --kube-context {}", release.context) };
+    let context =
+        if release.context.is_empty() { String::new() } else { format!(" --kube-context {}", release.context) };
     format!("helm{context} -n {}", release.namespace)
 }

@@ -93,10 +93,12 @@ pub(super) fn accesses(release: &ClusterRelease) -> Vec<ObjectId> {
     }
     match &release.helm {
         // Where Helm keeps its records, under a name for each revision.
-        Some(_) => {
-            for verb in ["get", "list", "create", "update", "delete"] {
-                needed.add(verb, "Secret", &release.namespace, "");
+        Some(chart) => {
+            let record = format!("sh.helm.release.v1.{}.v1", chart.release);
+            for verb in ["get", "create", "update", "delete"] {
+                needed.add(verb, "Secret", &release.namespace, &record);
             }
+            needed.add("list", "Secret", &release.namespace, "");
         }
         None => needed.changed(&record::id(release)),
     }

@@ -61,6 +61,14 @@ impl KubeTarget {
         self
     }
 
+    /// The server's version of the API: `1.34.2`.
+    pub async fn version(&self) -> Result<String, Failure> {
+        let version = self.cluster.version().await.map_err(|error| failure::failure(&error))?.git_version;
+        // Clouds add words of their own.
+        let plain = version.trim_start_matches('v').split(['-', '+']).next().unwrap_or_default();
+        Ok(plain.to_owned())
+    }
+
     /// What the API server would say to this act, without doing it: admission, quota of objects, schema, conflicts.
     pub async fn rehearse(&self, act: &Act) -> Result<Vec<String>, Failure> {
         rehearse::rehearse(self, act).await

@@ -163,7 +163,10 @@ pub(crate) fn is_dead(target: &KubeTarget, lock: &Lock, record: &Record, limit: 
 }
 
 pub(crate) fn busy(at: &At, record: &Record) -> Failure {
-    let message = format!("the Helm release {at} says {} at revision {}: another helm is at work", record.status, record.revision);
+    let message = format!(
+        "the Helm release {at} says {} at revision {}: another helm is at work",
+        record.status, record.revision
+    );
     let next = "wait for it; `apm k8s status` shows whether it hangs, and `apm deploy --repair` repairs it then";
     Failure::new(Class::Conflict, "helm.busy", message, next)
 }
@@ -172,13 +175,16 @@ pub(crate) fn busy(at: &At, record: &Record) -> Failure {
 /// helm is dead; a record that somebody else writes meanwhile is left alone.
 async fn give_up(target: &KubeTarget, at: &At, revision: u64) -> Result<(), Failure> {
     let place = secret_at(at, revision);
-    let Some(secret) = target.cluster.get_if_there(&place).await.map_err(|error| failure(&error))? else { return Ok(()) };
+    let Some(secret) = target.cluster.get_if_there(&place).await.map_err(|error| failure(&error))? else {
+        return Ok(());
+    };
     let record = decode(&secret).map_err(|error| unreadable(&error))?;
     if !record.is_pending() {
         return Ok(());
     }
     let description = format!("its helm was ended while it was {}; marked as failed {BY_US}", record.status);
-    let failed = with_status(&secret, "failed", &description, target.clock.now_ms()).map_err(|error| unreadable(&error))?;
+    let failed =
+        with_status(&secret, "failed", &description, target.clock.now_ms()).map_err(|error| unreadable(&error))?;
     match target.cluster.replace(&place, &failed, &writing()).await {
         Ok(_) | Err(connect_kube::KubeError::Conflict { .. }) => Ok(()),
         Err(error) => Err(failure(&error)),

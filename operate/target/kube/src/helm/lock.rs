@@ -109,7 +109,8 @@ mod tests {
         assert_eq!(lock.before, None);
         let started = Started { attempt: "a".into(), revision: 3, at_ms: 7 };
         lock.note(&started).expect("written");
-        let mut program = std::process::Command::new("sleep").arg("600").stdin(lock.input().expect("a file")).spawn().expect("sleep");
+        let mut program =
+            std::process::Command::new("sleep").arg("600").stdin(lock.input().expect("a file")).spawn().expect("sleep");
         drop(lock);
         assert!(helm.lock(&at).expect("a folder").is_none(), "the program has it");
         let other = At { namespace: "shop".into(), name: "cart2".into() };

@@ -122,7 +122,9 @@ impl Helm {
                 Err(Failure::new(Class::Invalid, "helm.failed", message, "make the chart smaller"))
             }
             Ok(_) => Err(failed(&doing, &told(&String::from_utf8_lossy(&words), call.hidden))),
-            Err(error) => Err(Failure::new(Class::Transient, "helm.failed", format!("helm was lost: {error}"), "try again")),
+            Err(error) => {
+                Err(Failure::new(Class::Transient, "helm.failed", format!("helm was lost: {error}"), "try again"))
+            }
         }
     }
 
@@ -155,7 +157,8 @@ impl Helm {
             call.option("--version", version);
         }
         self.run(call).await?;
-        let made = std::fs::read_dir(files.path()).ok().into_iter().flatten().filter_map(Result::ok).map(|one| one.path());
+        let made =
+            std::fs::read_dir(files.path()).ok().into_iter().flatten().filter_map(Result::ok).map(|one| one.path());
         let archive = made.into_iter().find(|path| path.extension().is_some_and(|end| end == "tgz"));
         match archive {
             Some(path) => self.one(&path),
@@ -196,7 +199,12 @@ impl Helm {
         }
         let output = self.run(call).await?;
         String::from_utf8(output).map_err(|_| {
-            Failure::new(Class::Invalid, "helm.chart", "what the chart renders to is no UTF-8 text", "correct its templates")
+            Failure::new(
+                Class::Invalid,
+                "helm.chart",
+                "what the chart renders to is no UTF-8 text",
+                "correct its templates",
+            )
         })
     }
 }
@@ -232,7 +240,8 @@ fn missing(program: &Path, error: &std::io::Error) -> Failure {
 
 /// The last words, without values.
 fn told(words: &str, hidden: &[(String, String)]) -> String {
-    let lines: Vec<_> = words.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("WARNING:")).collect();
+    let lines: Vec<_> =
+        words.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("WARNING:")).collect();
     let mut told = lines.join(" | ").trim_start_matches("Error: ").to_owned();
     for (name, value) in hidden {
         told = told.replace(value, &format!("${name}"));
@@ -253,15 +262,25 @@ fn failed(doing: &str, told: &str) -> Failure {
         return Failure::new(Class::Conflict, "helm.foreign", message, next);
     }
     if has(&["no matches for kind"]) {
-        let next = "install its CustomResourceDefinition; those in the chart's folder `crds` come with its first install";
+        let next =
+            "install its CustomResourceDefinition; those in the chart's folder `crds` come with its first install";
         return Failure::new(Class::NotFound, "helm.no-such-kind", message, next);
     }
     if has(&["is forbidden", "cannot create resource", "cannot patch resource"]) {
         return Failure::new(Class::Permission, "helm.denied", message, "ask for a Role that allows it");
     }
     let passing = [
-        "connection refused", "connection reset", "i/o timeout", "TLS handshake timeout", "unexpected EOF", "http2: ",
-        "server is currently unable", "Too many requests", "Kubernetes cluster unreachable", "etcdserver:", "context deadline",
+        "connection refused",
+        "connection reset",
+        "i/o timeout",
+        "TLS handshake timeout",
+        "unexpected EOF",
+        "http2: ",
+        "server is currently unable",
+        "Too many requests",
+        "Kubernetes cluster unreachable",
+        "etcdserver:",
+        "context deadline",
     ];
     let class = if has(&passing) { Class::Transient } else { Class::Invalid };
     Failure::new(class, "helm.failed", message, "correct the chart or its values, and see: helm history")
@@ -295,7 +314,8 @@ mod tests {
 
     #[test]
     fn what_helm_says_is_classed_and_shows_no_value() {
-        let values = vec![b"db: {password: correct-horse, port: 5432}\nnames: [correct-horse-battery, short]\n".to_vec()];
+        let values =
+            vec![b"db: {password: correct-horse, port: 5432}\nnames: [correct-horse-battery, short]\n".to_vec()];
         let hidden = hidden(&values);
         let says = |words: &str| failed("upgrade", &told(words, &hidden));
         let check = |words: &str, code: &str, class: Class| {
@@ -303,8 +323,16 @@ mod tests {
             assert_eq!((&*failure.code, failure.class), (code, class), "{words}");
             assert!(!failure.to_string().contains("horse"), "{failure}");
         };
-        check("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress", "helm.busy", Class::Conflict);
-        check("Error: rendered manifests contain a resource … cannot be imported into the current release", "helm.foreign", Class::Conflict);
+        check(
+            "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress",
+            "helm.busy",
+            Class::Conflict,
+        );
+        check(
+            "Error: rendered manifests contain a resource … cannot be imported into the current release",
+            "helm.foreign",
+            Class::Conflict,
+        );
         check("Error: cannot patch \"x\": configmaps \"x\" is forbidden: User", "helm.denied", Class::Permission);
         check("Error: Kubernetes cluster unreachable: dial tcp: connection refused", "helm.failed", Class::Transient);
         check("Error: cannot parse correct-horse-battery of correct-horse", "helm.failed", Class::Invalid);

@@ -136,12 +136,7 @@ pub(crate) fn decode(secret: &Value) -> Result<Record, RecordError> {
 }
 
 /// The Secret with the same revision in another status. All else in it stays, whatever Helm of tomorrow puts there.
-pub(crate) fn with_status(
-    secret: &Value,
-    status: &str,
-    description: &str,
-    now_ms: i64,
-) -> Result<Value, RecordError> {
+pub(crate) fn with_status(secret: &Value, status: &str, description: &str, now_ms: i64) -> Result<Value, RecordError> {
     let garbled = |why| RecordError::Garbled(name_of(secret), why);
     let mut whole: Value = serde_json::from_slice(&unpacked(secret)?).map_err(|_| garbled("its JSON is no release"))?;
     whole["info"]["status"] = Value::from(status);
@@ -228,18 +223,18 @@ mod tests {
             assert_eq!((record.revision, &*record.status, &*record.chart), (7, "pending-upgrade", "cart-1.2.3"));
             assert_eq!(record.updated_ms, 1_767_323_045_678);
             let objects: Vec<_> = record.objects().iter().map(ToString::to_string).collect();
-            assert_eq!(objects, [
-                "ClusterRole.rbac.authorization.k8s.io/c",
-                "ConfigMap/shop/a",
-                "Deployment.apps/other/b"
-            ]);
+            assert_eq!(
+                objects,
+                ["ClusterRole.rbac.authorization.k8s.io/c", "ConfigMap/shop/a", "Deployment.apps/other/b"]
+            );
             assert!(!format!("{record:?}").contains("horse") && !format!("{record:?}").contains("ConfigMap"));
         }
     }
 
     #[test]
     fn a_status_is_exchanged_and_all_else_stays() {
-        let secret = with_status(&packed(release().to_string().as_bytes(), true), "failed", "it hung", 9_000).expect("it");
+        let secret =
+            with_status(&packed(release().to_string().as_bytes(), true), "failed", "it hung", 9_000).expect("it");
         let labels = json!({"status": "failed", "modifiedAt": "9"});
         assert_eq!(secret["metadata"]["labels"], labels);
         let mut expect = release();

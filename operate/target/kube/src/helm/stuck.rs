@@ -39,7 +39,11 @@ pub async fn stuck(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Stu
             continue;
         };
         let of = |status: &str| {
-            by_revision.iter().rev().find(|(_, one)| label(one, "status") == Some(status)).map(|(revision, _)| *revision)
+            by_revision
+                .iter()
+                .rev()
+                .find(|(_, one)| label(one, "status") == Some(status))
+                .map(|(revision, _)| *revision)
         };
         let made: Option<jiff::Timestamp> = text(secret, "creationTimestamp").and_then(|text| text.parse().ok());
         found.push(Stuck {

@@ -184,7 +184,7 @@ impl Cart {
         while self.rig.image(&job) == Image::Absent {
             assert!(clock.monotonic_ns() - begun < 60_000_000_000, "helm does not begin");
             assert_eq!(child.try_wait().expect("a child"), None, "helm ended");
-            self.rig.runtime.block_on(tokio::time::sleep(Duration::from_millis(50)));
+            self.rig.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
         }
         child.kill().expect("killed");
         child.wait().expect("over");
