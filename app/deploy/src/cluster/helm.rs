@@ -10,7 +10,7 @@ use base_world::Disk;
 use operate_deploy::{ClusterRelease, HelmChart, Item, Secret, helm_object};
 use operate_execute::{Seal, Target as _};
 use operate_manifest::{Limits, Target, namespaced, read};
-use operate_plan::{Failure, ObjectId, Seen};
+use operate_plan::{Failure, ObjectId};
 use operate_target_kube::{Helm, KubeTarget, Pack, Render, secret_name};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -161,6 +161,10 @@ fn put(into: &mut Value, path: &str, value: Value) {
     *at = value;
 }
 
+fn is_pending(status: &str) -> bool {
+    status.starts_with("pending-")
+}
+
 fn told(failure: Failure) -> DeskError {
     let mut report = Report::new(failure.message);
     for cause in failure.causes {
@@ -214,7 +218,7 @@ impl Desk {
             chart: &archive,
             values: &values,
             kubernetes: &kubernetes,
-            is_upgrade: matches!(seen.look(&id), Seen::Present(_)),
+            hangs: seen.present(&id).is_some_and(|value| value["status"].as_str().is_some_and(is_pending)),
         };
         let text = helm.render(&render).await.map_err(told)?;
         let items = items(&text, &chart.chart, &release.namespace, &self.seal).map_err(DeskError::Told)?;

@@ -92,6 +92,8 @@ async fn upgrade(target: &KubeTarget, context: &Context, object: &ObjectId, with
         let service = with["description"].as_str().unwrap_or("released");
         call.option("--description", format!("{service}, {BY_US} (run {})", context.run));
         helm.run(call).await?;
+        // Whether it stands is asked next; what somebody else does after it is not undone by doing it again.
+        return Ok(format!("revision {} of {at}", before + 1));
     }
 }
 
@@ -199,7 +201,9 @@ async fn repair(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<
             tokio::time::sleep(LOOK_AGAIN).await;
             continue;
         };
-        let Some(newest) = revisions(&target.cluster, &at).await?.newest.filter(Record::is_pending) else {
+        let revisions = revisions(&target.cluster, &at).await?;
+        let hidden = revisions.hidden();
+        let Some(newest) = revisions.newest.filter(Record::is_pending) else {
             // `helm history` goes on showing it; that it hung is over.
             let seen = with["revision"].as_u64().unwrap_or_default();
             give_up(target, &at, seen).await?;
@@ -212,7 +216,7 @@ async fn repair(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<
         match with["to"].as_u64() {
             Some(to) => {
                 did = format!("rolled back to revision {to}");
-                rollback(target, &at, &mut lock, newest.revision, to, limit(with)).await?;
+                rollback(target, &at, &mut lock, [newest.revision, to], limit(with), &hidden).await?;
             }
             None => {
                 did = format!("revision {} marked as failed", newest.revision);
@@ -222,20 +226,22 @@ async fn repair(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<
     }
 }
 
-/// Has Helm go back; `newest` is the last revision, which this one comes after.
+/// Has Helm go back from the newest revision to another.
 pub(crate) async fn rollback(
     target: &KubeTarget,
     at: &At,
     lock: &mut Lock,
-    newest: u64,
-    to: u64,
+    [newest, to]: [u64; 2],
     limit: Duration,
+    hidden: &[(String, String)],
 ) -> Result<(), Failure> {
     let helm = program(target)?;
     lock.note(&Started { attempt: String::new(), revision: newest + 1, at_ms: target.clock.now_ms() })?;
     let mut call = helm.on(at, &["rollback"], limit + Duration::from_millis(GRACE_MS));
     call.words.insert(2, to.to_string().into());
     call.option("--timeout", format!("{}ms", limit.as_millis()));
-    call.input = lock.input()?;
+    // How many are kept is said by the upgrade; the way back forgets nothing.
+    call.option("--history-max", "0");
+    (call.input, call.hidden) = (lock.input()?, hidden);
     helm.run(call).await.map(drop)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lib_yaml_edit::Node;
 use operate_plan::{Class, Digest, Failure, digest};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::files::Files;
@@ -67,7 +68,8 @@ pub struct Render<'a> {
     pub values: &'a [Vec<u8>],
     /// `1.34.2`
     pub kubernetes: &'a str,
-    pub is_upgrade: bool,
+    /// Its record says that a helm is at work.
+    pub hangs: bool,
 }
 
 /// One call.
@@ -128,10 +130,10 @@ impl Helm {
         }
     }
 
-    /// A call about a release of the cluster.
+    /// A call about a release of the cluster; its name is the second word.
     pub(crate) fn on<'a>(&self, at: &At, words: &[&str], limit: Duration) -> Call<'a> {
         let mut call = Call::new(words, limit);
-        call.words.push((&at.name).into());
+        call.words.insert(call.words.len().min(1), (&at.name).into());
         call.option("--namespace", &at.namespace);
         if let Some(context) = &self.context {
             call.option("--kube-context", context);
@@ -180,33 +182,46 @@ impl Helm {
         Ok(Packed { archive, content })
     }
 
-    /// The objects that the chart would be, as text.
+    /// The objects that the chart would be, as text: asked of the cluster, for a chart may ask what it serves and what is there.
     pub async fn render(&self, render: &Render<'_>) -> Result<String, Failure> {
         super::lock::private(&self.folder)?;
         let files = Files::own(&self.folder, "render")?;
         let at = At { namespace: render.namespace.to_owned(), name: render.release.to_owned() };
-        let mut call = Call::new(&["template"], LOCAL_TIME_MAX);
-        call.words.push((&at.name).into());
-        call.words.push(files.add("chart.tgz", render.chart)?.into());
-        call.option("--namespace", &at.namespace);
-        for (number, values) in render.values.iter().enumerate() {
-            call.option("--values", files.add(&format!("values-{number}.yaml"), values)?);
+        let chart = files.add("chart.tgz", render.chart)?;
+        let mut values = Vec::new();
+        for (number, text) in render.values.iter().enumerate() {
+            values.push(files.add(&format!("values-{number}.yaml"), text)?);
         }
-        call.option("--kube-version", render.kubernetes);
-        call.words.push("--no-hooks".into());
-        if render.is_upgrade {
-            call.words.push("--is-upgrade".into());
+        let hidden = hidden(render.values);
+        let call = |words: &[&str]| {
+            let mut call = self.on(&at, words, LOCAL_TIME_MAX);
+            call.words.push((&chart).into());
+            values.iter().for_each(|path| call.option("--values", path));
+            call.hidden = &hidden;
+            call
+        };
+        // Of a release that hangs, Helm would only say that; and definitions that the chart brings are not there yet.
+        if !render.hangs {
+            let asked = call(&["upgrade", "--install", "--create-namespace", "--dry-run=server", "--output=json"]);
+            match self.run(asked).await {
+                Ok(output) => {
+                    let release: Value = serde_json::from_slice(&output).map_err(|_| no_text())?;
+                    return release["manifest"].as_str().map(str::to_owned).ok_or_else(no_text);
+                }
+                Err(failure) if failure.code == "helm.no-such-kind" => {}
+                Err(failure) => return Err(failure),
+            }
         }
-        let output = self.run(call).await?;
-        String::from_utf8(output).map_err(|_| {
-            Failure::new(
-                Class::Invalid,
-                "helm.chart",
-                "what the chart renders to is no UTF-8 text",
-                "correct its templates",
-            )
-        })
+        let mut plain = call(&["template", "--no-hooks"]);
+        plain.option("--kube-version", render.kubernetes);
+        let output = self.run(plain).await?;
+        String::from_utf8(output).map_err(|_| no_text())
     }
+}
+
+fn no_text() -> Failure {
+    let message = "what the chart renders to is no text of objects";
+    Failure::new(Class::Invalid, "helm.chart", message, "correct its templates")
 }
 
 /// Two archives of the same files have other times in them.
@@ -260,6 +275,9 @@ fn failed(doing: &str, told: &str) -> Failure {
     if has(&["cannot be imported into the current release", "invalid ownership metadata"]) {
         let next = "it is there already and no object of this release: remove it, or label it for Helm";
         return Failure::new(Class::Conflict, "helm.foreign", message, next);
+    }
+    if has(&["unknown flag"]) {
+        return Failure::new(Class::Invalid, "helm.missing", message, "install Helm 3.13 or newer");
     }
     if has(&["no matches for kind"]) {
         let next =

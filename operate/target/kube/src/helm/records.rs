@@ -5,6 +5,7 @@ use operate_execute::Image;
 use operate_plan::{Class, Failure, ObjectId, digest};
 use serde_json::{Value, json};
 
+use super::program::hidden;
 use super::record::{Record, decode};
 use super::{At, mark};
 use crate::KubeTarget;
@@ -29,6 +30,15 @@ pub(crate) struct Revisions {
     pub(crate) standing: Option<Record>,
     /// It was deployed, not only tried.
     pub(crate) stood: bool,
+}
+
+impl Revisions {
+    /// Values that must not be told.
+    pub(crate) fn hidden(&self) -> Vec<(String, String)> {
+        let records = self.newest.iter().chain(&self.standing);
+        // JSON is YAML.
+        hidden(&records.map(|record| record.values.to_string().into_bytes()).collect::<Vec<_>>())
+    }
 }
 
 pub(crate) async fn revisions(cluster: &Cluster, at: &At) -> Result<Revisions, Failure> {

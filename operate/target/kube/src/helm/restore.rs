@@ -14,6 +14,7 @@ use crate::failure::not_ours;
 
 /// For hooks, as Helm has it by itself.
 const LIMIT: Duration = Duration::from_secs(300);
+const TRIES_MAX: u32 = 2;
 
 pub(crate) async fn restore(
     target: &KubeTarget,
@@ -22,13 +23,15 @@ pub(crate) async fn restore(
     before: &Image,
 ) -> Result<(), Failure> {
     let (helm, at) = (program(target)?, At::of(object)?);
+    let mut rolled_back = 0;
     loop {
         let Some(mut lock) = helm.lock(&at)? else {
             tokio::time::sleep(LOOK_AGAIN).await;
             continue;
         };
-        let newest = revisions(&target.cluster, &at).await?.newest;
-        let (newest, was) = match (newest, before) {
+        let revisions = revisions(&target.cluster, &at).await?;
+        let hidden = revisions.hidden();
+        let (newest, was) = match (revisions.newest, before) {
             (None, Image::Absent) => return Ok(()),
             (None, Image::Present(_)) => {
                 let message = format!("the Helm release {at} is gone, with its history");
@@ -45,9 +48,15 @@ pub(crate) async fn restore(
         }
         match was {
             Image::Present(was) if newest.status == "deployed" && is_same(was, &kept(&newest)) => return Ok(()),
+            Image::Present(_) if rolled_back == TRIES_MAX => {
+                let message = format!("the Helm release {at} was rolled back, and is another one again");
+                let next = "see who else releases it: helm history";
+                return Err(Failure::new(Class::Transient, "helm.moved", message, next));
+            }
             Image::Present(was) => {
                 let to = was["helm"]["revision"].as_u64().unwrap_or_default();
-                rollback(target, &at, &mut lock, newest.revision, to, LIMIT).await?;
+                rolled_back += 1;
+                rollback(target, &at, &mut lock, [newest.revision, to], LIMIT, &hidden).await?;
             }
             Image::Absent => {
                 if newest.label(mark::RUN) != Some(run_mark(&context.run).as_str()) {
@@ -55,7 +64,7 @@ pub(crate) async fn restore(
                 }
                 let mut call = helm.on(&at, &["uninstall"], LIMIT);
                 call.option("--timeout", format!("{}s", LIMIT.as_secs()));
-                call.input = lock.input()?;
+                (call.input, call.hidden) = (lock.input()?, &hidden);
                 helm.run(call).await?;
             }
         }

@@ -77,6 +77,7 @@ spec:
 struct Cart {
     rig: Rig,
     chart: tempfile::TempDir,
+    hangs: std::cell::Cell<bool>,
 }
 
 impl Cart {
@@ -87,7 +88,7 @@ impl Cart {
         for (name, text) in [("Chart.yaml", CHART), ("values.yaml", VALUES), ("templates/all.yaml", TEMPLATES)] {
             base_world::replace_file(&*disk, &chart.path().join("cart").join(name), text.as_bytes()).expect("written");
         }
-        Cart { rig: Rig::pretended(namespace), chart }
+        Cart { rig: Rig::pretended(namespace), chart, hangs: std::cell::Cell::new(false) }
     }
 
     fn release(&self, version: &str, values: Value) -> ClusterRelease {
@@ -105,7 +106,7 @@ impl Cart {
             chart: &packed.archive,
             values: std::slice::from_ref(&whole),
             kubernetes: "1.34.0",
-            is_upgrade: false,
+            hangs: self.hangs.get(),
         };
         let text = rig.runtime.block_on(helm.render(&render)).expect("objects");
         let objects = read("all", &text, &Limits::default()).expect("objects").objects;
@@ -188,6 +189,7 @@ impl Cart {
         }
         child.kill().expect("killed");
         child.wait().expect("over");
+        self.hangs.set(true);
         assert!(self.history().last().expect("one").ends_with(status), "{:?}", self.history());
     }
 
