@@ -101,6 +101,8 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::NoSender { .. } => "no-sender",
         Refusal::DividedServices { .. } => "divided-services",
         Refusal::LeftOverObject { .. } => "left-over",
+        Refusal::HelmStrategy { .. } => "helm-strategy",
+        Refusal::HelmBusy { .. } => "helm-busy",
     }
 }
 
