@@ -38,7 +38,8 @@ mod views;
 
 pub use adopt::{Handmade, Named};
 pub use cluster::{
-    ArrivalSettings, Clusters, HelmSettings, InstallHow, Installed, InstalledObject, KubernetesSettings, Wanted, Workload, WorkloadState,
+    ArrivalSettings, Clusters, HelmSettings, InstallHow, Installed, InstalledObject, KubernetesSettings, Wanted,
+    Workload, WorkloadState,
 };
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};

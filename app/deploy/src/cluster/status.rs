@@ -78,7 +78,15 @@ impl Clusters {
                 let (namespace, name) = (text("namespace"), text("name"));
                 let kind = "PodDisruptionBudget".to_owned();
                 let state = WorkloadState::Waiting;
-                Workload { namespace, kind, name, state, code: Some(it.code), says: it.message, next: Some(it.next.to_owned()) }
+                Workload {
+                    namespace,
+                    kind,
+                    name,
+                    state,
+                    code: Some(it.code),
+                    says: it.message,
+                    next: Some(it.next.to_owned()),
+                }
             })),
             Err(KubeError::Permission { .. }) => {}
             Err(error) => return Err(told(error)),
