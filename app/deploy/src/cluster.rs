@@ -2,6 +2,7 @@
 
 mod arrival;
 mod compare;
+mod helm;
 mod install;
 mod kustomize;
 pub(crate) mod manifests;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
-use operate_deploy::{ClusterRelease, Item, Release, cluster_revision};
+use operate_deploy::{ClusterRelease, HelmChart, Item, Release, cluster_revision, helm_revision};
 use operate_execute::{Filter, Seal, Status};
 use operate_manifest::inject::InjectSettings;
 use operate_manifest::transform::TransformSettings;
@@ -30,6 +31,7 @@ use crate::{Desk, DeskError};
 pub use arrival::ArrivalSettings;
 use arrival::arrives;
 pub use compare::{Compared, ObjectChange, Unknown};
+pub use helm::HelmSettings;
 pub use install::{InstallHow, Installed, InstalledObject};
 pub use kustomize::kustomize;
 pub use picked::Plain;
@@ -59,6 +61,8 @@ pub struct KubernetesSettings {
     pub inject: Option<InjectSettings>,
     /// Whether, and how, the first telemetry of injected pods is waited for; left out, as usual where `inject` is.
     pub arrival: Option<ArrivalSettings>,
+    /// The service is a chart, and its releases are Helm's: `helm list` and `helm history` know them.
+    pub helm: Option<HelmSettings>,
 }
 
 impl Default for KubernetesSettings {
@@ -73,6 +77,7 @@ impl Default for KubernetesSettings {
             transform: None,
             inject: None,
             arrival: None,
+            helm: None,
         }
     }
 }
@@ -143,6 +148,16 @@ impl Desk {
         let Some(at) = rows.iter().position(|row| row.labels.get("version") == Some(&release.version)) else {
             return Ok(release);
         };
+        if let Some(chart) = &release.helm {
+            // Chart and values are whole in the plan; what is rendered of them today is what it was.
+            let before = match rows.get(at) {
+                Some(row) => helm_revision(&self.plan_of(&row.run).await?),
+                None => None,
+            };
+            let Some((packed, values)) = before else { return Ok(release) };
+            let chart = HelmChart { packed: Some(packed), values, ..chart.clone() };
+            return Ok(ClusterRelease { helm: Some(chart), ..release });
+        }
         let mut plans = Vec::new();
         for row in rows.iter().skip(at).rev() {
             plans.push(self.plan_of(&row.run).await?);
@@ -203,7 +218,15 @@ impl Project {
         let cluster = clusters.open(picked.context.as_deref().unwrap_or_default())?;
         let context = cluster.found().context.clone().unwrap_or_default();
         let namespace = picked.namespace.clone().unwrap_or_else(|| cluster.found().namespace.clone());
-        let items = if read {
+        let chart = match &kubernetes.helm {
+            Some(helm) if asked.plain.is_none() => {
+                let version = picked.version.as_deref().unwrap_or_default();
+                Some(helm::chart(&picked.service, &namespace, version, helm, kubernetes, asked, seal, disk)?)
+            }
+            _ => None,
+        };
+        // Those of a chart are known when it is rendered.
+        let items = if read && chart.is_none() {
             let texts = picked.texts(Some(&namespace), disk).await?;
             manifests::items(&picked.meant(&namespace, &self.environment), &texts, disk, seal)?
         } else {
@@ -227,6 +250,7 @@ impl Project {
             context,
             namespace,
             items,
+            helm: chart,
             strategy: asked.strategy.unwrap_or(usual),
             ready_ms: ms(deploy.ready.0),
             judge_ms: judged.as_ref().map_or(0, |judged| judged.judge_ms),

@@ -38,8 +38,8 @@ mod views;
 
 pub use adopt::{Handmade, Named};
 pub use cluster::{
-    ArrivalSettings, Clusters, Compared, InstallHow, Installed, InstalledObject, KubernetesSettings, ObjectChange,
-    Plain, Rendered, RenderedFile, Unknown, Wanted, Workload, WorkloadState, kustomize,
+    ArrivalSettings, Clusters, Compared, HelmSettings, InstallHow, Installed, InstalledObject, KubernetesSettings,
+    ObjectChange, Plain, Rendered, RenderedFile, Unknown, Wanted, Workload, WorkloadState, kustomize,
 };
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};

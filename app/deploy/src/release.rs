@@ -36,6 +36,8 @@ pub struct Asked {
     pub strategy: Option<Strategy>,
     pub adopt: bool,
     pub force: bool,
+    /// Somebody says that no helm is at work on a release that hangs.
+    pub repair: bool,
     pub actor: String,
     pub reason: String,
     /// Where the containers send their telemetry, unless their settings say.

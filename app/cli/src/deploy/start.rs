@@ -48,6 +48,7 @@ async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Resul
         strategy: args.strategy.as_deref().map(strategy),
         adopt: args.adopt,
         force: args.force,
+        repair: args.repair,
         reason: args.reason.clone(),
         ..super::asked(global, &args.release)
     };

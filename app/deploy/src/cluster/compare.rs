@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use base_explain::Report;
 use operate_deploy::{ClusterRelease, Difference, cluster_applies, cluster_mark, cluster_prunable};
 use operate_manifest::mask::{is_secret, masked};
 use operate_plan::{Failure, ObjectId};
@@ -45,6 +46,10 @@ pub struct Compared {
 impl Desk {
     /// What would be otherwise after the release.
     pub async fn compare(&self, release: &ClusterRelease, show_secrets: bool) -> Result<Compared, DeskError> {
+        if release.helm.is_some() {
+            let report = Report::new(format!("{} is a chart: its objects are Helm's to change", release.service));
+            return Err(DeskError::Told(report.hint("`apm deploy --dry-run` shows what the release would change")));
+        }
         let context = context_of(&release.target).unwrap_or_default();
         let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
         let seen = self.seen_for(&target, release).await;

@@ -111,7 +111,7 @@ fn item(
 }
 
 /// Takes the values out of a Secret and seals them, in the form in which the server has them.
-fn conceal(item: &mut Item, seal: &Seal) -> Result<(), Report> {
+pub(super) fn conceal(item: &mut Item, seal: &Seal) -> Result<(), Report> {
     let id = cluster_object(&item.body);
     let take = |item: &mut Item, name: &str| match item.body.as_object_mut().and_then(|body| body.remove(name)) {
         Some(Value::Object(values)) => values,

@@ -57,7 +57,8 @@ impl Desk {
     /// Looks at the cluster and plans; then the API server is asked what it would say to each object. Changes nothing.
     async fn plan_objects(&self, release: &ClusterRelease) -> Result<Planned, DeskError> {
         let context = context_of(&release.target).unwrap_or_default();
-        let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
+        let (target, helm) = self.cluster_target(context)?;
+        let release = &self.rendered(release, &target, &helm).await?;
         let seen = self.seen_for(&target, release).await;
         let now_ms = self.world.clock.now_ms();
         let plan = match plan_cluster(release, &seen, now_ms) {

@@ -12,6 +12,27 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
     if release.items.is_empty() {
         return Err(Refusal::NoObjects { service: release.service.clone() });
     }
+    known(release, seen)?;
+    for item in &release.items {
+        let id = object(&item.body);
+        // A namespace or a definition is everybody's.
+        if order::keeps(&id.kind).is_some() || release.adopt {
+            continue;
+        }
+        if let Some(value) = seen.present(&id).filter(|value| !is_ours(release, value)) {
+            return Err(Refusal::ForeignObject { object: id, managers: managers(value) });
+        }
+    }
+    let same = |item: &super::Item| color::forms(release, item).iter().any(|form| !differs(release, form, seen));
+    if !release.force && release.items.iter().all(same) && super::record::prunable(release, seen).is_empty() {
+        let (service, version) = (release.service.clone(), release.version.clone());
+        return Err(Refusal::NothingToDo { service, version });
+    }
+    Ok(())
+}
+
+/// What nobody could read, and what we may not do.
+pub(super) fn known(release: &ClusterRelease, seen: &Inventory) -> Result<(), Refusal> {
     let (mut forbidden, mut unknown) = (Vec::new(), None);
     for object in cluster_objects(release) {
         match seen.look(&object) {
@@ -32,21 +53,6 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
     // What could not be looked at for want of a right is among what is forbidden.
     if let Some(refusal) = unknown {
         return Err(refusal);
-    }
-    for item in &release.items {
-        let id = object(&item.body);
-        // A namespace or a definition is everybody's.
-        if order::keeps(&id.kind).is_some() || release.adopt {
-            continue;
-        }
-        if let Some(value) = seen.present(&id).filter(|value| !is_ours(release, value)) {
-            return Err(Refusal::ForeignObject { object: id, managers: managers(value) });
-        }
-    }
-    let same = |item: &super::Item| color::forms(release, item).iter().any(|form| !differs(release, form, seen));
-    if !release.force && release.items.iter().all(same) && super::record::prunable(release, seen).is_empty() {
-        let (service, version) = (release.service.clone(), release.version.clone());
-        return Err(Refusal::NothingToDo { service, version });
     }
     Ok(())
 }

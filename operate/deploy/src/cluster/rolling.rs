@@ -105,7 +105,7 @@ pub(super) fn finish(
     line.end(labels, seen, now_ms)
 }
 
-fn labels(release: &ClusterRelease, seen: &Inventory) -> BTreeMap<String, String> {
+pub(super) fn labels(release: &ClusterRelease, seen: &Inventory) -> BTreeMap<String, String> {
     let mut labels: BTreeMap<String, String> = [
         ("project", release.project.as_str()),
         ("service", &release.service),

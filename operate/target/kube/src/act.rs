@@ -49,6 +49,7 @@ fn whole(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<Value, 
     let mut body = with["body"].clone();
     for (place, secret) in with["secrets"].as_object().into_iter().flatten() {
         let value = opened(target, object, place, secret["sealed"].as_str().unwrap_or_default())?;
+        let value = String::from_utf8(value).map_err(|error| unopened(object, place, &error.utf8_error()))?;
         set(&mut body, place, value);
     }
     Ok(body)
@@ -86,14 +87,13 @@ async fn written(
     written.map_err(|error| failure(&error))
 }
 
-fn opened(target: &KubeTarget, object: &ObjectId, place: &str, sealed: &str) -> Result<String, Failure> {
+pub(crate) fn opened(target: &KubeTarget, object: &ObjectId, place: &str, sealed: &str) -> Result<Vec<u8>, Failure> {
+    target.seal.open(&secret_name(object, place), sealed).map_err(|error| unopened(object, place, &error))
+}
+
+fn unopened(object: &ObjectId, place: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
     let next = "the key file of the machine that made the plan is needed; or plan again here";
-    let refused = |error: &(dyn std::error::Error + 'static)| {
-        Failure::new(Class::Invalid, "seal.failed", format!("{place} of {object} cannot be opened"), next)
-            .caused_by(error)
-    };
-    let plain = target.seal.open(&secret_name(object, place), sealed).map_err(|error| refused(&error))?;
-    String::from_utf8(plain).map_err(|error| refused(&error.utf8_error()))
+    Failure::new(Class::Invalid, "seal.failed", format!("{place} of {object} cannot be opened"), next).caused_by(error)
 }
 
 /// Puts a value at a JSON pointer, whose parent may not be there yet.
