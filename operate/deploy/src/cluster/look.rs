@@ -109,12 +109,17 @@ pub(super) fn rule(forbidden: &[(ObjectId, Value)]) -> String {
         let plural = value["resource"].as_str().map_or_else(|| before::plural(kind), str::to_owned);
         verbs.entry((namespace, group, plural)).or_default().push(verb);
     }
-    let one = |((namespace, group, plural), verbs): ((&str, &str, String), Vec<&str>)| {
-        let role = if namespace.is_empty() { "a ClusterRole".to_owned() } else { format!("a Role in {namespace}") };
+    let mut roles: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for ((namespace, group, plural), verbs) in verbs {
         let verbs = verbs.join(", ");
-        format!("{role} with `- {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}`")
+        let rule = format!("`- {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}`");
+        roles.entry(namespace).or_default().push(rule);
+    }
+    let one = |(namespace, rules): (&str, Vec<String>)| {
+        let role = if namespace.is_empty() { "a ClusterRole".to_owned() } else { format!("a Role in {namespace}") };
+        format!("{role} with {}", rules.join(", "))
     };
-    verbs.into_iter().map(one).collect::<Vec<_>>().join("; ")
+    roles.into_iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn managers(value: &Value) -> String {
