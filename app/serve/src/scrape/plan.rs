@@ -229,10 +229,7 @@ mod tests {
         );
         let found = |keys: &str| format!("scrape_configs:\n- job_name: a\n  kubernetes_sd_configs:\n  - {keys}\n");
         check(&found("role: pod\n    namespaces: { names: [shop] }"), "good");
-        check(
-            &found("role: pods"),
-            "unknown variant `pods`, expected one of `node`, `pod`, `service`, `endpoints`, `endpointslice`, `ingress` (at prometheus.yml:4:11)",
-        );
+        check(&found("role: pods"), "unknown value `pods` (at prometheus.yml:4:11); did you mean `pod`?");
         check(
             &found("role: pod\n    attach_metadata: { nodes: true }"),
             "unknown key `nodes` (at prometheus.yml:5:24); did you mean `node`?",
