@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Registry(crate::registry::RegistryArgs),
     /// Check Dockerfiles, build images with a telemetry agent, scan images
     Docker(crate::docker::DockerArgs),
-    /// Work with Kubernetes: see why a workload is not ready, check manifests, put telemetry into pods
+    /// Work with Kubernetes: check, render, compare and apply manifests, put telemetry into pods, see why a workload is not ready
     K8s(crate::k8s::K8sArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]

@@ -158,7 +158,8 @@ fn shown(global: &Global, compared: &Compared) {
             (None, _) => format!("{name} (made)"),
             _ => format!("{name} (wanted)"),
         };
-        unified::show(global, [&format!("{name} (there)"), &becomes], &text(&change.was), &text(&change.becomes));
+        let was = if change.was.is_some() { format!("{name} (there)") } else { format!("{name} (not there)") };
+        unified::show(global, [&was, &becomes], &text(&change.was), &text(&change.becomes));
     }
     for Unknown { object, code, why, next } in &compared.unknown {
         note(&paint(global, "31", &format!("error: {object}: {why} [{code}]")));

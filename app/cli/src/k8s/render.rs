@@ -89,6 +89,10 @@ async fn shown(global: &Global, args: &RenderArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
+fn secrets_of(count: usize) -> String {
+    if count == 1 { "1 Secret".to_owned() } else { format!("{count} Secrets") }
+}
+
 /// A base, and an overlay for each environment.
 async fn write(global: &Global, args: &RenderArgs, folder: &Path) -> Result<u8, Failure> {
     let world = World::real();
@@ -106,7 +110,7 @@ async fn write(global: &Global, args: &RenderArgs, folder: &Path) -> Result<u8, 
     };
     let (files, secrets) = kustomize(&all, &asked, disk).await.map_err(Failure::Usage)?;
     if secrets > 0 && !args.show_secrets {
-        let report = Report::new(format!("the values of {secrets} Secrets would stand in {}", folder.display()));
+        let report = Report::new(format!("the values of {} would stand in {}", secrets_of(secrets), folder.display()));
         return Err(Failure::Refused(report.hint("`--show-secrets` writes them all the same")));
     }
     let is_kustomization = |path: &Path| path.ends_with("kustomization.yaml");

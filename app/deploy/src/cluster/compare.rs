@@ -13,6 +13,8 @@ use serde_json::Value;
 use super::context_of;
 use crate::{Desk, DeskError};
 
+const NOBODY: [&str; 4] = ["kube.unreachable", "kube.login", "kube.unauthorized", "kube.timeout"];
+
 /// One object that would be otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ObjectChange {
@@ -64,6 +66,10 @@ impl Desk {
                     }
                     compared.changes.push(change(&act.object, was, Some(becomes), show_secrets));
                 }
+                // Nobody answers, or nobody knows us: it is the same for all of them.
+                Err(failure) if NOBODY.contains(&failure.code.as_str()) => {
+                    return Err(DeskError::Told(Report::new(failure.message).hint(failure.next)));
+                }
                 Err(failure) => compared.unknown.push(unknown(&act.object, &failure)),
             }
         }
@@ -71,7 +77,7 @@ impl Desk {
             match target.preview_gone(&object).await {
                 Ok(None) => {}
                 Ok(Some(was)) => {
-                    let mut change = change(&object, Some(was), None, show_secrets);
+                    let mut change = change(&object, Some(unmarked(was)), None, show_secrets);
                     change.pruned = true;
                     compared.changes.push(change);
                 }

@@ -63,7 +63,7 @@ pub(crate) fn items(
     }
     for one in &generated {
         let place = format!("a generator of the settings ({} {})", one.kind, one.plain);
-        items.push((place.clone(), item(&place, &place, one.object.clone(), meant, &generated, seal)?));
+        items.push((place.clone(), item(&place, "", one.object.clone(), meant, &generated, seal)?));
     }
     once(&items)?;
     Ok(items.into_iter().map(|(_, item)| item).collect())
