@@ -226,7 +226,7 @@ fn the_real_kustomize_makes_the_same_objects() {
         "k8s render --env prod --diff",
         None,
         0,
-        &["+      namespace: production".trim_start_matches("+      "), "-        - {name: MODE, value: dev}"],
+        &["+  namespace: production", "-        - {name: MODE, value: dev}"],
     );
 }
 

@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn what_cannot_be_released_is_named_with_its_place() {
         let two = format!("{CONFIG}---\n{CONFIG}");
-        check_refused("two.yaml", &two, &["two.yaml:5", "ConfigMap/shop/a is there twice", "two.yaml:1"]);
+        check_refused("two.yaml", &two, &["two.yaml:6", "ConfigMap/shop/a is there twice", "two.yaml:1"]);
         check_refused("cart.yaml", &CART.replace("containers", "container"), &["cart.yaml:9:7", "container"]);
         check_refused(
             "job.yaml",
