@@ -52,11 +52,11 @@ mod tests {
     #[test]
     fn a_text_says_first_what_it_is_and_means_the_object() {
         let object = json!({"apiVersion": "v1", "data": {"a": "1", "b": "x\ny\n", "yes": "no"}, "kind": "ConfigMap",
-            "metadata": {"labels": {"a": "b"}, "name": "c"}, "list": [{"image": "i", "name": "n"}, []], "none": null, "x": {"x": 1}});
+            "metadata": {"labels": {"a": "b"}, "name": "c"}, "list": [{"image": "i", "name": "app"}, []], "none": null, "x": {"x": 1}});
         let text = yaml(&object);
         let expect = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  labels:\n    a: b\ndata:\n  a: \"1\"\n  b: |\n    x\n    y\n";
         assert!(text.starts_with(expect), "{text}");
-        assert!(text.contains("list:\n- name: n\n  image: i\n- []\n"), "{text}");
+        assert!(text.contains("list:\n- name: app\n  image: i\n- []\n"), "{text}");
         let back = read("c.yaml", &text, &Limits::default()).expect("YAML").objects.remove(0).json();
         assert_eq!(back, object);
     }
