@@ -242,8 +242,8 @@ fn touches(release: &ClusterRelease, id: &ObjectId, seen: &Inventory) -> Vec<Obj
         kept && seen.present(&object(&item.body)).is_none()
     };
     let wanted = release.items.iter().filter(|item| !stays(item)).map(|item| object(&item.body));
-    let before = seen.present(id).and_then(|value| serde_json::from_value(value["objects"].clone()).ok());
-    let mut touches: Vec<ObjectId> = wanted.chain(before.unwrap_or_else(Vec::new)).collect();
+    let before = seen.present(id).and_then(|value| serde_json::from_value::<Vec<_>>(value["objects"].clone()).ok());
+    let mut touches: Vec<ObjectId> = wanted.chain(before.unwrap_or_default()).collect();
     touches.sort();
     touches.dedup();
     touches.push(id.clone());

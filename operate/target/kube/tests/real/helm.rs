@@ -195,7 +195,7 @@ impl Cart {
 
     fn refusal(&self, release: &ClusterRelease) -> Refusal {
         let seen = self.rig.survey(release);
-        plan_cluster(release, &seen, World::real().clock.now_ms()).err().expect("refused")
+        plan_cluster(release, &seen, World::real().clock.now_ms()).map(drop).expect_err("refused")
     }
 }
 
@@ -303,7 +303,7 @@ fn check_killed(cart: &Cart, number: usize, fails: bool, kills: &[Kill]) -> u64 
     let before = cart.rig.objects();
     let version = (number + 2).to_string();
     // An object more, or one less.
-    let mut next = cart.release(&version, json!({"extra": number % 2 == 0}));
+    let mut next = cart.release(&version, json!({"extra": number.is_multiple_of(2)}));
     next.judge = Some(json!({"fail": fails}));
     let (run, status) = cart.deploy(&next, kills);
     let reason = cart.rig.reason(&run);
