@@ -63,6 +63,11 @@ pub trait Disk: Send + Sync {
         Ok(None)
     }
 
+    /// [`File::identity`] of the file that has this name now.
+    fn identity(&self, _path: &Path) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// The whole of a small file; an error when it is larger than `limit_bytes`.
     fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
         let file = self.open(path)?;
@@ -99,6 +104,12 @@ pub trait File: Send + Sync {
     /// Makes all bytes written before the call durable (fdatasync). After a failure the caller must not trust this
     /// file again: the system may have dropped the bytes and would report success the next time.
     fn sync(&self) -> Result<()>;
+
+    /// A number that stays with the file whatever its name becomes, and that no other file of this disk has as long as this one has a name or a
+    /// handle (the inode); a later file may get it again. `None` where the system knows no such thing.
+    fn identity(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// Fills `bytes`, or fails with `Short`.
     fn read_exact_at(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {

@@ -71,6 +71,26 @@ fn a_removed_file_is_still_read_by_who_holds_it() {
     });
 }
 
+#[test]
+fn an_identity_stays_with_the_file_and_not_with_the_name() {
+    check(|disk, dir| {
+        let (a, b) = (dir.join("a"), dir.join("b"));
+        let file = disk.create(&a).expect("create");
+        let first = disk.identity(&a).expect("look");
+        assert_eq!(file.identity(), Ok(first));
+        disk.rename(&a, &b).expect("rename");
+        disk.create(&a).expect("create");
+        assert_eq!((disk.identity(&b), file.identity()), (Ok(first), Ok(first)));
+        assert_ne!(disk.identity(&a).expect("look"), first);
+    });
+    let (disk, _) = sim_with("/d/a", b"");
+    let old = disk.identity(Path::new("/d/a"));
+    disk.remove(Path::new("/d/a")).expect("remove");
+    disk.reboot(PowerLoss::KeepAll);
+    disk.create(Path::new("/d/b")).expect("create");
+    assert_eq!(disk.identity(Path::new("/d/b")), old, "numbers are given again when nobody holds the old file");
+}
+
 fn sim_with(path: &str, bytes: &[u8]) -> (SimDisk, std::sync::Arc<dyn File>) {
     let disk = SimDisk::new();
     disk.create_folder(Path::new("/d")).expect("folder");

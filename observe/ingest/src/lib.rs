@@ -1,7 +1,7 @@
-//! What happens to signal between decoding and the store: limits, tenancy, scraping, metrics of host and containers, span metrics.
+//! What happens to signal between decoding and the store: limits, tenancy, scraping, metrics of host and containers, logs of pods, span metrics.
 //!
 //! Everything here is pure or a state machine: a caller hands in requests, texts and the time, and gets writes back to
-//! append. What must come from outside is a trait of this room ([`host::ReadHost`], [`containers::ReadContainers`], [`scrape::Fetch`]) that `app` fills.
+//! append. What must come from outside is a trait of this room ([`host::ReadHost`], [`containers::ReadContainers`], [`scrape::Fetch`], [`tail::PodMetadata`]) that `app` fills.
 //! Knows no listener, no runtime, no store.
 
 pub mod containers;
@@ -11,6 +11,7 @@ pub mod relabel;
 pub mod scrape;
 pub mod self_metrics;
 pub mod span_metrics;
+pub mod tail;
 mod tenancy;
 
 pub use tenancy::{TENANT_HEADER, TenantError, tenant_of};

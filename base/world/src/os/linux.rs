@@ -113,6 +113,11 @@ impl Disk for OsDisk {
         Ok(Some(at("look at", path, fs::metadata(path))?.mode()))
     }
 
+    fn identity(&self, path: &Path) -> Result<Option<u64>> {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok(Some(at("look at", path, fs::metadata(path))?.ino()))
+    }
+
     fn exists(&self, path: &Path) -> Result<bool> {
         at("look at", path, path.try_exists())
     }
@@ -152,6 +157,11 @@ impl File for OsFile {
 
     fn len(&self) -> Result<u64> {
         Ok(at("look at", &self.path, self.file.metadata())?.len())
+    }
+
+    fn identity(&self) -> Result<Option<u64>> {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok(Some(at("look at", &self.path, self.file.metadata())?.ino()))
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

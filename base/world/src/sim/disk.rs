@@ -28,6 +28,9 @@ pub(super) struct State {
     pub(super) nodes: BTreeMap<NodeId, Node>,
     names: Names,
     next_node: NodeId,
+    next_identity: u64,
+    /// Of files that lost their name before the last reboot, when no handle can be left: given again, as file systems do.
+    free_identities: Vec<u64>,
     locks: BTreeMap<PathBuf, u64>,
     /// Raised at every reboot: handles and locks of an earlier boot are dead.
     pub(super) boot: u64,
@@ -116,6 +119,10 @@ impl SimDisk {
                 state.names.lose_power(Some((&mut rng, percent)));
             }
         }
+        let named: std::collections::BTreeSet<NodeId> = state.names.seen.values().copied().collect();
+        let nameless: Vec<NodeId> = state.nodes.keys().filter(|id| !named.contains(id)).copied().collect();
+        let freed = nameless.iter().filter_map(|id| state.nodes.remove(id)).map(|node| node.identity);
+        state.free_identities.extend(freed);
         state.boot += 1;
         state.locks.clear();
         (state.crashed, state.failed) = (false, false);
@@ -210,7 +217,11 @@ impl Disk for SimDisk {
         }
         state.next_node += 1;
         let node = state.next_node;
-        state.nodes.insert(node, Node::default());
+        let identity = state.free_identities.pop().unwrap_or_else(|| {
+            state.next_identity += 1;
+            state.next_identity
+        });
+        state.nodes.insert(node, Node { identity, ..Node::default() });
         state.names.apply(Renaming::Add { path: path.to_path_buf(), node });
         Ok(self.handle(state, path, node))
     }
@@ -294,6 +305,13 @@ impl Disk for SimDisk {
         let boot = state.boot;
         state.locks.insert(folder.to_path_buf(), boot);
         Ok(FolderLock::new(SimLock { folder: folder.to_path_buf(), boot, state: Arc::clone(&self.state) }))
+    }
+
+    fn identity(&self, path: &Path) -> Result<Option<u64>> {
+        let state = &mut *self.state.lock();
+        state.begin("look at", path)?;
+        let node = state.node_of("look at", path)?;
+        Ok(state.nodes.get(&node).map(|node| node.identity))
     }
 
     fn exists(&self, path: &Path) -> Result<bool> {

@@ -96,6 +96,10 @@ impl File for SimFile {
         self.with("look at", |node, _| Ok(node.seen.len() as u64))
     }
 
+    fn identity(&self) -> Result<Option<u64>> {
+        self.with("look at", |node, _| Ok(Some(node.identity)))
+    }
+
     fn set_len(&self, len: u64) -> Result<()> {
         self.with("resize", |node, room| {
             if len.saturating_sub(node.seen.len() as u64) > room {

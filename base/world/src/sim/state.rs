@@ -18,6 +18,7 @@ pub(super) enum Pending {
 
 #[derive(Default)]
 pub(super) struct Node {
+    pub(super) identity: u64,
     pub(super) seen: Vec<u8>,
     pub(super) durable: Vec<u8>,
     pub(super) pending: Vec<Pending>,
