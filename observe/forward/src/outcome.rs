@@ -26,8 +26,13 @@ pub enum Told {
     },
     /// Nobody knows which of the messages was refused: they are sent one by one.
     OneByOne,
-    /// The other side will not have them; they are gone.
+    /// The other side refused the request that they were in. It may have taken some of them; they are not sent again.
     Dropped {
+        items: u64,
+        why: String,
+    },
+    /// Of a request that was taken, so many were not.
+    LeftOut {
         items: u64,
         why: String,
     },

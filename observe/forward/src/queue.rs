@@ -237,7 +237,7 @@ impl Queue {
                 let again = self.failures > 0;
                 self.settle(behind);
                 match (left_out, again) {
-                    (1.., _) => Told::Dropped { items: left_out, why },
+                    (1.., _) => Told::LeftOut { items: left_out, why },
                     (0, true) => Told::SentAgain,
                     (0, false) => Told::Sent,
                 }

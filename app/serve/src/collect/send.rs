@@ -110,8 +110,9 @@ fn tell(lane: &Lane, url: &str, told: Told) {
         }
         Told::SentAgain => tracing::info!("{name} is taken by {url} again"),
         Told::Dropped { items, why } => {
-            tracing::warn!("{url} does not take {items} items of {name}; they are dropped: {why}")
+            tracing::warn!("{url} refused a request with {items} items of {name}; it is not sent again: {why}")
         }
+        Told::LeftOut { items, why } => tracing::warn!("{url} left out {items} items of {name}: {why}"),
         Told::Sent | Told::OneByOne | Told::Again { .. } => {}
     }
 }

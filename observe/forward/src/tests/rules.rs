@@ -137,7 +137,7 @@ fn what_a_status_means() {
     ten(&mut queue);
     sent(&mut queue);
     let told = queue.done(Outcome::Taken { left_out: 2, why: "too old".into() });
-    assert_eq!(told, Told::Dropped { items: 2, why: "too old".into() });
+    assert_eq!(told, Told::LeftOut { items: 2, why: "too old".into() });
     assert_eq!((queue.figures().sent_items, queue.figures().left_out_items), (3, 2));
 }
 
