@@ -62,33 +62,35 @@ pub(crate) fn run(names: &[&str]) -> sh::Outcome {
         return Err(format!("no counterpart `{unknown}`; there are {}", known.join(", ")));
     }
     let chosen = COUNTERPARTS.iter().filter(|known| names.is_empty() || names.contains(&known.name));
-    chosen.into_iter().try_for_each(|counterpart| counterpart.run(&[]))
+    chosen.into_iter().try_for_each(|counterpart| counterpart.run(counterpart.packages, "", &[]))
 }
 
-/// Those on Docker, with larger numbers.
-pub(crate) fn docker(variables: &[(&str, &str)]) -> sh::Outcome {
-    COUNTERPARTS.iter().filter(|counterpart| counterpart.name == "docker").try_for_each(|docker| docker.run(variables))
+/// The tests of one crate with these words in their names, with larger numbers.
+pub(crate) fn more(package: &str, words: &str, variables: &[(&str, &str)]) -> sh::Outcome {
+    let mut its = COUNTERPARTS.iter().filter(|counterpart| counterpart.packages.contains(&package));
+    its.try_for_each(|counterpart| counterpart.run(&[package], words, variables))
 }
 
 impl Counterpart {
-    fn run(&self, more: &[(&str, &str)]) -> sh::Outcome {
+    fn run(&self, packages: &[&str], words: &str, more: &[(&str, &str)]) -> sh::Outcome {
         let guard = Guard::start(self.name, self.script)?;
         let place = (self.place)(&guard);
         let variables = [&[(self.variable, place.as_str())], more].concat();
-        let one = |package: &&str| tests(package, self.feature, &variables);
-        let passed: Vec<_> = self.packages.iter().map(one).collect();
+        let one = |package: &&str| tests(package, self.feature, words, &variables);
+        let passed: Vec<_> = packages.iter().map(one).collect();
         guard.stop()?;
-        for (package, passed) in self.packages.iter().zip(passed) {
+        for (package, passed) in packages.iter().zip(passed) {
             println!("{package} on a real {}: {} tests passed", self.name, passed?);
         }
         Ok(())
     }
 }
 
-/// Runs a crate's tests with its feature and counts those that passed; none at all is a failure too.
-fn tests(package: &str, feature: &str, variables: &[(&str, &str)]) -> sh::Outcome<usize> {
+/// Runs a crate's tests with its feature, all or those with these words in their names, and counts those that passed; none at all is a failure too.
+fn tests(package: &str, feature: &str, words: &str, variables: &[(&str, &str)]) -> sh::Outcome<usize> {
     let mut command = sh::cargo();
     command.args(["test", "-p", package, "--features", feature, "--test", "real"]).stdout(Stdio::piped());
+    command.args((!words.is_empty()).then_some(words));
     command.envs(variables.iter().copied());
     let mut running = command.spawn().map_err(|error| format!("cannot start cargo: {error}"))?;
     let mut passed = 0;

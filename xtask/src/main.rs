@@ -81,7 +81,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
     Command {
         name: "soak",
-        about: "long sweeps: `kills [N]` of the engine under load, `deploy [N]` of releases on a real Docker engine",
+        about: "long sweeps: `kills [N]` of the engine under load, `deploy [N]` and `cluster [N]` of releases on a real Docker and Kubernetes",
         run: soak::run,
     },
     Command { name: "ci", about: "everything a merge must pass, stage by stage", run: ci::run },

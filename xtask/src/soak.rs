@@ -4,7 +4,7 @@
 use crate::{connectors, journeys, sh};
 
 /// `kills [N]`: kill -9 of the engine under load N times on the same data (300 unless said). `deploy [N]`: releases on a real Docker engine, killed at
-/// N random instants (200 unless said). A line for each.
+/// N random instants (200 unless said). `cluster [N]`: the same on a real Kubernetes (100 unless said).
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let count = match words.get(1).map(|word| word.parse::<u32>()) {
@@ -18,9 +18,15 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
             test.env("APM_KILLS", count.unwrap_or(300).to_string());
             sh::run(test.args(["kill_under_load", "--nocapture"]))
         }
-        ["deploy"] | ["deploy", _] => connectors::docker(&[("APM_TEST_INSTANTS", &count.unwrap_or(200).to_string())]),
+        ["deploy"] | ["deploy", _] => killed("operate-target-docker", count.unwrap_or(200)),
+        ["cluster"] | ["cluster", _] => killed("operate-target-kube", count.unwrap_or(100)),
         _ => Err(SAY.into()),
     }
 }
 
-const SAY: &str = "say `kills [N]` or `deploy [N]`";
+fn killed(package: &str, instants: u32) -> sh::Outcome {
+    let instants = instants.to_string();
+    connectors::more(package, "killed_at_random_instants", &[("APM_TEST_INSTANTS", &instants)])
+}
+
+const SAY: &str = "say `kills [N]`, `deploy [N]` or `cluster [N]`";

@@ -1,17 +1,23 @@
 //! Joins what a room asks for with what can answer it: one file for each trait and its other side. It decides nothing itself.
 
+mod arrival;
 mod checks;
 mod containers;
 mod front;
 mod judge;
+mod kubernetes;
+mod node_pods;
 mod scan;
 mod telemetry;
 mod webhook;
 
+pub use arrival::{ArrivalJudge, OpenCluster};
 pub use checks::Checks;
 pub use containers::DockerContainers;
 pub use front::FrontProcess;
 pub use judge::{GateJudge, Request};
+pub use kubernetes::{Clusters, KubernetesTargets};
+pub use node_pods::NodePods;
 pub use scan::{ImageJudge, KeepReport, ScanError, scan, who_looks};
 pub use telemetry::{Places, Telemetry, without_password};
 pub use webhook::Webhook;

@@ -43,6 +43,7 @@ pub use deployments::{
     RefusedKind, Retag, Wanted, Watchers, Yes,
 };
 pub use intake::{Collector, Intake};
+pub use prometheus::{ActiveTarget, DroppedTarget, LastScrape, Targets};
 pub use query::{Queries, QueryLimits};
 pub use server::{ConnectionLimits, Gate, serve};
 
@@ -80,6 +81,8 @@ pub trait Control: Send + Sync {
     fn status(&self) -> serde_json::Value;
     /// The body of `/metrics`, text format 0.0.4.
     fn metrics_text(&self) -> String;
+    /// What is scraped.
+    fn targets(&self) -> Targets;
 }
 
 /// Everything the faces need.

@@ -1,10 +1,11 @@
-//! The Prometheus HTTP API, version 1: queries, labels, series, exemplars and metadata.
+//! The Prometheus HTTP API, version 1: queries, labels, series, exemplars, metadata and targets.
 //!
 //! Answers and errors have Prometheus's form (`web/api/v1/api.go`): `{"status","data","warnings","infos"}` or
 //! `{"status":"error","errorType","error"}`, with its status codes.
 
 mod answer;
 mod federate;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::params::Params;
 use crate::query::Refused;
 
 use answer::{answer_response, cut};
+pub use targets::{ActiveTarget, DroppedTarget, LastScrape, Targets};
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
@@ -35,6 +37,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route("/api/v1/labels", get(labels).post(labels))
         .route("/api/v1/label/{name}/values", get(label_values))
         .route("/api/v1/metadata", get(metadata))
+        .route("/api/v1/targets", get(targets::targets))
         .route("/api/v1/status/buildinfo", get(buildinfo))
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use app_config::Tree;
-use app_deploy::DockerSurroundings;
+use app_deploy::{DockerSurroundings, KubeSurroundings};
 use app_serve::{CollectOptions, CollectSettings, Collecting, ForwardSettings};
 use base_explain::Report;
 use base_world::World;
@@ -115,6 +115,7 @@ fn options(world: &World, global: &Global, args: &CollectArgs) -> Result<Collect
         collect,
         data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
         docker: DockerSurroundings::from_variables(|name| std::env::var(name).ok()),
+        kube: KubeSurroundings::from_variables(|name| std::env::var(name).ok()),
     })
 }
 

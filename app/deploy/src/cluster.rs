@@ -1,5 +1,7 @@
 //! From settings and flags to one release on Kubernetes, and the cluster that it is for. It asks no API server.
 
+mod arrival;
+mod install;
 pub(crate) mod manifests;
 mod status;
 
@@ -19,6 +21,9 @@ use serde::Deserialize;
 use crate::release::{Asked, image, ms};
 use crate::settings::Project;
 use crate::{Desk, DeskError};
+pub use arrival::ArrivalSettings;
+use arrival::arrives;
+pub use install::{InstallHow, Installed, InstalledObject};
 use manifests::{Meant, bare};
 pub use status::{Workload, WorkloadState};
 
@@ -42,6 +47,8 @@ pub struct KubernetesSettings {
     pub transform: Option<TransformSettings>,
     /// Pods get a telemetry agent, or sidecars, on their way to the cluster; the files stay as they are.
     pub inject: Option<InjectSettings>,
+    /// Whether, and how, the first telemetry of injected pods is waited for; left out, as usual where `inject` is.
+    pub arrival: Option<ArrivalSettings>,
 }
 
 impl Default for KubernetesSettings {
@@ -55,6 +62,7 @@ impl Default for KubernetesSettings {
             force_conflicts: false,
             transform: None,
             inject: None,
+            arrival: None,
         }
     }
 }
@@ -175,6 +183,9 @@ impl Project {
             inject: kubernetes.inject.as_ref(),
         };
         let items = manifests::items(&meant, disk, seal)?;
+        let usual = || kubernetes.inject.as_ref().map(|_| ArrivalSettings::default());
+        let arrival = kubernetes.arrival.clone().or_else(usual);
+        let arrival = arrival.and_then(|settings| arrives(&settings, &context));
         let judged = self.judged(&service, &version, settings)?;
         Ok(ClusterRelease {
             project: self.name.clone(),
@@ -189,6 +200,7 @@ impl Project {
             gate: judged.gate,
             judge: judged.judge,
             judge_ms: judged.judge_ms,
+            arrival,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
             adopt: asked.adopt,

@@ -2,6 +2,7 @@
 
 mod error;
 mod planning;
+mod rehearsal;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{Checks, FrontProcess, GateJudge, ImageJudge, Places, Telemetry};
+use app_adapt::{ArrivalJudge, Checks, FrontProcess, GateJudge, ImageJudge, OpenCluster, Places, Telemetry};
 use base_explain::Report;
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
@@ -158,11 +159,15 @@ impl Desk {
         let telemetry = telemetry(&options.places)?;
         let looks = telemetry.clone();
         let checks = Checks::new().map_err(|error| told(&error))?;
-        let judge = Arc::new(GateJudge { telemetry, checks, images, clock: Arc::clone(&world.clock) });
+        let clusters = Clusters { world: world.clone(), surroundings: options.kube };
+        let (known, sealed) = (clusters.clone(), Arc::clone(&seal));
+        let open: OpenCluster = Arc::new(move |context| known.target(context, &sealed));
+        let arrivals = Some(ArrivalJudge { open, tell: Arc::clone(&options.tell) });
+        let clock = Arc::clone(&world.clock);
+        let judge = Arc::new(GateJudge { telemetry, checks, images, arrivals, clock });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
         let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));
-        let clusters = Clusters { world: world.clone(), surroundings: options.kube };
         let parts =
             DeskParts { world, history, seal, target, judge, registries, clusters, tell, holder, receivers, fronts };
         let mut desk = Desk::new(parts, watch);

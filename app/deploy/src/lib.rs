@@ -37,7 +37,9 @@ mod tags;
 mod views;
 
 pub use adopt::{Handmade, Named};
-pub use cluster::{Clusters, KubernetesSettings, Wanted, Workload, WorkloadState};
+pub use cluster::{
+    ArrivalSettings, Clusters, InstallHow, Installed, InstalledObject, KubernetesSettings, Wanted, Workload, WorkloadState,
+};
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
 pub use env_files::ServiceVariables;

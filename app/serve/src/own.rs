@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use app_api::Control;
+use app_api::{Control, Targets};
 use app_deploy::Keeper;
 use base_explain::Report;
 use base_signal::MetricKind;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::engine::Engine;
 use crate::memory::resident_bytes;
 use crate::registry::EngineEntry;
-use crate::scrape::ScrapePlan;
+use crate::scrape::{ScrapePlan, Shown};
 use crate::seen::Seen;
 use crate::settings::Settings;
 
@@ -34,6 +34,8 @@ pub(crate) struct Own {
     plan: watch::Sender<ScrapePlan>,
     reload: Reload,
     demo: bool,
+    /// What is scraped, for the targets of the API.
+    pub(crate) shown: Shown,
     /// Set once there is one.
     pub(crate) keeper: OnceLock<Keeper>,
 }
@@ -62,7 +64,8 @@ impl Own {
         reload: Reload,
         demo: bool,
     ) -> Self {
-        Own { world, entry, settings, engine, counters, seen, plan, reload, demo, keeper: OnceLock::new() }
+        let (shown, keeper) = (Shown::default(), OnceLock::new());
+        Own { world, entry, settings, engine, counters, seen, plan, reload, demo, shown, keeper }
     }
 
     /// `host:port` of the page.
@@ -219,6 +222,10 @@ impl Control for Own {
             "findings": self.findings(&figures),
             "demo": self.demo,
         })
+    }
+
+    fn targets(&self) -> Targets {
+        self.shown.targets()
     }
 
     fn metrics_text(&self) -> String {

@@ -1,5 +1,7 @@
 //! How bad something is: the four words, and what code hosts make of them. Does not know what it is that is bad.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Least first.
@@ -10,6 +12,12 @@ pub enum Severity {
     Warning,
     High,
     Critical,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
 }
 
 impl Severity {

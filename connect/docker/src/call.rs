@@ -15,11 +15,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::body::{Body, root_cause};
 use crate::engine::{Engine, Inner};
 use crate::error::classify;
 use crate::place::Place;
 use crate::{DockerError, Object, Result, Said};
+use base_http::body::{Body, root_cause};
 
 /// Time to connect: a socket of this machine, or one in the same network.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -169,7 +169,7 @@ impl Inner {
         let (doing, time) = (call.doing(), call.time.unwrap_or(self.quick_max));
         let whole = async {
             let answer = self.open(call, version).await?;
-            answer.body.whole(ANSWER_BYTES_MAX).await
+            Ok(answer.body.whole(ANSWER_BYTES_MAX).await?)
         };
         let bytes = within(time, &doing, whole).await?;
         serde_json::from_slice(&bytes).map_err(|error| DockerError::Garbled { doing, reason: error.to_string() })

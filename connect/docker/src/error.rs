@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use base_http::body::BodyError;
+
 /// An object of the engine: "container `web`".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
@@ -79,6 +81,16 @@ pub enum DockerError {
     Invalid { object: Object, said: Said },
     #[error("the Docker engine failed at {object}: {said}")]
     Engine { object: Object, said: Said },
+}
+
+impl From<BodyError> for DockerError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Timeout { doing, after_ms } => Self::Timeout { doing, after_ms },
+            BodyError::TooLarge { doing, limit_bytes } => Self::TooLarge { doing, limit_bytes },
+            BodyError::Broken { doing, reason } => Self::Broken { doing, reason },
+        }
+    }
 }
 
 impl DockerError {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use crate::body::JsonLines;
 use crate::call::Call;
+use crate::json_lines::JsonLines;
 use crate::view::labels;
 use crate::{Engine, Object, Result, Stream};
 

@@ -10,7 +10,6 @@
 //! calls hands in what was found there. Nothing here retries, except that the stream of events is opened again.
 
 mod archive;
-mod body;
 mod call;
 mod containers;
 mod engine;
@@ -19,6 +18,7 @@ mod events;
 mod exec;
 mod find;
 mod images;
+mod json_lines;
 mod logs;
 mod networks;
 mod place;

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream;
 
-use crate::body::Body;
 use crate::call::{Call, segment};
 use crate::containers::object;
 use crate::{Engine, Result, Stream};
+use base_http::body::Body;
 
 /// A longer line is handed on in pieces: its writer may never end it.
 const LINE_BYTES_MAX: usize = 256 << 10;

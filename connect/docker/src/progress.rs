@@ -3,8 +3,10 @@
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
-use crate::body::{Body, JsonLines};
+use base_http::body::Body;
+
 use crate::error::classify;
+use crate::json_lines::JsonLines;
 use crate::{Object, Result, Said, Stream};
 
 /// One message.

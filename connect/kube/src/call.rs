@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::access::Presented;
-use crate::body::{Body, milliseconds, root_cause};
 use crate::classify::{Asked, QUOTED, Status, classify};
 use crate::cluster::{Cluster, Inner};
 use crate::{KubeError, Result, Target};
+use base_http::body::{Body, milliseconds, root_cause};
 
 /// For calls about one object or a page of them; the server itself gives up after 60 s.
 pub(crate) const QUICK: Duration = Duration::from_secs(30);

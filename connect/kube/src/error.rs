@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use base_http::body::BodyError;
+
 /// What was asked about: "deployments.apps `web` in namespace `shop`".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
@@ -179,6 +181,16 @@ pub enum KubeError {
     Broken { doing: String, reason: String },
     #[error("{target}: refused: {said}")]
     Refused { target: Target, said: Said },
+}
+
+impl From<BodyError> for KubeError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Timeout { doing, after_ms } => Self::Timeout { doing, after_ms },
+            BodyError::TooLarge { doing, limit_bytes } => Self::TooLarge { doing, limit_bytes },
+            BodyError::Broken { doing, reason } => Self::Broken { doing, reason },
+        }
+    }
 }
 
 impl KubeError {

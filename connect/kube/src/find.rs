@@ -282,12 +282,12 @@ fn in_pod(surroundings: &Surroundings, choice: &Choice, disk: &dyn Disk) -> Resu
     })
 }
 
-fn proxies(surroundings: &Surroundings) -> [Option<String>; 3] {
+pub(crate) fn proxies(surroundings: &Surroundings) -> [Option<String>; 3] {
     [surroundings.https_proxy.clone(), surroundings.http_proxy.clone(), surroundings.no_proxy.clone()]
 }
 
 /// The address without a slash at its end. A login inside of it would be shown with every error.
-fn checked(server: &str) -> std::result::Result<String, String> {
+pub(crate) fn checked(server: &str) -> std::result::Result<String, String> {
     // kubectl takes a bare host for http, where no login is sent: said here instead of a puzzle later.
     let url = url::Url::parse(server)
         .map_err(|error| format!("`server` is no address ({error}); it looks like https://HOST:6443"))?;

@@ -13,7 +13,7 @@
 
 mod access;
 mod address;
-mod body;
+mod by_hand;
 mod call;
 mod classify;
 mod cluster;
@@ -38,6 +38,7 @@ mod write;
 mod yaml;
 
 pub use address::{ObjectAt, ObjectKey, Resource};
+pub use by_hand::ServerLogin;
 pub use cluster::{Cluster, ServerVersion};
 pub use discovery::{Kind, Kinds};
 pub use error::{Admission, Cause, Denied, FieldConflict, KubeError, Said, Target};

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 
-use crate::body::{Line, Lines};
 use crate::call::Call;
 use crate::{Cluster, ObjectAt, Result, Stream};
+use base_http::body::{Line, Lines};
 
 /// A longer line is handed on in pieces: its writer may never end it.
 const LINE_BYTES_MAX: usize = 256 << 10;

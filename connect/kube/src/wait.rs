@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::body::milliseconds;
 use crate::object::text;
 use crate::{Cluster, KubeError, Resource, Result, Said};
+use base_http::body::milliseconds;
 
 /// The server needs about a second; asking more often would not make it quicker.
 const PAUSE: Duration = Duration::from_millis(150);

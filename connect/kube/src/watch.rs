@@ -16,11 +16,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::body::Lines;
 use crate::call::{Call, garbled};
 use crate::list::{RawPage, object, page_call, too_many};
 use crate::object::{Identity, complete, identity, text};
 use crate::{Cluster, KubeError, ListOptions, ObjectKey, Resource, Result};
+use base_http::body::Lines;
 
 /// Between attempts, the first and the longest; each is drawn between half of it and the whole.
 const PAUSE_MIN: Duration = Duration::from_millis(100);

@@ -1,10 +1,13 @@
-//! What happens to signal between decoding and the store: limits, tenancy, scraping, metrics of host and containers, logs of pods, span metrics.
+//! What happens to signal between decoding and the store: limits, tenancy, scraping and the discovery of its targets, metrics of host and
+//! containers, logs of pods, span metrics.
 //!
 //! Everything here is pure or a state machine: a caller hands in requests, texts and the time, and gets writes back to
-//! append. What must come from outside is a trait of this room ([`host::ReadHost`], [`containers::ReadContainers`], [`scrape::Fetch`], [`tail::PodMetadata`]) that `app` fills.
+//! append. What must come from outside is a trait of this room ([`host::ReadHost`], [`containers::ReadContainers`], [`scrape::Fetch`],
+//! [`discovery::Discover`], [`tail::PodMetadata`]) that `app` fills.
 //! Knows no listener, no runtime, no store.
 
 pub mod containers;
+pub mod discovery;
 pub mod host;
 pub mod limits;
 pub mod relabel;

@@ -85,7 +85,7 @@ impl Canon<'_> {
             Shape::Map(table) => return self.map(node, table, what),
             Shape::Text => self.typed(node, what, "one text", |text| Some(Value::Scalar(text.to_owned()))),
             Shape::Int => {
-                self.typed(node, what, "a whole number", |text| Some(Value::Number(text.parse::<i64>().ok()?.into())))
+                self.typed(node, what, "a whole number", |text| Some(Value::Number(units::whole(text)?.into())))
             }
             Shape::Float => self
                 .typed(node, what, "a number", |text| Number::from_f64(text.parse::<f64>().ok()?).map(Value::Number)),

@@ -80,3 +80,15 @@ pub(crate) fn time_text(nanos: u64) -> String {
         (hours, minutes) => format!("{hours}h{minutes}m{last}"),
     }
 }
+/// A whole number as YAML 1.1 and 1.2 write it: `448`, `0700` and `0o700` are one.
+pub(crate) fn whole(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let radix = [("0o", 8), ("0x", 16), ("0b", 2), ("0", 8)];
+    let found = radix.iter().find_map(|(prefix, radix)| Some((digits.strip_prefix(prefix)?, *radix)));
+    let (digits, radix) = found.filter(|(digits, _)| !digits.is_empty()).unwrap_or((digits, 10));
+    let starts_well = digits.starts_with(|first: char| first.is_ascii_hexdigit());
+    i64::from_str_radix(digits, radix).ok().filter(|_| starts_well).map(|number| sign * number)
+}

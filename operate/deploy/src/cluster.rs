@@ -5,6 +5,8 @@
 //! comes and goes does not make it another object. It knows no API server and opens no secret: values that are secret come sealed and stay
 //! so.
 
+mod arrival;
+mod before;
 mod canary;
 mod color;
 mod look;
@@ -16,6 +18,7 @@ mod steps;
 
 use std::collections::BTreeMap;
 
+pub use before::{cluster_findings, cluster_surroundings};
 pub use revision::cluster_revision;
 
 use operate_plan::{Calendar, Inventory, ObjectId, Plan, Seen};
@@ -51,6 +54,21 @@ pub struct Item {
     pub source: String,
 }
 
+/// How the telemetry of new pods is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrives {
+    /// For the judge, who reads it; `object`, `service`, `signals` and `probed` are each workload's own.
+    pub request: Value,
+    /// Where in the request the object stands, and where what is expected of it, as JSON pointers (RFC 6901).
+    pub object_at: String,
+    pub arrival_at: String,
+    /// A signal that is to be seen although nothing tells that it comes, or to be left out: names as `metrics`, `traces`, `logs`.
+    #[serde(default)]
+    pub signals: Option<Vec<String>>,
+    /// At most, with what finding out takes.
+    pub limit_ms: u64,
+}
+
 /// One version of one service in one environment, as objects of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterRelease {
@@ -76,6 +94,9 @@ pub struct ClusterRelease {
     #[serde(default)]
     pub judge: Option<Value>,
     pub judge_ms: u64,
+    /// Whether the telemetry of injected pods is waited for.
+    #[serde(default)]
+    pub arrival: Option<Arrives>,
     #[serde(default)]
     pub approval: Option<String>,
     #[serde(default, skip_serializing_if = "Calendar::is_empty")]
@@ -131,7 +152,8 @@ pub fn cluster_objects(release: &ClusterRelease) -> Vec<ObjectId> {
 /// What must be looked at besides, once the first look says what earlier releases left.
 pub fn cluster_objects_left(release: &ClusterRelease, seen: &Inventory) -> Vec<ObjectId> {
     let left = record::left(release, seen);
-    left.into_iter().filter(|object| !seen.facts.contains_key(object)).collect()
+    let accesses = order::accesses_left(&left);
+    left.into_iter().chain(accesses).filter(|object| !seen.facts.contains_key(object)).collect()
 }
 
 /// The plan that makes the release out of what was seen.

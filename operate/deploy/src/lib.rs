@@ -26,8 +26,8 @@ mod switch;
 
 pub use adopt::{Adopted, Found, Masked, adopt, changes, looks_secret};
 pub use cluster::{
-    ClusterRelease, Item, cluster_objects, cluster_objects_left, cluster_revision, mark as cluster_mark,
-    object as cluster_object, plan_cluster,
+    Arrives, ClusterRelease, Item, cluster_findings, cluster_objects, cluster_objects_left, cluster_revision,
+    cluster_surroundings, mark as cluster_mark, object as cluster_object, plan_cluster,
 };
 pub use container::{body, container_name, names, resource_attributes};
 pub use diff::{Difference, differences};

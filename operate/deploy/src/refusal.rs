@@ -48,7 +48,7 @@ pub enum Refusal {
     #[error("{service} has no object that could be applied")]
     NoObjects { service: String },
     #[error("{who} may not {what}")]
-    Forbidden { what: String, who: String },
+    Forbidden { what: String, who: String, rule: String },
     #[error("{object} is being deleted")]
     Deleting { object: ObjectId },
     #[error("{object} is there already, and {managers} made it")]
@@ -110,8 +110,8 @@ impl Refusal {
             Refusal::NoObjects { service } => {
                 format!("name its manifests: `services.{service}.deploy.manifests: [k8s/]`")
             }
-            Refusal::Forbidden { .. } => {
-                "ask for a Role that allows it, or use another context: kubectl auth can-i --list".to_owned()
+            Refusal::Forbidden { rule, .. } => {
+                format!("ask for {rule}; or use another context: kubectl auth can-i --list")
             }
             Refusal::Deleting { object } => {
                 format!("wait until {object} is gone; a finalizer may hold it: kubectl get -o yaml")

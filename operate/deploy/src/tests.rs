@@ -70,6 +70,17 @@ impl Session {
                 lines(crate::cluster_objects(&wanted).iter().map(ToString::to_string))
             }
             "objects" => lines(objects(&self.wanted()).iter().map(ToString::to_string)),
+            "around" => {
+                let wanted = serde_json::from_value(self.release.clone()).expect("a release");
+                lines(crate::cluster_surroundings(&wanted).iter().map(ToString::to_string))
+            }
+            "findings" => {
+                let plan = self.planned().expect("a plan");
+                let told = |one: operate_plan::Finding| {
+                    format!("{} [{}] {}; {}", one.severity, one.rule, one.message, one.fix)
+                };
+                lines(self.findings(&plan).into_iter().map(told))
+            }
             "with" => {
                 let found = self.plan.iter().flat_map(|plan| &plan.steps).find(|step| step.id.0 == rest);
                 match &found.expect("a step").work {
@@ -79,7 +90,7 @@ impl Session {
             }
             "plan" => match self.planned() {
                 Ok(plan) => {
-                    let text = report(&plan, &lint(&plan, &self.seen, NOW_MS)).replace(plan.id().0.short(), "ID");
+                    let text = report(&plan, &self.findings(&plan)).replace(plan.id().0.short(), "ID");
                     self.plan = Some(plan);
                     text
                 }
@@ -112,6 +123,15 @@ impl Session {
         }
         let wanted = serde_json::from_value(self.release.clone()).expect("a release");
         crate::plan_cluster(&wanted, &self.seen, NOW_MS)
+    }
+
+    fn findings(&self, plan: &Plan) -> Vec<operate_plan::Finding> {
+        let mut findings = lint(plan, &self.seen, NOW_MS);
+        if self.is_cluster() {
+            let wanted = serde_json::from_value(self.release.clone()).expect("a release");
+            findings.extend(crate::cluster_findings(&wanted, &self.seen, &self.seen));
+        }
+        findings
     }
 
     fn wanted(&self) -> Release {

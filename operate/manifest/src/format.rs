@@ -76,8 +76,8 @@ pub(crate) fn env_name(text: &str, minor: u8) -> bool {
     signs && !text.starts_with(|c: char| c.is_ascii_digit()) && text != "." && !text.starts_with("..")
 }
 
-/// A quantity in billionths. Its form: <https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity>
-pub(crate) fn quantity(text: &str) -> Option<i128> {
+/// A quantity (`500m`, `1Gi`) in billionths; none if it is none. Its form: <https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity>
+pub fn quantity(text: &str) -> Option<i128> {
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, text.get(1..)?),
         b'+' => (false, text.get(1..)?),

@@ -6,9 +6,11 @@
 mod change;
 mod detect;
 mod format;
+pub mod generate;
 mod hash;
 pub mod inject;
 mod lint;
+pub mod mask;
 mod object;
 mod patch;
 mod rules;
@@ -17,11 +19,13 @@ mod validate;
 
 pub use change::{Change, ChangeError, Edit, edit};
 pub use detect::{FileKind, detect, look};
+pub use format::quantity;
 pub use lint::{
     Checked, FINDINGS_MAX, LintFinding, LintOptions, LintRule, Manifests, Mended, check, is_on, lint_named, lint_rules,
     mend,
 };
 pub use object::{File, Identity, Limits, Object, ReadError, read};
+pub use patch::{Draft, Op, apply, json_patch};
 pub use validate::{
     CustomKinds, Finding, MINOR_NEWEST, MINOR_OLDEST, RULES, Rule, Severity, Target, Verdict, catalogue, namespaced,
     rule, validate, validate_one,

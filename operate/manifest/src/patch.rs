@@ -86,28 +86,33 @@ fn pointer(path: &[Step]) -> String {
 
 /// A copy of an object that remembers what was done to it. An operation that does not fit is not made.
 #[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    pub(crate) value: Value,
-    pub(crate) ops: Vec<Op>,
+pub struct Draft {
+    /// The object as it is by now.
+    pub value: Value,
+    /// What was done, in its order.
+    pub ops: Vec<Op>,
     /// Maps and lists that were not there before.
     pub(crate) made: Vec<Vec<Step>>,
 }
 
 impl Draft {
-    pub(crate) fn new(value: Value) -> Draft {
+    /// Nothing was done yet.
+    pub fn new(value: Value) -> Draft {
         Draft { value, ops: Vec::new(), made: Vec::new() }
     }
 
-    pub(crate) fn at(&self, path: &[Step]) -> Option<&Value> {
+    /// What is at a path.
+    pub fn at(&self, path: &[Step]) -> Option<&Value> {
         walk(&self.value, path)
     }
 
-    pub(crate) fn items(&self, path: &[Step]) -> &[Value] {
+    /// The items of a list; none where there is no list.
+    pub fn items(&self, path: &[Step]) -> &[Value] {
         self.at(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// A key's value, with the maps on the way to it.
-    pub(crate) fn set(&mut self, path: &[Step], value: Value) {
+    pub fn set(&mut self, path: &[Step], value: Value) {
         let Some((last, parent)) = path.split_last() else { return };
         let known = (0..=parent.len())
             .rev()
@@ -136,7 +141,7 @@ impl Draft {
     }
 
     /// New items of a list, before the one at `index`; the list is made if it is not there.
-    pub(crate) fn insert(&mut self, list: &[Step], index: usize, items: Vec<Value>) {
+    pub fn insert(&mut self, list: &[Step], index: usize, items: Vec<Value>) {
         if items.is_empty() {
             return;
         }
@@ -153,7 +158,8 @@ impl Draft {
         }
     }
 
-    pub(crate) fn remove(&mut self, path: &[Step]) {
+    /// Takes a value away.
+    pub fn remove(&mut self, path: &[Step]) {
         self.push(Op::Remove { path: path.to_vec() });
     }
 
@@ -166,6 +172,11 @@ impl Draft {
             _ => false,
         };
         if alone && made(parent) { self.remove_with(parent, made) } else { self.remove(path) }
+    }
+
+    /// Carries operations out that were made of this very object.
+    pub fn take(&mut self, ops: Vec<Op>) {
+        ops.into_iter().for_each(|op| self.push(op));
     }
 
     fn push(&mut self, op: Op) {

@@ -2,7 +2,7 @@
 //! `apm.yaml`, carried out on objects or on a text with its comments kept. What is there already and says the same is not touched; hardening and resources
 //! only fill in what a manifest leaves open.
 //!
-//! It reads no file and makes no object: ConfigMaps and Secrets are as their files have them.
+//! It reads no file and makes no object: [`crate::generate`] does.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::change::{ChangeError, Edit, edit};
+use crate::generate::{Generator, GeneratorOptions};
 use crate::object::{Limits, ReadError, pod_path, read};
 use crate::patch::{Draft, Op, walk};
 use crate::validate::{MINOR_NEWEST, Target, namespaced};
@@ -35,6 +36,8 @@ pub struct TransformSettings {
     pub annotations: BTreeMap<String, String>,
     /// By repository, `registry/shop/cart`: the reference that takes its place.
     pub images: BTreeMap<String, String>,
+    /// By registry, `docker.io`: what takes its place before the rest of the name; an image that names none is docker.io's.
+    pub registries: BTreeMap<String, String>,
     /// `requests` and `limits`, by name, for containers that say none.
     pub requests: BTreeMap<String, String>,
     pub limits: BTreeMap<String, String>,
@@ -44,6 +47,28 @@ pub struct TransformSettings {
     pub harden: bool,
     /// The standard that namespaces enforce.
     pub pod_security: Option<PodSecurity>,
+    /// Pods are annotated so that a Prometheus finds them.
+    pub prometheus: Option<PrometheusSettings>,
+    /// ConfigMaps that are made, in kustomize's words.
+    #[serde(rename = "configMapGenerator", alias = "config_map_generator")]
+    pub config_map_generator: Vec<Generator>,
+    #[serde(rename = "secretGenerator", alias = "secret_generator")]
+    pub secret_generator: Vec<Generator>,
+    /// For all generators.
+    #[serde(rename = "generatorOptions", alias = "generator_options")]
+    pub generator_options: GeneratorOptions,
+}
+
+/// Where a pod's metrics are, for the annotations `prometheus.io/*` that are heeded by custom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct PrometheusSettings {
+    /// Left out, the container's port that is called `metrics`, `http-metrics` or `prometheus`; a pod without one stays as it is.
+    pub port: Option<u16>,
+    /// `/metrics` when left out.
+    pub path: Option<String>,
+    /// `http` when left out.
+    pub scheme: Option<String>,
 }
 
 /// Why an object cannot be transformed.
@@ -106,6 +131,9 @@ pub fn transform(object: &Value, settings: &TransformSettings) -> Result<Vec<Op>
 
 fn of_pod(draft: &mut Draft, pod: &[Step], settings: &TransformSettings) -> Result<(), TransformError> {
     let spec = [pod, &path(&["spec"])].concat();
+    if let Some(prometheus) = &settings.prometheus {
+        scraped(draft, pod, prometheus);
+    }
     if settings.harden {
         let own = [spec.clone(), path(&["securityContext"])].concat();
         fill(draft, &[own.clone(), path(&["runAsNonRoot"])].concat(), json!(true));
@@ -121,6 +149,27 @@ fn of_pod(draft: &mut Draft, pod: &[Step], settings: &TransformSettings) -> Resu
     Ok(())
 }
 
+/// The pod says already whether it is scraped, or it is told where its metrics are.
+fn scraped(draft: &mut Draft, pod: &[Step], settings: &PrometheusSettings) {
+    const NAMES: [&str; 3] = ["metrics", "http-metrics", "prometheus"];
+    let at = |key: &str| [pod, &path(&["metadata", "annotations", key])].concat();
+    if draft.at(&at("prometheus.io/scrape")).is_some() {
+        return;
+    }
+    let containers = draft.items(&[pod, &path(&["spec", "containers"])].concat());
+    let ports = containers.iter().filter_map(|container| container["ports"].as_array()).flatten();
+    let named = |port: &&Value| port["name"].as_str().is_some_and(|name| NAMES.contains(&name));
+    let own = ports.filter(named).find_map(|port| port["containerPort"].as_u64());
+    let Some(port) = settings.port.map(u64::from).or(own) else { return };
+    fill(draft, &at("prometheus.io/scrape"), json!("true"));
+    fill(draft, &at("prometheus.io/port"), json!(port.to_string()));
+    for (key, value) in [("path", &settings.path), ("scheme", &settings.scheme)] {
+        if let Some(value) = value {
+            fill(draft, &at(&format!("prometheus.io/{key}")), json!(value));
+        }
+    }
+}
+
 fn of_container(
     draft: &mut Draft,
     container: &[Step],
@@ -129,9 +178,11 @@ fn of_container(
 ) -> Result<(), TransformError> {
     let at = |keys: &[&str]| [container, &path(keys)].concat();
     let now = draft.at(container).cloned().unwrap_or_default();
-    let image = now["image"].as_str().and_then(|image| settings.images.get(repository(image)));
-    if let Some(image) = image {
-        set(draft, &at(&["image"]), json!(image));
+    if let Some(image) = now["image"].as_str() {
+        let other = settings.images.get(repository(image)).cloned();
+        if let Some(image) = other.or_else(|| elsewhere(image, &settings.registries)) {
+            set(draft, &at(&["image"]), json!(image));
+        }
     }
     for (what, values) in [("requests", &settings.requests), ("limits", &settings.limits)] {
         for (name, value) in values {
@@ -195,6 +246,19 @@ fn fill(draft: &mut Draft, path: &[Step], value: Value) {
     if draft.at(path).is_none_or(Value::is_null) {
         draft.set(path, value);
     }
+}
+
+/// The image at the registry that takes its own one's place; nothing if none does, or if it is there already.
+fn elsewhere(image: &str, registries: &BTreeMap<String, String>) -> Option<String> {
+    let first = image.split_once('/');
+    // As Docker's own client tells a registry from a user's name.
+    let (registry, rest) = match first.filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost") {
+        Some((registry, rest)) => (registry, rest.to_owned()),
+        None if first.is_none() => ("docker.io", format!("library/{image}")),
+        None => ("docker.io", image.to_owned()),
+    };
+    let place = registries.get(registry)?.trim_end_matches('/');
+    (!image.starts_with(&format!("{place}/"))).then(|| format!("{place}/{rest}"))
 }
 
 /// A reference without tag and digest.

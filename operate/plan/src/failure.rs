@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use base_explain::Severity;
 use serde::{Deserialize, Serialize};
 
 /// What kind of trouble it is; the kind decides whether trying again can help.
@@ -61,27 +62,6 @@ impl Class {
 impl fmt::Display for Class {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.word())
-    }
-}
-
-/// The four severities of the whole product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Critical,
-    High,
-    Warning,
-    Info,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Severity::Critical => "critical",
-            Severity::High => "high",
-            Severity::Warning => "warning",
-            Severity::Info => "info",
-        })
     }
 }
 

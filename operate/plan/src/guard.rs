@@ -30,7 +30,7 @@ pub fn guard(plan: &Plan, findings: &[Finding]) -> Plan {
 }
 
 fn worse<'a>(a: &'a Finding, b: &'a Finding) -> &'a Finding {
-    if b.severity < a.severity { b } else { a }
+    if b.severity > a.severity { b } else { a }
 }
 
 fn guarding(step: &Step, finding: &Finding) -> Step {

@@ -19,13 +19,14 @@ mod plan;
 mod report;
 mod step;
 
+pub use base_explain::Severity;
 pub use calendar::{Allowed, Calendar, Freeze, WINDOW, Window, hold};
 pub use canonical::{Digest, digest};
 pub use degraded::Degraded;
 pub use diff::{Change, diff};
 pub use dora::{Band, Dora, Failed, Key, Reached, dora};
 pub use estimate::{Learnt, estimate};
-pub use failure::{Class, Failure, Severity};
+pub use failure::{Class, Failure};
 pub use guard::guard;
 pub use inventory::{Fact, Inventory, ObjectId, Seen};
 pub use lint::{Finding, lint};

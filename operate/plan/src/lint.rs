@@ -33,7 +33,7 @@ pub fn lint(plan: &Plan, inventory: &Inventory, now_ms: i64) -> Vec<Finding> {
         facts(step, inventory, &mut findings);
     }
     clashes(plan, &mut findings);
-    findings.0.sort_by_key(|finding| finding.severity);
+    findings.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings.0
 }
 

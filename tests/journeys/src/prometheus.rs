@@ -46,7 +46,8 @@ impl Prometheus {
         Self::launch(engine, peer::free_port(), "global: {}\n", &["--web.enable-remote-write-receiver"])
     }
 
-    fn launch(engine: &Engine, port: u16, config: &str, flags: &[&str]) -> Self {
+    /// Starts one with this configuration and these flags.
+    pub fn launch(engine: &Engine, port: u16, config: &str, flags: &[&str]) -> Self {
         let home = engine.artefacts();
         let file = home.join("prometheus.yml");
         std::fs::write(&file, config).expect("the artefacts' folder can be written");

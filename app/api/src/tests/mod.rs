@@ -17,6 +17,7 @@ mod services;
 mod sign_in;
 mod socket;
 mod sockets;
+mod targets;
 mod writes;
 
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::{Api, Bodies, BodyLimits, Control, Queries, QueryLimits, Sink, Tokens, Watchers};
+use crate::{Api, Bodies, BodyLimits, Control, Queries, QueryLimits, Sink, Targets, Tokens, Watchers};
 
 /// 2023-11-14T22:13:20Z
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -60,6 +61,7 @@ struct Memory {
     fault: Mutex<Fault>,
     /// What the engine still waits for.
     waits: Mutex<Option<String>>,
+    targets: Mutex<Targets>,
     cancelled: Arc<tokio::sync::Notify>,
 }
 
@@ -194,6 +196,9 @@ impl Control for Memory {
     }
     fn metrics_text(&self) -> String {
         "up 1\n".into()
+    }
+    fn targets(&self) -> Targets {
+        self.targets.lock().clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod inject;
+mod install;
 mod look;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -27,6 +28,10 @@ enum K8sCommand {
     Inject(Box<inject::InjectArgs>),
     /// Take out of files what was injected, to the byte
     Uninject(inject::UninjectArgs),
+    /// Put apm itself into a cluster: the engine, a collector on each node; without Helm, from the same chart
+    Install(Box<install::InstallArgs>),
+    /// Take out of a cluster what `install` put there
+    Uninstall(install::UninstallArgs),
 }
 
 pub(crate) fn k8s(global: &Global, args: &K8sArgs) -> Result<u8, Failure> {
@@ -36,5 +41,7 @@ pub(crate) fn k8s(global: &Global, args: &K8sArgs) -> Result<u8, Failure> {
         K8sCommand::Check(args) => check::check(global, args),
         K8sCommand::Inject(args) => inject::inject(global, args),
         K8sCommand::Uninject(args) => inject::uninject(global, args),
+        K8sCommand::Install(args) => install::install(global, args),
+        K8sCommand::Uninstall(args) => install::uninstall(global, args),
     }
 }

@@ -3,8 +3,8 @@
 
 use base_explain::Report;
 use connect_kube::{KubeError, ListOptions, Resource};
-use operate_target_kube::read;
 use operate_target_kube::status::{Progress, progress};
+use operate_target_kube::{held_budgets, read};
 use serde::Serialize;
 
 use super::Clusters;
@@ -65,6 +65,18 @@ impl Clusters {
                 let (namespace, name) = (text("namespace"), text("name"));
                 workloads.push(Workload { namespace, kind: kind.to_owned(), name, state, code, says, next });
             }
+        }
+        // Not a workload's own trouble, and who owns the pods hears of it nowhere else.
+        match held_budgets(&cluster, within).await {
+            Ok(held) => workloads.extend(held.into_iter().map(|(budget, it)| {
+                let text = |place: &str| budget["metadata"][place].as_str().unwrap_or_default().to_owned();
+                let (namespace, name) = (text("namespace"), text("name"));
+                let kind = "PodDisruptionBudget".to_owned();
+                let state = WorkloadState::Waiting;
+                Workload { namespace, kind, name, state, code: Some(it.code), says: it.message, next: Some(it.next) }
+            })),
+            Err(KubeError::Permission { .. }) => {}
+            Err(error) => return Err(told(error)),
         }
         workloads
             .sort_by(|a, b| (a.state, &a.namespace, &a.kind, &a.name).cmp(&(b.state, &b.namespace, &b.kind, &b.name)));

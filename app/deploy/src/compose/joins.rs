@@ -13,14 +13,14 @@ impl Taken<'_> {
             // Without one the engine chooses.
             let outside = port.text_of("published").unwrap_or("0").parse::<u16>();
             let address = port.text_of("host_ip").unwrap_or_default();
-            let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+            let bracketed = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
             match (inside, outside, port.text_of("protocol").unwrap_or("tcp")) {
                 (Some(inside), Ok(outside), "tcp") if address.is_empty() => {
                     deploy.ports.push(format!("{outside}:{inside}"))
                 }
-                (Some(inside), Ok(outside), "tcp") => deploy.ports.push(format!("{address}:{outside}:{inside}")),
+                (Some(inside), Ok(outside), "tcp") => deploy.ports.push(format!("{bracketed}:{outside}:{inside}")),
                 (Some(container), Ok(port), "udp") => {
-                    extra.udp.push(Port { container, publish: Some(Publish { address, port }) });
+                    extra.udp.push(Port { container, publish: Some(Publish { address: address.to_owned(), port }) });
                 }
                 (_, Err(_), _) => self.bad(port, "a range to choose a port from is not carried out", "name one port"),
                 (_, _, protocol) => {
@@ -115,7 +115,7 @@ impl Taken<'_> {
                     let options = volume.get("tmpfs");
                     let size = options.and_then(|options| options.text_of("size")).map(|size| format!("size={size}"));
                     let mode =
-                        options.and_then(|options| options.get("mode")?.whole()).map(|mode| format!("mode={mode}"));
+                        options.and_then(|options| options.get("mode")?.whole()).map(|mode| format!("mode={mode:o}"));
                     let both: Vec<_> = size.into_iter().chain(mode).collect();
                     extra.tmpfs.insert(target, both.join(","));
                 }

@@ -187,6 +187,8 @@ fn ports_are_published_as_they_are_written() {
     check("ports: ['8080:80']", "", &[("/ports/0", json!({"container": 80, "publish": publish("", 8080)}))]);
     check("ports: ['127.0.0.1:8080:80']", "", &[("/ports/0/publish", publish("127.0.0.1", 8080))]);
     check("ports: ['80']", "", &[("/ports/0/publish", publish("", 0))]);
+    let published = &[("/extra/udp/0/publish", publish("::1", 53))];
+    check("ports: ['[::1]:53:53/udp']", "", published);
     check("ports: ['53:53/udp']", "", &[("/extra/udp/0", json!({"container": 53, "publish": publish("", 53)}))]);
     check(
         "expose: ['9000', 53/udp]",

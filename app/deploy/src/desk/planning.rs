@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use base_explain::Report;
-use operate_deploy::{ClusterRelease, Part, Refusal, Release, cluster_objects, cluster_objects_left, plan_cluster};
-use operate_execute::Target as _;
-use operate_plan::{
-    Calendar, Class, Failure, Finding, Inventory, ObjectId, Plan, Seen, Severity, Step, Work, estimate, guard, hold,
-    lint,
+use operate_deploy::{
+    ClusterRelease, Part, Refusal, Release, cluster_findings, cluster_objects, cluster_objects_left,
+    cluster_surroundings, plan_cluster,
 };
+use operate_execute::Target as _;
+use operate_plan::{Calendar, Finding, Inventory, ObjectId, Plan, Seen, estimate, guard, hold, lint};
 
-use super::{Desk, DeskError, Planned};
+use super::{Desk, DeskError, Planned, rehearsal};
 use crate::cluster::{Wanted, context_of};
 use crate::pin::pinned;
 use crate::scanned;
@@ -69,22 +69,9 @@ impl Desk {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        let mut found = Vec::new();
-        for step in &plan.steps {
-            let Work::Act(act) = &step.work else { continue };
-            match target.rehearse(act).await {
-                Ok(warnings) => found.extend(warnings.into_iter().map(|message| Finding {
-                    rule: "server-warns".to_owned(),
-                    severity: Severity::Warning,
-                    step: Some(step.id.clone()),
-                    message: format!("{}: {message}", act.object),
-                    fix: "the API server says what it would rather have".to_owned(),
-                })),
-                // What the plan makes before it is not there yet: its namespace, its definition.
-                Err(failure) if failure.class == Class::NotFound || failure.code == "kube.no-such-kind" => {}
-                Err(failure) => return Err(DeskError::Told(told(step, &failure))),
-            }
-        }
+        let around = target.survey(&cluster_surroundings(release)).await;
+        let mut found = cluster_findings(release, &seen, &around);
+        found.extend(rehearsal::rehearsed(&target, &plan).await?);
         self.weighed(&release.calendar.of(&release.environment, now_ms), plan, &seen, now_ms, BTreeMap::new(), found)
             .await
     }
@@ -110,7 +97,7 @@ impl Desk {
         let mut findings = lint(&plan, seen, now_ms);
         findings.extend(pinning);
         findings.extend(scanned::findings(&plan));
-        findings.sort_by_key(|finding| finding.severity);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Ok(Planned { plan: guard(&plan, &findings), findings })
     }
 
@@ -156,13 +143,4 @@ impl Desk {
         )
         .await
     }
-}
-
-/// What the API server would refuse, as a person is told.
-fn told(step: &Step, failure: &Failure) -> Report {
-    let mut report = Report::new(format!("{} would be refused: {}", step.name, failure.message));
-    for cause in &failure.causes {
-        report = report.because(cause.clone());
-    }
-    report.hint(failure.next.clone())
 }

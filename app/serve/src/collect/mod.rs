@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use app_api::{Bodies, Collector, Control, Intake, Tokens};
-use app_deploy::DockerSurroundings;
+use app_deploy::{DockerSurroundings, KubeSurroundings};
 use base_explain::Report;
 use base_http::{Authorization, Client, HttpConfig};
 use base_world::{FolderLock, World};
@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 pub use settings::{CollectSettings, Each, ForwardSettings};
 
 use crate::listen::bind;
-use crate::scrape::{self, Itself, Machine, ScrapePlan, Scraper};
+use crate::scrape::{self, Itself, Machine, Places, ScrapePlan, Scraper, Shown};
 use crate::settings::Settings;
 use crate::start::{NotStarted, lock};
 use lane::Lanes;
@@ -50,6 +50,7 @@ pub struct CollectOptions {
     /// Reads the files again; an error leaves everything as it was.
     pub reload: Box<dyn Fn() -> Result<ScrapePlan, Report> + Send + Sync>,
     pub docker: DockerSurroundings,
+    pub kube: KubeSurroundings,
 }
 
 /// A collector that runs.
@@ -72,7 +73,7 @@ pub struct Collecting {
 /// Starts; returns when it takes what is sent.
 pub async fn collect(options: CollectOptions) -> Result<Collecting, NotStarted> {
     let world = World::real();
-    let CollectOptions { settings, forward, collect, data_dir, tokens, token, scrape, reload, docker } = options;
+    let CollectOptions { settings, forward, collect, data_dir, tokens, token, scrape, reload, docker, kube } = options;
     let routes = Routes::of(&forward).map_err(NotStarted::Refused)?;
     if collect.queue_size.0 < QUEUE_SIZE_MIN {
         let report = Report::new(format!("the queue size is under {} MB", QUEUE_SIZE_MIN >> 20));
@@ -102,6 +103,7 @@ pub async fn collect(options: CollectOptions) -> Result<Collecting, NotStarted> 
         queue_bytes_max: collect.queue_size.0,
         counters: counters.clone(),
         tailed: Arc::clone(&tailed),
+        shown: Shown::default(),
         plan,
         reload,
     });
@@ -150,15 +152,16 @@ pub async fn collect(options: CollectOptions) -> Result<Collecting, NotStarted> 
     if routes.has(observe_forward::Way::RemoteWrite) {
         let name = collect.node.clone();
         let instance = name.clone().unwrap_or_else(|| main_url.trim_start_matches("http://").to_owned());
-        let itself = Itself { job: "apm-collect", instance, control: own.clone() };
+        let itself = Itself { job: "apm-collect", instance, control: own.clone(), shown: own.shown.clone() };
         let machine = Machine { root: collect.host_root.clone(), name };
+        let places = Places { docker, kube: kube.clone(), machine };
         let scraper = Scraper { world: world.clone(), sink: lanes.clone(), counters: counters.clone() };
         let observe = settings.observe.clone();
-        tasks.spawn(scrape::run(scraper, itself, observe, machine, docker, plans, stopped.clone()));
+        tasks.spawn(scrape::run(scraper, itself, observe, places, plans, stopped.clone()));
     }
     if let Some(folder) = &collect.pod_logs {
         let node = collect.node.clone().unwrap_or_default();
-        let tail = pods::open(&world, folder.clone(), node, &data_dir.join("pod-logs"))?;
+        let tail = pods::open(&world, folder.clone(), node, &kube, &data_dir.join("pod-logs"))?;
         tasks.spawn(pods::run(tail, lanes.clone(), tailed, stopped.clone()));
     }
     tasks.spawn(crate::memory::give_back(world.clone(), memory_bytes, stopped));

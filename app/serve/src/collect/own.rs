@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use app_api::Control;
+use app_api::{Control, Targets};
 use base_explain::Report;
 use base_signal::MetricKind;
 use base_world::World;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::lane::Lanes;
 use crate::memory::resident_bytes;
-use crate::scrape::ScrapePlan;
+use crate::scrape::{ScrapePlan, Shown};
 
 pub(crate) type Reload = Box<dyn Fn() -> Result<ScrapePlan, Report> + Send + Sync>;
 
@@ -29,6 +29,7 @@ pub(crate) struct Own {
     pub(crate) counters: Arc<IngestMetrics>,
     /// Of the logs of pods, where they are read.
     pub(crate) tailed: Arc<Mutex<Option<TailStats>>>,
+    pub(crate) shown: Shown,
     pub(crate) plan: watch::Sender<ScrapePlan>,
     pub(crate) reload: Reload,
 }
@@ -122,6 +123,10 @@ impl Control for Own {
 
     fn status(&self) -> serde_json::Value {
         json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() })
+    }
+
+    fn targets(&self) -> Targets {
+        self.shown.targets()
     }
 
     fn metrics_text(&self) -> String {

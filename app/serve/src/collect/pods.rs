@@ -4,19 +4,42 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use app_adapt::NodePods;
+use app_deploy::KubeSurroundings;
 use base_explain::Report;
 use base_world::World;
-use observe_ingest::tail::{NoMetadata, Pace, Tail, TailSettings, TailStats};
+use connect_kube::{Choice, Cluster, find};
+use observe_ingest::tail::{NoMetadata, Pace, PodMetadata, Tail, TailSettings, TailStats};
 use observe_source::SourceError;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::lane::{Lanes, PodLines};
 
-/// `positions` is the folder in which is kept how far each file was read.
-pub(crate) fn open(world: &World, folder: PathBuf, node_name: String, positions: &Path) -> Result<Tail, Report> {
+/// `positions` is the folder in which is kept how far each file was read. Where a cluster is found, its pods name the lines; where none is, the paths do.
+pub(crate) fn open(
+    world: &World,
+    folder: PathBuf,
+    node_name: String,
+    kube: &KubeSurroundings,
+    positions: &Path,
+) -> Result<Tail, Report> {
+    let found = match node_name.is_empty() {
+        true => Err("without --node it is not known whose pods they are".to_owned()),
+        false => find(kube, &Choice::default(), &*world.disk).map_err(|error| error.to_string()),
+    };
+    let metadata: Arc<dyn PodMetadata> = match found {
+        Ok(found) => {
+            let cluster = Cluster::new(found, world.clone());
+            Arc::new(NodePods::watch(&cluster, &node_name, world.clock.clone()))
+        }
+        Err(why) => {
+            tracing::info!("logs of pods have the names that their paths say: {why}");
+            Arc::new(NoMetadata)
+        }
+    };
     let settings = TailSettings { folder, node_name, ..TailSettings::default() };
-    Tail::open(world.clone(), settings, positions, Arc::new(NoMetadata)).map_err(|error| Report::of(&error))
+    Tail::open(world.clone(), settings, positions, metadata).map_err(|error| Report::of(&error))
 }
 
 /// Tails until `stop`.

@@ -4,15 +4,18 @@
 
 mod containers;
 mod fetch;
+mod finder;
 mod host;
 mod plan;
+mod shown;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_deploy::DockerSurroundings;
+use app_api::LastScrape;
+use app_deploy::{DockerSurroundings, KubeSurroundings};
 use base_signal::TenantId;
 use base_world::World;
 use observe_ingest::scrape::{
@@ -21,12 +24,15 @@ use observe_ingest::scrape::{
 use observe_ingest::self_metrics::{IngestMetrics, Protocol};
 use observe_source::{Appended, MetricWrite, SourceError};
 use observe_wire::otlp::Signal;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use plan::ScrapePlan;
+pub(crate) use shown::Shown;
 
 use crate::settings::ObserveSettings;
+use finder::Finder;
 use plan::FoundTarget;
 
 /// Takes what nobody waits for.
@@ -39,6 +45,8 @@ pub(crate) struct Itself {
     pub(crate) job: &'static str,
     pub(crate) instance: String,
     pub(crate) control: Arc<dyn app_api::Control>,
+    /// Where it is told what is scraped.
+    pub(crate) shown: Shown,
 }
 
 /// Where this machine's own metrics are read.
@@ -79,6 +87,7 @@ impl Scraper {
 /// A target's task, ended by dropping the sender; then it says that its series ended.
 struct Running {
     found: FoundTarget,
+    last: Arc<Mutex<Option<LastScrape>>>,
     gone: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -86,61 +95,52 @@ struct Running {
 /// File discovery is looked at this often; Prometheus watches and falls back to five minutes.
 const DISCOVERY_PERIOD: Duration = Duration::from_secs(5);
 
+/// Where others than the scrape configuration say what is to be measured.
+pub(crate) struct Places {
+    pub(crate) docker: DockerSurroundings,
+    pub(crate) kube: KubeSurroundings,
+    pub(crate) machine: Machine,
+}
+
 /// Scrapes until `stop`.
 pub(crate) async fn run(
     scraper: Scraper,
     itself: Itself,
     settings: ObserveSettings,
-    machine: Machine,
-    docker: DockerSurroundings,
+    places: Places,
     mut plans: watch::Receiver<ScrapePlan>,
     mut stop: watch::Receiver<bool>,
 ) {
     let interval_ms = settings.self_interval.as_millis_i64().max(1000);
+    let shown = itself.shown.clone();
     let own_task = tokio::spawn(scrape_own(scraper.clone(), itself, interval_ms));
-    let host_task = settings.host_metrics.then(|| tokio::spawn(host::run(scraper.clone(), machine, interval_ms)));
-    let docker = containers::place(&settings.docker, docker);
+    let host = host::run(scraper.clone(), places.machine, interval_ms);
+    let host_task = settings.host_metrics.then(|| tokio::spawn(host));
+    let docker = containers::place(&settings.docker, places.docker);
     let docker_task = docker.map(|place| tokio::spawn(containers::run(scraper.clone(), place, interval_ms)));
     let mut running: HashMap<(String, u64), Running> = HashMap::new();
     let mut told = BTreeSet::new();
+    let mut finder = Finder::new(scraper.world.clone(), places.kube);
+    finder.take(plans.borrow_and_update().clone());
     while !*stop.borrow() {
-        let plan = plans.borrow_and_update().clone();
-        let (targets, troubles) = plan.targets(&scraper.world);
+        let found = finder.find();
         // Each is told once while it lasts, not at every look.
-        for trouble in troubles.difference(&told) {
+        for trouble in found.troubles.difference(&told) {
             tracing::warn!("{trouble}");
         }
-        told = troubles;
-        let key = |found: &FoundTarget| (found.job.config.job_name.clone(), found.target.hash());
-        let wanted: HashMap<_, _> = targets.into_iter().map(|found| (key(&found), found)).collect();
-        running.retain(|key, running| match wanted.get(key) {
-            Some(found) if found.is_alike(&running.found) => true,
-            Some(_) => {
-                // The settings of its job changed: it begins anew, without an end marker.
-                running.task.abort();
-                false
-            }
-            None => {
-                // An error means that the task has ended already.
-                let _ = running.gone.send(true);
-                false
-            }
-        });
-        for (key, found) in wanted {
-            running.entry(key).or_insert_with(|| {
-                let (gone, heard) = watch::channel(false);
-                let task = tokio::spawn(scrape(scraper.clone(), found.clone(), heard));
-                Running { found, gone, task }
-            });
-        }
+        told = found.troubles;
+        carry_out(&scraper, found.active, &mut running);
+        shown.set(running.values(), found.dropped);
         tokio::select! {
             _ = stop.changed() => {}
             changed = plans.changed() => {
                 if changed.is_err() {
                     break;
                 }
+                finder.take(plans.borrow_and_update().clone());
             }
-            () = tokio::time::sleep(DISCOVERY_PERIOD) => {}
+            () = finder.changed() => {}
+            () = tokio::time::sleep(DISCOVERY_PERIOD) => finder.look(),
         }
     }
     own_task.abort();
@@ -152,8 +152,45 @@ pub(crate) async fn run(
     }
 }
 
+/// Begins, goes on with and ends what is scraped, so that it is these targets.
+fn carry_out(scraper: &Scraper, targets: Vec<FoundTarget>, running: &mut HashMap<(String, u64), Running>) {
+    let key = |found: &FoundTarget| (found.job.config.job_name.clone(), found.target.hash());
+    let mut wanted: HashMap<_, _> = targets.into_iter().map(|found| (key(&found), found)).collect();
+    running.retain(|key, running| match wanted.remove(key) {
+        Some(found) if found.is_alike(&running.found) => {
+            // What is known of it besides may be new.
+            running.found = found;
+            true
+        }
+        Some(found) => {
+            // The settings of its job changed: it begins anew, without an end marker.
+            running.task.abort();
+            *running = begin(scraper, found);
+            true
+        }
+        None => {
+            // An error means that the task has ended already.
+            let _ = running.gone.send(true);
+            false
+        }
+    });
+    running.extend(wanted.into_iter().map(|(key, found)| (key, begin(scraper, found))));
+}
+
+fn begin(scraper: &Scraper, found: FoundTarget) -> Running {
+    let (gone, heard) = watch::channel(false);
+    let last = Arc::new(Mutex::new(None));
+    let task = tokio::spawn(scrape(scraper.clone(), found.clone(), last.clone(), heard));
+    Running { found, last, gone, task }
+}
+
 /// One target, for ever or until it is gone.
-async fn scrape(scraper: Scraper, found: FoundTarget, mut gone: watch::Receiver<bool>) {
+async fn scrape(
+    scraper: Scraper,
+    found: FoundTarget,
+    last: Arc<Mutex<Option<LastScrape>>>,
+    mut gone: watch::Receiver<bool>,
+) {
     let FoundTarget { job, target, fetch } = found;
     let interval_ms = target.interval_ms;
     let mut due_ms = target.first_scrape_ms(scraper.world.clock.now_ms(), 0);
@@ -174,6 +211,8 @@ async fn scrape(scraper: Scraper, found: FoundTarget, mut gone: watch::Receiver<
         if let Some(error) = &scraped.error {
             tracing::info!(target = %state.target().url, %error, "a scrape failed");
         }
+        *last.lock() =
+            Some(LastScrape { at_ms: due_ms, took_s: duration_ns as f64 / 1e9, error: scraped.error.clone() });
         scraper.store(Protocol::Scrape, scraped.write);
         let now_ms = scraper.world.clock.now_ms();
         // After a pause longer than an interval the missed ones are not made up for.

@@ -8,8 +8,9 @@ use app_config::{ConfigError, Node, Value, from_yaml};
 use base_explain::Report;
 use base_http::HttpConfig;
 use base_world::World;
+use observe_ingest::discovery::kubernetes::KubernetesSdConfig;
 use observe_ingest::relabel::RelabelConfig;
-use observe_ingest::scrape::{GlobalConfig, ScrapeConfig, ScrapeJob, Target, TargetGroup};
+use observe_ingest::scrape::{GlobalConfig, ScrapeConfig, ScrapeJob, Target, TargetGroup, TargetSet};
 
 use super::fetch::HttpFetch;
 
@@ -35,9 +36,10 @@ const GLOBAL_KEYS: [&str; 15] = [
 ];
 const GROUP_KEYS: [&str; 2] = ["targets", "labels"];
 /// What the items of a scrape config's lists know.
-const ITEM_KEYS: [(&str, &[&str]); 4] = [
+const ITEM_KEYS: [(&str, &[&str]); 5] = [
     ("static_configs", &GROUP_KEYS),
     ("file_sd_configs", &["files", "refresh_interval"]),
+    ("kubernetes_sd_configs", KubernetesSdConfig::KNOWN_KEYS),
     ("relabel_configs", RelabelConfig::KNOWN_KEYS),
     ("metric_relabel_configs", RelabelConfig::KNOWN_KEYS),
 ];
@@ -52,9 +54,9 @@ pub struct ScrapePlan {
 }
 
 #[derive(Clone)]
-struct Job {
-    job: Arc<ScrapeJob>,
-    fetch: Arc<HttpFetch>,
+pub(crate) struct Job {
+    pub(crate) job: Arc<ScrapeJob>,
+    pub(crate) fetch: Arc<HttpFetch>,
 }
 
 /// One target with all that is needed to scrape it.
@@ -68,13 +70,19 @@ pub(crate) struct FoundTarget {
 impl FoundTarget {
     /// Whether it is scraped in the same way, whatever other targets its job has.
     pub(crate) fn is_alike(&self, other: &FoundTarget) -> bool {
-        let settings = |found: &FoundTarget| ScrapeConfig {
-            static_configs: Vec::new(),
-            file_sd_configs: Vec::new(),
-            ..found.job.config.clone()
-        };
-        self.target == other.target && settings(self) == settings(other) && self.fetch.config() == other.fetch.config()
+        self.target.is_same(&other.target) && is_alike((&self.job, &self.fetch), (&other.job, &other.fetch))
     }
+}
+
+fn is_alike(a: (&Arc<ScrapeJob>, &HttpFetch), b: (&Arc<ScrapeJob>, &HttpFetch)) -> bool {
+    let settings = |job: &ScrapeJob| ScrapeConfig {
+        static_configs: Vec::new(),
+        file_sd_configs: Vec::new(),
+        kubernetes_sd_configs: Vec::new(),
+        ..job.config.clone()
+    };
+    let same_job = Arc::ptr_eq(a.0, b.0) || settings(a.0) == settings(b.0);
+    same_job && a.1.config() == b.1.config()
 }
 
 impl ScrapePlan {
@@ -100,6 +108,9 @@ impl ScrapePlan {
                 check_items(node.get(list), keys)?;
             }
             let placed = |report: Report| ConfigError::new(node.origin.on(report));
+            for found in node.get("kubernetes_sd_configs").map(Node::items).unwrap_or_default() {
+                check_kubernetes(found)?;
+            }
             let config: ScrapeConfig = node.read()?;
             let http: HttpConfig = node.only(&HTTP_KEYS).read()?;
             if jobs.iter().any(|job| job.job.config.job_name == config.job_name) {
@@ -107,26 +118,40 @@ impl ScrapePlan {
                 return Err(placed(report.hint("give one of them another job_name")));
             }
             let job = ScrapeJob::new(&global, &config).map_err(|error| placed(Report::of(&error)))?;
-            let fetch = HttpFetch::new(http).map_err(|error| placed(Report::of(&error)))?;
+            let fetch = HttpFetch::new(http.within(path.parent().unwrap_or(Path::new(""))))
+                .map_err(|error| placed(Report::of(&error)))?;
             jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch) });
         }
         Ok(ScrapePlan { jobs, folder: path.parent().map(Path::to_path_buf).unwrap_or_default() })
     }
 
-    /// The targets of this moment, and sentences about those that cannot be had.
-    pub(crate) fn targets(&self, world: &World) -> (Vec<FoundTarget>, BTreeSet<String>) {
-        let (mut found, mut troubles) = (Vec::new(), BTreeSet::new());
-        for Job { job, fetch } in &self.jobs {
-            let patterns = job.config.file_sd_configs.iter().flat_map(|discovery| &discovery.files);
-            let files: Vec<TargetGroup> =
-                patterns.flat_map(|pattern| groups(world, &self.folder.join(pattern), &mut troubles)).collect();
-            let set = job.targets(job.config.static_configs.iter().chain(&files));
-            troubles.extend(set.errors.iter().map(ToString::to_string));
-            let with_job = |target| FoundTarget { job: job.clone(), target, fetch: fetch.clone() };
-            found.extend(set.active.into_iter().map(with_job));
-        }
-        (found, troubles)
+    pub(crate) fn jobs(&self) -> &[Job] {
+        &self.jobs
     }
+
+    /// Paths in the file are relative to this folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A job's targets that the file itself names, or files that it names, as they are now; what cannot be read is told in sentences.
+    pub(crate) fn fixed(&self, job: &ScrapeJob, world: &World, troubles: &mut BTreeSet<String>) -> TargetSet {
+        let patterns = job.config.file_sd_configs.iter().flat_map(|discovery| &discovery.files);
+        let files: Vec<TargetGroup> =
+            patterns.flat_map(|pattern| groups(world, &self.folder.join(pattern), troubles)).collect();
+        job.targets(job.config.static_configs.iter().chain(&files))
+    }
+}
+
+/// What stands below the keys of a `kubernetes_sd_config`, and whether it can be meant as a whole.
+fn check_kubernetes(node: &Node) -> Result<(), ConfigError> {
+    for (key, keys) in KubernetesSdConfig::NESTED_KEYS {
+        let below = node.get(key);
+        below.map_or(Ok(()), |below| below.check_keys(keys))?;
+        check_items(below, keys)?;
+    }
+    let config: KubernetesSdConfig = node.read()?;
+    config.check().map(drop).map_err(|error| ConfigError::new(node.origin.on(Report::of(&error))))
 }
 
 fn check_items(list: Option<&Node>, known: &[&str]) -> Result<(), ConfigError> {
@@ -202,6 +227,24 @@ mod tests {
         check(
             "rule_files: []\n",
             "unknown key `rule_files` (at prometheus.yml:1:1); one of global, scrape_configs is known here",
+        );
+        let found = |keys: &str| format!("scrape_configs:\n- job_name: a\n  kubernetes_sd_configs:\n  - {keys}\n");
+        check(&found("role: pod\n    namespaces: { names: [shop] }"), "good");
+        check(
+            &found("role: pods"),
+            "unknown variant `pods`, expected one of `node`, `pod`, `service`, `endpoints`, `endpointslice`, `ingress` (at prometheus.yml:4:11)",
+        );
+        check(
+            &found("role: pod\n    attach_metadata: { nodes: true }"),
+            "unknown key `nodes` (at prometheus.yml:5:24); did you mean `node`?",
+        );
+        check(
+            &found("role: pod\n    proxy_url: http://x"),
+            "unknown key `proxy_url` (at prometheus.yml:5:5); one of role, api_server, kubeconfig_file, namespaces, selectors, attach_metadata, basic_auth, authorization, bearer_token, bearer_token_file, tls_config, follow_redirects is known here",
+        );
+        check(
+            &found("api_server: https://x"),
+            "a kubernetes_sd_config without a role (one of node, pod, service, endpoints, endpointslice, ingress) (at prometheus.yml:4:5)",
         );
         check(
             "scrape_configs:\n- job_name: a\n- job_name: a\n",

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::units::{ByteSize, PromDuration};
+use crate::discovery::kubernetes::KubernetesSdConfig;
 use crate::relabel::RelabelConfig;
 
 /// The part of `global` that scraping needs.
@@ -38,6 +39,7 @@ pub struct ScrapeConfig {
     pub enable_compression: bool,
     pub static_configs: Vec<TargetGroup>,
     pub file_sd_configs: Vec<FileSdConfig>,
+    pub kubernetes_sd_configs: Vec<KubernetesSdConfig>,
     pub relabel_configs: Vec<RelabelConfig>,
     pub metric_relabel_configs: Vec<RelabelConfig>,
     /// Samples after relabelling of one scrape; 0 for no limit.
@@ -64,6 +66,7 @@ impl Default for ScrapeConfig {
             enable_compression: true,
             static_configs: Vec::new(),
             file_sd_configs: Vec::new(),
+            kubernetes_sd_configs: Vec::new(),
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),
             sample_limit: 0,
@@ -91,6 +94,7 @@ impl ScrapeConfig {
         "enable_compression",
         "static_configs",
         "file_sd_configs",
+        "kubernetes_sd_configs",
         "relabel_configs",
         "metric_relabel_configs",
         "sample_limit",

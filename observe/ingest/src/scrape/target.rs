@@ -1,11 +1,10 @@
 //! From a configuration to the targets it means: defaults, labels, relabelling, URL, and when each is due.
 
-use std::collections::BTreeMap;
-
 use base_signal::Labels;
 
 use super::config::{GlobalConfig, ScrapeConfig, TargetGroup};
 use super::units::PromDuration;
+use crate::discovery::Group;
 use crate::relabel::{LabelMap, Relabel, RelabelError};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,40 +80,61 @@ impl ScrapeJob {
         Ok(ScrapeJob { config: config.clone(), interval, timeout, relabel, metric_relabel })
     }
 
-    /// The targets of these groups (the static ones and what discovery found).
+    /// The targets of these groups: static ones, and those of files.
     pub fn targets<'g>(&self, groups: impl IntoIterator<Item = &'g TargetGroup>) -> TargetSet {
         let mut set = TargetSet::default();
-        let mut seen = ahash::HashSet::default();
         for group in groups {
             for address in &group.targets {
-                let discovered = self.discovered(address, &group.labels);
-                let mut labels = discovered.clone();
-                if !self.relabel.apply(&mut labels) {
-                    set.dropped.push(Labels::from_pairs(discovered));
-                    continue;
-                }
-                match self.target(labels, discovered) {
-                    Ok(target) => {
-                        if seen.insert((target.labels.clone(), target.url.clone())) {
-                            set.active.push(target);
-                        }
-                    }
-                    Err(why) => set.errors.push(format!("job {:?}, target {address:?}: {why}", self.config.job_name)),
-                }
+                let mut labels: LabelMap = group.labels.clone();
+                labels.insert("__address__".to_owned(), address.clone());
+                self.add(labels, &mut set);
             }
         }
-        let limit = self.config.target_limit;
-        if limit > 0 && set.active.len() > limit {
-            let found = set.active.len();
-            set.errors.push(format!("job {:?}: {found} targets, more than target_limit {limit}", self.config.job_name));
-            set.active.clear();
+        let (active, error) = self.joined([&set]);
+        set.active = active.into_iter().cloned().collect();
+        set.errors.extend(error);
+        set
+    }
+
+    /// The targets of a group that discovery found, each perhaps also in another group: see [`ScrapeJob::joined`].
+    pub fn found(&self, group: &Group) -> TargetSet {
+        let mut set = TargetSet::default();
+        for own in &group.targets {
+            let all = group.labels.iter().chain(own.iter());
+            self.add(all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(), &mut set);
         }
         set
     }
 
-    fn discovered(&self, address: &str, group: &BTreeMap<String, String>) -> LabelMap {
-        let mut labels: LabelMap = group.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
-        labels.insert("__address__".to_owned(), address.to_owned());
+    /// All active targets of the job, each once; none, and a sentence, when they are more than `target_limit`.
+    pub fn joined<'s>(&self, sets: impl IntoIterator<Item = &'s TargetSet>) -> (Vec<&'s Target>, Option<String>) {
+        let mut seen = ahash::HashSet::default();
+        let mut active: Vec<&Target> = sets.into_iter().flat_map(|set| &set.active).collect();
+        active.retain(|target| seen.insert((&target.labels, target.url.as_str())));
+        let (found, limit) = (active.len(), self.config.target_limit);
+        if limit == 0 || found <= limit {
+            return (active, None);
+        }
+        let error = format!("job {:?}: {found} targets, more than target_limit {limit}", self.config.job_name);
+        (Vec::new(), Some(error))
+    }
+
+    fn add(&self, labels: LabelMap, set: &mut TargetSet) {
+        let discovered = self.discovered(labels);
+        let mut labels = discovered.clone();
+        if !self.relabel.apply(&mut labels) {
+            set.dropped.push(Labels::from_pairs(discovered));
+            return;
+        }
+        let address = discovered.get("__address__").cloned().unwrap_or_default();
+        match self.target(labels, discovered) {
+            Ok(target) => set.active.push(target),
+            Err(why) => set.errors.push(format!("job {:?}, target {address:?}: {why}", self.config.job_name)),
+        }
+    }
+
+    fn discovered(&self, mut labels: LabelMap) -> LabelMap {
+        labels.retain(|_, value| !value.is_empty());
         let mut default = |name: &str, value: String| {
             labels.entry(name.to_owned()).or_insert(value);
         };
@@ -190,6 +210,12 @@ fn escape(text: &str) -> String {
 }
 
 impl Target {
+    /// Whether it is scraped in the same way, whatever else is known of it.
+    pub fn is_same(&self, other: &Target) -> bool {
+        (&self.labels, &self.url) == (&other.labels, &other.url)
+            && (self.interval_ms, self.timeout_ms) == (other.interval_ms, other.timeout_ms)
+    }
+
     /// A number that is the same for the same target in every process: FNV-1a of labels and URL.
     pub fn hash(&self) -> u64 {
         let bytes = self.labels.as_bytes().iter().chain(self.url.as_bytes());

@@ -6,20 +6,18 @@ use std::sync::Arc;
 
 use base_world::Disk;
 
-use super::batch::{Builder, Oddities, Whole, Writer};
-use super::file::{Grown, LogFile, Long};
+use super::batch::{Builder, Whole, Writer};
+use super::file::{Grown, LogFile, Progress};
 use super::join::Join;
-use super::line::{self, Stream};
 use super::look::{Past, Unsettled};
 use super::place::LogName;
 use super::pods::{Lookup, PodFacts};
+use super::positions::Point;
 use super::resource::Resource;
 use super::{PodMetadata, PodRef, TailSettings, TailStats};
 
 /// A file that cannot be read holds those after it back for so long.
 const FAILING_MAX_NS: u64 = 30_000_000_000;
-/// Of a line that does not fit the buffer, what may stand before its text.
-const BEFORE_TEXT_BYTES: usize = 256;
 
 pub(super) struct Container {
     pub(super) folder: PathBuf,
@@ -53,6 +51,15 @@ pub(super) struct Reading<'a> {
     pub(super) buffer: &'a mut [u8],
     pub(super) builder: &'a mut Builder,
     pub(super) stats: &'a mut TailStats,
+    /// Of a file that begins.
+    pub(super) next_id: &'a mut u64,
+}
+
+impl Reading<'_> {
+    pub(super) fn id(&mut self) -> u64 {
+        *self.next_id += 1;
+        *self.next_id
+    }
 }
 
 /// How a turn ended.
@@ -64,12 +71,11 @@ pub(super) enum Turn {
     More,
 }
 
-/// A file's part in a batch: below `offset` everything is in it or in one before.
+/// A file's part in a batch: everything up to `point` is in it or in one before.
 pub(super) struct Advance {
     pub(super) container: Arc<str>,
-    pub(super) file: u64,
-    pub(super) turn: u32,
-    pub(super) offset: u64,
+    pub(super) progress: u64,
+    pub(super) point: Point,
 }
 
 impl Container {
@@ -124,9 +130,9 @@ impl Container {
         self.joins = [None, None];
         let mut moved = false;
         for file in &mut self.files {
-            let (opened, before) = (file.handle.is_some(), file.acked);
+            let (opened, before) = (file.handle.is_some(), file.progress.acked);
             let skipped = if opened || file.check {
-                file.open(reading.disk, &self.folder).and_then(|_| file.skip())
+                file.open(reading.disk, &self.folder).and_then(|_| file.skip(reading.id()))
             } else {
                 Ok(())
             };
@@ -134,7 +140,7 @@ impl Container {
                 reading.stats.fail(error);
             }
             (file.handle, file.mirror_of) = (None, None);
-            moved |= file.acked != before;
+            moved |= file.progress.acked != before;
         }
         moved
     }
@@ -147,8 +153,16 @@ impl Container {
         }
         for at in 0..self.files.len() {
             let file = &self.files[at];
-            if file.mirror_of.is_some() {
-                continue;
+            if let Some(original) = file.mirror_of {
+                // What comes after the copy comes after its rest.
+                match self.cut_original(original, reading) {
+                    Ok(false) => continue,
+                    Ok(true) => break,
+                    Err(error) => {
+                        reading.stats.fail(error);
+                        break;
+                    }
+                }
             }
             if self.unsettled.iter().any(|unsettled| unsettled.name < file.name) {
                 break;
@@ -173,6 +187,21 @@ impl Container {
         Turn::End
     }
 
+    /// Whether the file with this progress was cut; then it begins anew.
+    fn cut_original(&mut self, id: u64, reading: &mut Reading<'_>) -> Result<bool, base_world::DiskError> {
+        let Some(at) = self.files.iter().position(|file| file.progress.id == id) else { return Ok(false) };
+        let file = &mut self.files[at];
+        if file.handle.is_none() && file.missing == 0 && !file.open(reading.disk, &self.folder)? {
+            return Ok(false);
+        }
+        let cut = file.is_cut()?;
+        if cut {
+            reading.stats.truncated += 1;
+            self.anew(at, reading.id());
+        }
+        Ok(cut)
+    }
+
     /// `None`: nothing after it may be read now.
     fn read_file(&mut self, at: usize, reading: &mut Reading<'_>) -> Result<Option<Turn>, base_world::DiskError> {
         let file = &mut self.files[at];
@@ -193,7 +222,7 @@ impl Container {
             }
             Grown::Anew => {
                 reading.stats.truncated += 1;
-                self.anew(at);
+                self.anew(at, reading.id());
                 return Ok(None);
             }
             Grown::Bytes(got) => got,
@@ -206,151 +235,26 @@ impl Container {
         Ok(Some(parsed))
     }
 
-    /// Takes the complete lines out of what was read at the file's `read`.
-    fn lines(&mut self, at: usize, bytes: &[u8], full: bool, reading: &mut Reading<'_>) -> Turn {
-        let base = self.files[at].read;
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', bytes) {
-            let raw = &bytes[start..end];
-            match self.files[at].long.take() {
-                Some(long) => {
-                    let whole = base + end as u64 - long.start;
-                    let cut = whole.saturating_sub(long.head.len() as u64);
-                    self.line(at, long.start, &long.head, cut, reading);
-                }
-                None => self.line(at, base + start as u64, raw, 0, reading),
-            }
-            start = end + 1;
-            self.files[at].read = base + start as u64;
-            if reading.builder.is_full() {
-                reading.builder.raw_bytes += start as u64;
-                // The end of the file may have been in the buffer, and nothing else would say that there is more.
-                self.files[at].check = true;
-                return Turn::More;
-            }
-        }
-        let file = &mut self.files[at];
-        let rest = &bytes[start..];
-        if file.long.is_some() {
-            file.read += rest.len() as u64;
-            start = bytes.len();
-        } else if full && start == 0 {
-            let head = &rest[..rest.len().min(reading.settings.line_max_bytes + BEFORE_TEXT_BYTES)];
-            file.long = Some(Long { start: base, head: head.to_vec() });
-            file.read += rest.len() as u64;
-            start = bytes.len();
-        }
-        reading.builder.raw_bytes += start as u64;
-        if full { Turn::More } else { Turn::End }
-    }
-
-    /// One raw line that begins at `offset`; `cut_bytes` of its end are lost already.
-    fn line(&mut self, at: usize, offset: u64, raw: &[u8], cut_bytes: u64, reading: &mut Reading<'_>) {
-        let line = line::parse(raw);
-        let file = &mut self.files[at];
-        let (restart, max) = (file.name.restart, reading.settings.line_max_bytes);
-        let Some((time_ns, stream)) = line.said else {
-            let time_ns = file.time_ns.unwrap_or(reading.wall_ns);
-            let odd = Oddities { malformed: true, ..Oddities::default() };
-            let whole = Whole { time_ns, stream: None, restart, text: line.text.into_owned(), odd };
-            reading.stats.lines_malformed += 1;
-            return self.put(cut(whole, cut_bytes, max), reading);
-        };
-        file.time_ns = Some(time_ns);
-        let slot = &mut self.joins[usize::from(stream == Stream::Stderr)];
-        if line.partial || slot.is_some() {
-            let join = slot.get_or_insert_with(|| Join::new(restart, stream, time_ns, reading.now_ns));
-            join.push(file.id, offset, &line.text, cut_bytes, max);
-            if !line.partial
-                && let Some(join) = slot.take()
-            {
-                self.put(join.finish(false), reading);
-            }
-            return;
-        }
-        let odd = Oddities::default();
-        let whole = Whole { time_ns, stream: Some(stream), restart, text: line.text.into_owned(), odd };
-        self.put(cut(whole, cut_bytes, max), reading);
-    }
-
-    fn put(&mut self, whole: Whole, reading: &mut Reading<'_>) {
-        reading.stats.lines_cut += u64::from(whole.odd.whole_bytes.is_some());
+    pub(super) fn push(&mut self, whole: Whole, to: &mut Builder) {
         if let Some(resource) = &self.resource {
-            self.writer.push(whole, resource, reading.builder);
+            self.writer.push(whole, resource, to);
         }
-    }
-
-    /// A line that another run of the container began is not ended by this one.
-    fn flush_other_runs(&mut self, restart: u32, reading: &mut Reading<'_>) {
-        for slot in 0..self.joins.len() {
-            if self.joins[slot].as_ref().is_some_and(|join| join.restart < restart)
-                && let Some(join) = self.joins[slot].take()
-            {
-                self.put(join.finish(true), reading);
-            }
-        }
-    }
-
-    /// Sends what waited too long for its rest.
-    pub(super) fn flush_old(&mut self, reading: &mut Reading<'_>) {
-        let max_ns = u64::from(reading.settings.partial_wait_ms) * 1_000_000;
-        for slot in 0..self.joins.len() {
-            let old = |join: &Join| reading.now_ns.saturating_sub(join.since_ns) > max_ns;
-            if self.joins[slot].as_ref().is_some_and(old)
-                && let Some(join) = self.joins[slot].take()
-            {
-                self.put(join.finish(true), reading);
-            }
-        }
-    }
-
-    /// A file that nobody writes into any more may end without a newline: a writer was killed in the middle. What is there is a line too.
-    fn finish(&mut self, at: usize, reading: &mut Reading<'_>) {
-        let file = &self.files[at];
-        let later = self.files[at + 1..].iter().any(|later| later.mirror_of.is_none());
-        let quiet_ns = reading.now_ns.saturating_sub(file.grown_ns);
-        let over = (later || file.missing > 1) && quiet_ns > u64::from(reading.settings.partial_wait_ms) * 1_000_000;
-        if !over || (file.read == file.seen_len && file.long.is_none()) {
-            return;
-        }
-        let Some(handle) = file.handle.clone() else { return };
-        let (start, end) = (file.line_start(), file.seen_len);
-        let raw = match self.files[at].long.take() {
-            Some(long) => long.head,
-            None => {
-                let mut raw = vec![0; usize::try_from(end - start).unwrap_or(0)];
-                match handle.read_at(start, &mut raw) {
-                    Ok(got) => raw.truncate(got),
-                    Err(error) => return reading.stats.fail(error),
-                }
-                raw
-            }
-        };
-        let cut_bytes = (end - start).saturating_sub(raw.len() as u64);
-        self.files[at].read = end;
-        reading.builder.raw_bytes += end - start;
-        self.line(at, start, &raw, cut_bytes, reading);
     }
 
     /// The file was cut: what comes now begins at its first byte. If it was copied before, the rest of the old bytes is in the copy.
-    fn anew(&mut self, at: usize) {
+    fn anew(&mut self, at: usize, id: u64) {
         let file = &mut self.files[at];
-        let past = Past { position: file.position(&self.key), read: file.line_start() };
-        let id = file.id;
-        file.resume(super::mark::Mark::default(), 0, 0);
-        for join in self.joins.iter_mut().flatten() {
-            join.forget(id);
-        }
-        self.hand_over(id, past);
+        let name = file.name.clone();
+        let past = Past { name, identity: None, progress: file.resume(Progress::new(id)) };
+        self.hand_over(past);
         self.look_first = true;
     }
 
     /// What was read of a file that is no more goes to its copy, or is kept until one is found.
-    pub(super) fn hand_over(&mut self, id: u64, mut past: Past) {
-        past.position.identity = None;
-        if let Some(copy) = self.files.iter_mut().find(|file| file.mirror_of == Some(id)) {
-            copy.mirror_of = None;
-            copy.resume(past.position.mark, past.read.min(copy.seen_len), past.position.offset.min(copy.seen_len));
+    pub(super) fn hand_over(&mut self, mut past: Past) {
+        if let Some(copy) = self.files.iter_mut().find(|file| file.mirror_of == Some(past.progress.id)) {
+            past.progress.clamp(copy.seen_len);
+            copy.resume(past.progress);
         } else {
             self.remember(past);
         }
@@ -358,32 +262,39 @@ impl Container {
 
     /// Which positions come with the batch that is being filled.
     pub(super) fn advances(&mut self, to: &mut Vec<Advance>) {
-        for file in &mut self.files {
-            let origins = self.joins.iter().flatten().filter_map(|join| join.origin(file.id));
-            let offset = origins.min().unwrap_or(u64::MAX).min(file.line_start());
-            if offset != file.queued && file.mirror_of.is_none() {
-                file.queued = offset;
-                to.push(Advance { container: self.key.clone(), file: file.id, turn: file.turn, offset });
+        let [stdout, stderr] = &self.joins;
+        let progresses = self.files.iter_mut().filter(|file| file.mirror_of.is_none()).map(|file| &mut file.progress);
+        for progress in progresses.chain(self.past.iter_mut().map(|past| &mut past.progress)) {
+            let from = |join: &Option<Join>| join.as_ref().and_then(|join| join.origin(progress.id));
+            let (stdout, stderr) = (from(stdout), from(stderr));
+            let point = Point { offset: progress.line_start(), stdout, stderr };
+            if progress.replay.is_some_and(|replay| point.offset < replay.offset) {
+                continue;
+            }
+            progress.replay = None;
+            if point != progress.queued {
+                progress.queued = point;
+                to.push(Advance { container: self.key.clone(), progress: progress.id, point });
             }
         }
     }
 
-    /// Whether the batch being filled moved nothing for this file's lines yet: its lines wait for others.
-    pub(super) fn is_waited_for(&self, file: &LogFile) -> bool {
-        file.acked != file.read || self.joins.iter().flatten().any(|join| join.origin(file.id).is_some())
+    /// `true` when it was one of ours.
+    pub(super) fn acknowledged(&mut self, id: u64, point: Point) -> bool {
+        let files = self.files.iter_mut().map(|file| &mut file.progress);
+        let mut all = files.chain(self.past.iter_mut().map(|past| &mut past.progress));
+        let known = all.find(|progress| progress.id == id);
+        known.map(|progress| progress.acked = point).is_some()
+    }
+
+    /// Some of the file's lines are not acknowledged, or not whole.
+    pub(super) fn is_waited_for(&self, progress: &Progress) -> bool {
+        progress.acked.offset != progress.line_start()
+            || self.joins.iter().flatten().any(|join| join.origin(progress.id).is_some())
     }
 
     /// Of the name, in the order of writing.
     pub(super) fn is_before_current(&self, name: &LogName) -> bool {
         name.is_rotated() || self.files.iter().any(|file| file.name.restart > name.restart)
     }
-}
-
-/// What is over the limit is cut off.
-fn cut(mut whole: Whole, cut_bytes: u64, max: usize) -> Whole {
-    if cut_bytes > 0 || whole.text.len() > max {
-        whole.odd.whole_bytes = Some(whole.text.len() as u64 + cut_bytes);
-        whole.text.truncate(max);
-    }
-    whole
 }

@@ -7,25 +7,15 @@ use base_world::{Disk, DiskError, File};
 
 use super::mark::{MARK_MAX_BYTES, Mark};
 use super::place::LogName;
-use super::positions::Position;
+use super::positions::{Point, Position};
 
+/// A file under the name it has now.
 pub(super) struct LogFile {
-    /// Ours, never given twice in a process.
-    pub(super) id: u64,
     pub(super) name: LogName,
     /// The same as written.
     pub(super) file_name: String,
     pub(super) identity: Option<u64>,
-    pub(super) mark: Mark,
-    /// What is read next. Below it everything was parsed, but for the line in `long`.
-    pub(super) read: u64,
-    /// A line longer than the buffer, of which the rest is awaited.
-    pub(super) long: Option<Long>,
-    /// Handed out up to here with some batch.
-    pub(super) queued: u64,
-    pub(super) acked: u64,
-    /// Raised when the file begins anew: acknowledgements from before do not count.
-    pub(super) turn: u32,
+    pub(super) progress: Progress,
     /// Its length when its end was reached.
     pub(super) seen_len: u64,
     /// When it last was longer than before, on the monotonic clock.
@@ -35,11 +25,52 @@ pub(super) struct LogFile {
     pub(super) missing: u32,
     /// To be looked at although nothing says that it grew.
     pub(super) check: bool,
-    /// A copy of the file with this number, which is still there and is read in its place.
+    /// A copy of the file whose progress has this number, which is still there and is read in its place.
     pub(super) mirror_of: Option<u64>,
+    pub(super) failing_since_ns: Option<u64>,
+}
+
+/// How far the bytes of a file were read. When a file is copied and cut, it goes to the copy, which has the same bytes at the same offsets.
+pub(super) struct Progress {
+    /// Never given twice in a process: acknowledgements go by it.
+    pub(super) id: u64,
+    pub(super) mark: Mark,
+    /// What is read next. Below it everything was parsed, but for the line in `long`.
+    pub(super) read: u64,
+    /// A line longer than the buffer, of which the rest is awaited.
+    pub(super) long: Option<Long>,
+    /// Lines below were handed out by an earlier process, but for the parts that wait for their rest.
+    pub(super) replay: Option<Point>,
+    /// Handed out up to here with some batch.
+    pub(super) queued: Point,
+    pub(super) acked: Point,
     /// Of its last line that had one.
     pub(super) time_ns: Option<i64>,
-    pub(super) failing_since_ns: Option<u64>,
+}
+
+impl Progress {
+    /// Nothing was read.
+    pub(super) fn new(id: u64) -> Self {
+        Progress::at(id, Mark::default(), Point::default())
+    }
+
+    /// Goes on after what was acknowledged.
+    pub(super) fn at(id: u64, mark: Mark, acked: Point) -> Self {
+        let read = acked.first();
+        let replay = (read < acked.offset).then_some(acked);
+        Progress { id, mark, read, long: None, replay, queued: acked, acked, time_ns: None }
+    }
+
+    /// Where the line that is not complete begins.
+    pub(super) fn line_start(&self) -> u64 {
+        self.long.as_ref().map_or(self.read, |long| long.start)
+    }
+
+    /// A file that has no more than this, and will not get it: the rest of what was read is elsewhere.
+    pub(super) fn clamp(&mut self, len: u64) {
+        self.read = self.read.min(len);
+        self.long = self.long.take().filter(|long| long.start < len);
+    }
 }
 
 /// The beginning of a line that does not fit the buffer.
@@ -60,42 +91,29 @@ pub(super) enum Grown {
 impl LogFile {
     pub(super) fn new(id: u64, name: LogName, file_name: &str, identity: Option<u64>, now_ns: u64) -> Self {
         LogFile {
-            id,
             name,
             file_name: file_name.to_owned(),
             identity,
-            mark: Mark::default(),
-            read: 0,
-            long: None,
-            queued: 0,
-            acked: 0,
-            turn: 0,
+            progress: Progress::new(id),
             seen_len: 0,
             grown_ns: now_ns,
             handle: None,
             missing: 0,
             check: true,
             mirror_of: None,
-            time_ns: None,
             failing_since_ns: None,
         }
     }
 
-    /// Goes on where `mark` was seen last.
-    pub(super) fn resume(&mut self, mark: Mark, read: u64, acked: u64) {
-        (self.mark, self.read, self.acked, self.queued) = (mark, read, acked, acked);
-        (self.long, self.seen_len, self.check) = (None, 0, true);
-        self.turn += 1;
-    }
-
-    /// Where the line that is not complete begins.
-    pub(super) fn line_start(&self) -> u64 {
-        self.long.as_ref().map_or(self.read, |long| long.start)
+    /// Goes on with another progress; gives back the one that it had.
+    pub(super) fn resume(&mut self, progress: Progress) -> Progress {
+        (self.seen_len, self.check, self.mirror_of) = (0, true, None);
+        std::mem::replace(&mut self.progress, progress)
     }
 
     /// Everything was read, the last line complete.
     pub(super) fn is_done(&self) -> bool {
-        self.read == self.seen_len && self.long.is_none()
+        self.progress.read == self.seen_len && self.progress.long.is_none()
     }
 
     /// Opens it by its name; `false` when another file has the name by now, or none.
@@ -116,7 +134,7 @@ impl LogFile {
     pub(super) fn fetch(&mut self, buffer: &mut [u8], now_ns: u64) -> Result<Grown, DiskError> {
         let Some(handle) = self.handle.clone() else { return Ok(Grown::Nothing) };
         let len = handle.len()?;
-        if len < self.read {
+        if len < self.progress.read {
             return Ok(Grown::Anew);
         }
         if len == self.seen_len && !self.check {
@@ -126,46 +144,55 @@ impl LogFile {
         if len != self.seen_len {
             self.grown_ns = now_ns;
         }
-        let got = handle.read_at(self.read, buffer)?;
+        let got = handle.read_at(self.progress.read, buffer)?;
         // After the read: what was read is of the file that was known, however fast it was cut and written again.
         if !self.still_the_same(handle.as_ref())? {
             return Ok(Grown::Anew);
         }
-        if self.mark == Mark::default() && self.read == 0 {
-            self.mark = Mark::of(&buffer[..got]);
+        if self.progress.read == 0 {
+            self.progress.mark = Mark::of(&buffer[..got]);
         }
         if got < buffer.len() {
-            self.seen_len = self.read + got as u64;
+            self.seen_len = self.progress.read + got as u64;
         }
         Ok(if got == 0 { Grown::Nothing } else { Grown::Bytes(got) })
     }
 
-    /// Compares the first bytes with the mark, and lets it grow with what was read since.
+    /// Whether it has been cut since it was read.
+    pub(super) fn is_cut(&mut self) -> Result<bool, DiskError> {
+        let Some(handle) = self.handle.clone() else { return Ok(false) };
+        Ok(handle.len()? < self.progress.read || !self.still_the_same(handle.as_ref())?)
+    }
+
+    /// Compares the first bytes with the mark, and lets it grow with what came since.
     fn still_the_same(&mut self, handle: &dyn File) -> Result<bool, DiskError> {
-        if self.read == 0 && !self.mark.is_some() {
+        if self.progress.read == 0 && !self.progress.mark.is_some() {
             return Ok(true);
         }
         let mut head = [0; MARK_MAX_BYTES];
-        let want = usize::try_from(self.read).unwrap_or(usize::MAX).min(MARK_MAX_BYTES).max(self.mark.len as usize);
-        let got = handle.read_at(0, &mut head[..want])?;
-        let same = self.mark.fits(&head[..got]) && got == want;
-        if same && !self.mark.is_whole() {
-            self.mark = Mark::of(&head[..got]);
+        let want = usize::try_from(self.progress.read).unwrap_or(usize::MAX).min(MARK_MAX_BYTES);
+        let want = want.max(self.progress.mark.len as usize);
+        let limit = if self.progress.mark.is_whole() { want } else { MARK_MAX_BYTES };
+        let got = handle.read_at(0, &mut head[..limit])?;
+        let same = got >= want && self.progress.mark.fits(&head[..got]);
+        if same {
+            self.progress.mark = Mark::of(&head[..got]);
         }
         Ok(same)
     }
 
     /// Everything that is there now counts as read and acknowledged.
-    pub(super) fn skip(&mut self) -> Result<(), DiskError> {
+    pub(super) fn skip(&mut self, id: u64) -> Result<(), DiskError> {
         let Some(handle) = self.handle.clone() else { return Ok(()) };
         let len = handle.len()?;
-        if len == self.acked && self.read == len && !self.check {
+        if len == self.progress.acked.offset && self.progress.read == len && !self.check {
             return Ok(());
         }
         let mut head = [0; MARK_MAX_BYTES];
         let want = usize::try_from(len).unwrap_or(usize::MAX).min(MARK_MAX_BYTES);
         let got = handle.read_at(0, &mut head[..want])?;
-        self.resume(Mark::of(&head[..got]), len, len);
+        let end = Point { offset: len, ..Point::default() };
+        self.resume(Progress::at(id, Mark::of(&head[..got]), end));
         (self.seen_len, self.check) = (len, false);
         Ok(())
     }
@@ -175,8 +202,8 @@ impl LogFile {
             container: container.to_owned(),
             file: self.file_name.clone(),
             identity: self.identity,
-            mark: self.mark,
-            offset: self.acked,
+            mark: self.progress.mark,
+            acked: self.progress.acked,
         }
     }
 }

@@ -38,11 +38,6 @@ impl Join {
         self.origins.iter().find(|(own, _)| *own == file).map(|(_, offset)| *offset)
     }
 
-    /// The file begins anew: offsets in it mean nothing any more.
-    pub(super) fn forget(&mut self, file: u64) {
-        self.origins.retain(|(own, _)| *own != file);
-    }
-
     pub(super) fn finish(self, partial: bool) -> Whole {
         let cut = self.whole_bytes > self.text.len() as u64;
         let odd = Oddities { partial, whole_bytes: cut.then_some(self.whole_bytes), ..Oddities::default() };

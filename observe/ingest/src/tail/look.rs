@@ -3,7 +3,7 @@
 use base_world::{DiskError, Entry};
 
 use super::container::{Container, Reading};
-use super::file::LogFile;
+use super::file::{LogFile, Progress};
 use super::mark::{MARK_MAX_BYTES, Mark};
 use super::place::LogName;
 use super::positions::Position;
@@ -19,8 +19,10 @@ const QUIET_NS: u64 = 10_000_000_000;
 
 /// How far a file was read that is not there (yet): from the file of positions, or cut while we looked.
 pub(super) struct Past {
-    pub(super) position: Position,
-    pub(super) read: u64,
+    pub(super) name: LogName,
+    /// `None`: the file that has it now is another one.
+    pub(super) identity: Option<u64>,
+    pub(super) progress: Progress,
 }
 
 /// A file that came with a rotated name: it may be a copy in the making.
@@ -30,11 +32,12 @@ pub(super) struct Unsettled {
     len: u64,
     since_ns: u64,
     listed: bool,
+    /// It was there at the very first look, and what was there then is not wanted.
+    at_end: bool,
 }
 
-/// Numbers for new files, and whether they begin at their end.
+/// Whether new files begin at their end, and how many there may be.
 pub(super) struct Admission {
-    pub(super) next_id: u64,
     pub(super) at_end: bool,
     pub(super) room: usize,
 }
@@ -61,9 +64,9 @@ impl Container {
                 _ => file.file_name == entry.name,
             });
             match known {
-                Some(file) if seen.contains(&file.id) => {}
+                Some(file) if seen.contains(&file.progress.id) => {}
                 Some(file) => {
-                    seen.push(file.id);
+                    seen.push(file.progress.id);
                     file.missing = 0;
                     if file.name != name {
                         (file.name, file.file_name) = (name, entry.name.clone());
@@ -78,7 +81,7 @@ impl Container {
             }
         }
         if complete {
-            let gone = self.files.iter_mut().filter(|file| !seen.contains(&file.id));
+            let gone = self.files.iter_mut().filter(|file| !seen.contains(&file.progress.id));
             gone.for_each(|file| file.missing = file.missing.saturating_add(1));
         }
         // The file that is written into first: whether another is its copy can then be told.
@@ -107,7 +110,7 @@ impl Container {
             reading.stats.files_missed += 1;
             return Ok(());
         }
-        let mut file = LogFile::new(admission.next_id, name, &entry.name, identity, reading.now_ns);
+        let mut file = LogFile::new(reading.id(), name, &entry.name, identity, reading.now_ns);
         if !file.open(reading.disk, &self.folder)? {
             return Ok(());
         }
@@ -116,45 +119,56 @@ impl Container {
         let mut head = [0; MARK_MAX_BYTES];
         let got = handle.read_at(0, &mut head)?;
         let head = &head[..got];
-        let same = |past: &Past| past.position.identity.is_some() && past.position.identity == identity;
-        if let Some(at) = self.past.iter().position(|past| same(past) && past.position.mark.fits(head)) {
-            let past = self.past.remove(at);
-            if past.read <= len {
-                file.resume(past.position.mark, past.read, past.position.offset);
+        let same = |past: &Past| past.identity.is_some() && past.identity == identity;
+        if let Some(at) = self.past.iter().position(|past| same(past) && past.progress.mark.fits(head)) {
+            let mut past = self.past.remove(at);
+            // A file that is written into has been cut; of one that is put aside all there is was read.
+            if past.progress.acked.offset <= len || file.name.is_rotated() {
+                past.progress.clamp(len);
+                file.resume(past.progress);
             }
         } else if file.name.is_rotated() {
-            if !self.settled(&file.name, identity, len, reading) {
+            let Some(at_end) = self.settled(&file.name, identity, len, admission.at_end, reading) else {
                 return Ok(());
-            }
+            };
             let restart = file.name.restart;
             let copied = |mark: &Mark| mark.len >= COPY_MARK_BYTES && mark.fits(head);
-            let original = self.files.iter().find(|other| other.name.restart == restart && copied(&other.mark));
+            let original =
+                self.files.iter().find(|other| other.name.restart == restart && copied(&other.progress.mark));
             if let Some(original) = original {
-                (file.mirror_of, file.seen_len) = (Some(original.id), len);
+                (file.mirror_of, file.seen_len) = (Some(original.progress.id), len);
                 file.handle = None;
             } else if let Some(at) =
-                self.past.iter().position(|past| past.is_of(restart) && copied(&past.position.mark))
+                self.past.iter().position(|past| past.name.restart == restart && copied(&past.progress.mark))
             {
-                let past = self.past.remove(at);
-                file.resume(past.position.mark, past.read.min(len), past.position.offset.min(len));
+                let mut past = self.past.remove(at);
+                past.progress.clamp(len);
+                file.resume(past.progress);
+            } else if at_end {
+                file.skip(reading.id())?;
             }
         } else if admission.at_end {
-            file.skip()?;
+            file.skip(reading.id())?;
         }
-        admission.next_id += 1;
         admission.room -= 1;
         self.files.push(file);
         Ok(())
     }
 
-    /// Whether the file has kept its size for long enough.
-    fn settled(&mut self, name: &LogName, identity: Option<u64>, len: u64, reading: &Reading<'_>) -> bool {
-        let known =
-            self.unsettled.iter_mut().find(|unsettled| unsettled.identity == identity && unsettled.name == *name);
-        let Some(known) = known else {
+    /// `None` until the file has kept its size for long enough; then whether only its end is wanted.
+    fn settled(
+        &mut self,
+        name: &LogName,
+        identity: Option<u64>,
+        len: u64,
+        at_end: bool,
+        reading: &Reading<'_>,
+    ) -> Option<bool> {
+        let same = |unsettled: &&mut Unsettled| unsettled.identity == identity && unsettled.name == *name;
+        let Some(known) = self.unsettled.iter_mut().find(same) else {
             let (name, since_ns) = (name.clone(), reading.now_ns);
-            self.unsettled.push(Unsettled { name, identity, len, since_ns, listed: true });
-            return false;
+            self.unsettled.push(Unsettled { name, identity, len, since_ns, listed: true, at_end });
+            return None;
         };
         if known.len != len {
             (known.len, known.since_ns) = (len, reading.now_ns);
@@ -162,11 +176,11 @@ impl Container {
         let settled =
             reading.now_ns.saturating_sub(known.since_ns) >= u64::from(reading.settings.settle_ms) * 1_000_000;
         known.listed = !settled;
-        settled
+        settled.then_some(known.at_end)
     }
 
     pub(super) fn remember(&mut self, past: Past) {
-        if past.position.mark.is_some() {
+        if past.progress.mark.is_some() {
             self.past.push(past);
         }
         if self.past.len() > PAST_MAX {
@@ -184,22 +198,28 @@ impl Container {
             }
         }
         let over = |container: &Container, file: &LogFile| {
-            let unread = file.handle.is_some() && (!file.is_done() || container.is_waited_for(file));
+            let unread = file.handle.is_some() && (!file.is_done() || container.is_waited_for(&file.progress));
             file.missing >= MISSING_MAX && (file.mirror_of.is_some() || !unread)
         };
         while let Some(at) = self.files.iter().position(|file| over(self, file)) {
             let file = self.files.remove(at);
             reading.stats.files_missed +=
                 u64::from(file.handle.is_none() && !file.is_done() && file.mirror_of.is_none());
-            if file.mirror_of.is_none() && self.files.iter().any(|copy| copy.mirror_of == Some(file.id)) {
-                self.hand_over(file.id, Past { position: file.position(&self.key), read: file.line_start() });
+            if file.mirror_of.is_none() && self.files.iter().any(|copy| copy.mirror_of == Some(file.progress.id)) {
+                self.hand_over(Past { name: file.name, identity: None, progress: file.progress });
             }
         }
     }
 }
 
 impl Past {
-    fn is_of(&self, restart: u32) -> bool {
-        LogName::of_file(&self.position.file).is_some_and(|name| name.restart == restart)
+    pub(super) fn position(&self, container: &str) -> Position {
+        Position {
+            container: container.to_owned(),
+            file: self.name.to_string(),
+            identity: self.identity,
+            mark: self.progress.mark,
+            acked: self.progress.acked,
+        }
     }
 }

@@ -15,6 +15,7 @@
 
 mod batch;
 mod container;
+mod entries;
 mod file;
 mod join;
 mod line;
@@ -38,3 +39,6 @@ pub use run::{Pace, TakeLogs, run};
 pub use settings::{Start, TailSettings};
 pub use state::{Tail, TailError};
 pub use stats::TailStats;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Names below the folder of logs: which pod, which container, which run of it, and which file came before which. Opens nothing.
 
 use std::cmp::Reverse;
+use std::fmt;
 
 use super::PodRef;
 
@@ -59,5 +60,15 @@ impl LogName {
     /// It has been put aside: nobody begins to write into it.
     pub(super) fn is_rotated(&self) -> bool {
         self.age != Age::Current
+    }
+}
+
+impl fmt::Display for LogName {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.age {
+            Age::Numbered(Reverse(number)) => write!(to, "{}.log.{number}", self.restart),
+            Age::Stamped(stamp) => write!(to, "{}.log.{stamp}", self.restart),
+            Age::Current => write!(to, "{}.log", self.restart),
+        }
     }
 }

@@ -18,7 +18,6 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// Of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Position {
     /// Folder of the pod and of the container.
     pub(super) container: String,
@@ -28,8 +27,28 @@ pub(super) struct Position {
     pub(super) identity: Option<u64>,
     #[serde(flatten)]
     pub(super) mark: Mark,
-    /// Everything below has been acknowledged.
+    #[serde(flatten)]
+    pub(super) acked: Point,
+}
+
+/// How far something is done in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Point {
+    /// Everything below, but for the parts of lines that wait for their rest:
     pub(super) offset: u64,
+    /// of standard output from here on,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stdout: Option<u64>,
+    /// of standard error from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stderr: Option<u64>,
+}
+
+impl Point {
+    /// Where reading has to begin.
+    pub(super) fn first(&self) -> u64 {
+        [self.stdout, self.stderr].into_iter().flatten().min().unwrap_or(u64::MAX).min(self.offset)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,7 +9,9 @@ use observe_source::Appended;
 
 use super::batch::{Batch, Builder};
 use super::container::{Advance, Container, Reading, Turn};
+use super::file::Progress;
 use super::look::{Admission, Past};
+use super::place::LogName;
 use super::positions::{self, Found, Position};
 use super::{PodMetadata, PodRef, Start, TailSettings, TailStats};
 
@@ -40,6 +42,7 @@ pub struct Tail {
     flights: VecDeque<Flight>,
     next_batch: u64,
     admission: Admission,
+    next_id: u64,
     buffer: Vec<u8>,
     /// Who had the last turn.
     cursor: Option<Arc<str>>,
@@ -88,7 +91,8 @@ impl Tail {
         let buffer = vec![0; settings.read_bytes_max.max(settings.line_max_bytes + 1024)];
         Ok(Tail {
             stored_ns: world.clock.monotonic_ns(),
-            admission: Admission { next_id: 1, at_end, room: 0 },
+            admission: Admission { at_end, room: 0 },
+            next_id: 0,
             world,
             settings,
             pods,
@@ -117,7 +121,7 @@ impl Tail {
         let (containers, stats) = (std::mem::take(&mut self.containers), std::mem::take(&mut self.stats));
         let world = self.world.clone();
         let settings = self.settings.clone();
-        let mut stats = stats;
+        let (mut stats, mut next_id) = (stats, self.next_id);
         let mut reading = Reading {
             disk: world.disk.as_ref(),
             settings: &settings,
@@ -126,6 +130,7 @@ impl Tail {
             buffer: &mut buffer,
             builder: &mut builder,
             stats: &mut stats,
+            next_id: &mut next_id,
         };
         let mut containers = containers;
         let due =
@@ -141,7 +146,7 @@ impl Tail {
         }
         count(&containers, reading.stats);
         close_excess(&mut containers, reading.stats, self.settings.open_files_max);
-        (self.buffer, self.containers, self.stats) = (buffer, containers, stats);
+        (self.buffer, self.containers, self.stats, self.next_id) = (buffer, containers, stats, next_id);
         self.store_if_due(now_ns);
         self.take_off(builder, advances, turn)
     }
@@ -185,12 +190,8 @@ impl Tail {
             self.stats.in_flight_bytes -= flight.bytes;
             self.stats.bytes += flight.raw_bytes;
             for advance in flight.advances {
-                let container = self.containers.get_mut(&advance.container);
-                let files = container.into_iter().flat_map(|container| &mut container.files);
-                if let Some(file) = files.into_iter().find(|file| file.id == advance.file && file.turn == advance.turn)
-                {
-                    file.acked = advance.offset;
-                    self.moved = true;
+                if let Some(container) = self.containers.get_mut(&advance.container) {
+                    self.moved |= container.acknowledged(advance.progress, advance.point);
                 }
             }
         }
@@ -199,6 +200,11 @@ impl Tail {
     /// How long nothing has to be done, at most.
     pub fn pause_ms(&self) -> u32 {
         self.pause_ms
+    }
+
+    #[cfg(test)]
+    pub(super) fn containers(&self) -> &BTreeMap<Arc<str>, Container> {
+        &self.containers
     }
 
     pub fn stats(&self) -> &TailStats {
@@ -229,9 +235,9 @@ impl Tail {
     fn store(&mut self) -> Result<(), DiskError> {
         let mut list: Vec<Position> = self.loaded.values().flatten().cloned().collect();
         for container in self.containers.values() {
-            let files = container.files.iter().filter(|file| file.mirror_of.is_none() && file.mark.is_some());
+            let files = container.files.iter().filter(|file| file.mirror_of.is_none() && file.progress.mark.is_some());
             list.extend(files.map(|file| file.position(&container.key)));
-            list.extend(container.past.iter().map(|past| past.position.clone()));
+            list.extend(container.past.iter().map(|past| past.position(&container.key)));
         }
         positions::store(self.world.disk.as_ref(), &self.folder, &list)?;
         self.moved = false;
@@ -305,8 +311,11 @@ impl Tail {
             });
             container.found = true;
             for position in self.loaded.remove(&key).unwrap_or_default() {
-                let read = position.offset;
-                container.remember(Past { position, read });
+                let progress = Progress::at(reading.id(), position.mark, position.acked);
+                let name = LogName::of_file(&position.file);
+                if let Some(name) = name {
+                    container.remember(Past { name, identity: position.identity, progress });
+                }
             }
             container.ask(self.pods.as_ref(), &self.settings, reading.now_ns);
             container.look(&entries?, &mut self.admission, reading);
@@ -325,8 +334,10 @@ fn count(containers: &Containers, stats: &mut TailStats) {
     stats.containers = containers.len();
     stats.files = files().count();
     stats.files_open = files().filter(|file| file.handle.is_some()).count();
-    stats.behind_bytes =
-        files().filter(|file| file.mirror_of.is_none()).map(|file| file.seen_len.saturating_sub(file.read)).sum();
+    stats.behind_bytes = files()
+        .filter(|file| file.mirror_of.is_none())
+        .map(|file| file.seen_len.saturating_sub(file.progress.read))
+        .sum();
 }
 
 /// Closes those that are read to their end and grew least recently.

@@ -5,11 +5,12 @@
 use operate_plan::{Inventory, Plan};
 use serde_json::Value;
 
+use super::arrival::arrivals;
 use super::color::{colored, with_color};
 use super::rolling::{apply_all, begin, finish};
 use super::{ClusterRelease, Item, deployments, mark, object, order, services_of, steps};
-use crate::Refusal;
 use crate::line::{DEPLOYING, VERIFYING, judged};
+use crate::{Refusal, Strategy};
 
 const CANARY: &str = "canary";
 
@@ -34,9 +35,8 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
     apply_all(&mut line, release.items.iter().filter(|item| !is_workload(item)), seen);
     // Where nothing runs yet there is nothing to compare with.
     let old: Vec<_> = wanted.iter().filter(|item| seen.present(&object(&item.body)).is_some()).copied().collect();
-    let percents = release.canary.as_ref().map_or(&[][..], |canary| &canary.steps);
     let mut first = true;
-    for percent in percents.iter().copied().filter(|percent| (1..100).contains(percent) && !old.is_empty()) {
+    for percent in percents(release).filter(|_| !old.is_empty()) {
         let step = |item: &&Item| {
             let replicas = share(seen.present(&object(&item.body)), percent);
             let reason = "few are hurt if it is bad";
@@ -52,6 +52,10 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
             steps::scale(release, &id, format!("scale-{}-{percent}", steps::slug(&id)), replicas, reason)
         };
         line.add_side_by_side(DEPLOYING, old.iter().map(step).collect());
+        if first {
+            let canaries: Vec<_> = old.iter().map(|item| colored(item, CANARY)).collect();
+            line.add_side_by_side(VERIFYING, arrivals(release, canaries.iter(), seen));
+        }
         first = false;
         if let Some(request) = beside(release, seen) {
             let limit_ms = release.canary.as_ref().map_or(release.judge_ms, |canary| canary.judge_ms);
@@ -61,6 +65,9 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         }
     }
     apply_all(&mut line, release.items.iter().filter(is_workload), seen);
+    if first {
+        line.add_side_by_side(VERIFYING, arrivals(release, release.items.iter(), seen));
+    }
     let canaries: Vec<_> = old.iter().map(|item| with_color(&object(&item.body), CANARY)).collect();
     if !first {
         let gone = canaries.iter().map(|id| {
@@ -72,6 +79,24 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         line.add_side_by_side(DEPLOYING, gone.collect());
     }
     Ok(finish(line, &made, &[], seen, now_ms))
+}
+
+/// Whether there is a step at which both versions serve.
+pub(super) fn has_steps(release: &ClusterRelease) -> bool {
+    percents(release).next().is_some()
+}
+
+fn percents(release: &ClusterRelease) -> impl Iterator<Item = u32> {
+    let percents = release.canary.as_ref().map_or(&[][..], |canary| &canary.steps);
+    percents.iter().copied().filter(|percent| (1..100).contains(percent))
+}
+
+/// How many pods of a canary there are at most beside a Deployment.
+pub(super) fn pods_max(release: &ClusterRelease, old: &Value) -> i128 {
+    if release.strategy != Strategy::Canary {
+        return 0;
+    }
+    percents(release).map(|percent| i128::from(share(Some(old), percent))).max().unwrap_or(0)
 }
 
 /// How many pods beside the old ones get about this share of the requests.

@@ -5,12 +5,14 @@
 use operate_plan::{Inventory, ObjectId, Plan};
 use serde_json::{Value, json};
 
+use super::arrival::arrivals;
 use super::rolling::{apply_all, begin, finish};
 use super::{ClusterRelease, Item, deployments, mark, object, services_of, steps};
 use crate::line::DEPLOYING;
 use crate::{Refusal, Strategy};
 
 const COLORS: [&str; 2] = ["blue", "green"];
+const AUTOSCALER: &str = "HorizontalPodAutoscaler.autoscaling";
 /// The label that each ReplicaSet gives its pods: it tells the pods of a Deployment without a color from those of a new one.
 const HASH: &str = "pod-template-hash";
 
@@ -43,8 +45,34 @@ pub(super) fn forms(release: &ClusterRelease, item: &Item) -> Vec<Item> {
         (Strategy::BlueGreen, "Service") => {
             COLORS.map(|color| sending_to(item, color)).into_iter().chain([item.clone()]).collect()
         }
+        (Strategy::BlueGreen, AUTOSCALER) if scaled(release, &item.body).is_some() => {
+            COLORS.map(|color| following(item, color)).into()
+        }
         _ => vec![item.clone()],
     }
+}
+
+/// The Deployment of this release that an autoscaler scales, or one of whose colors it does.
+pub(super) fn scaled(release: &ClusterRelease, scaler: &Value) -> Option<String> {
+    let target = &scaler["spec"]["scaleTargetRef"];
+    let name = target["name"].as_str().filter(|_| target["kind"] == "Deployment")?;
+    let namespace = &scaler["metadata"]["namespace"];
+    let here = deployments(release).filter(|item| item.body["metadata"]["namespace"] == *namespace);
+    let mut names = here.filter_map(|item| item.body["metadata"]["name"].as_str());
+    let found = names.find(|plain| {
+        name == *plain
+            || COLORS.iter().any(|color| name.strip_prefix(plain).is_some_and(|rest| rest == format!("-{color}")))
+    });
+    found.map(str::to_owned)
+}
+
+/// The autoscaler of a Deployment, as that of one of its colors.
+fn following(scaler: &Item, color: &str) -> Item {
+    let mut item = scaler.clone();
+    let name = item.body["spec"]["scaleTargetRef"]["name"].as_str().unwrap_or_default();
+    item.body["spec"]["scaleTargetRef"]["name"] = Value::from(format!("{name}-{color}"));
+    item.body["metadata"]["labels"][mark::COLOR] = Value::from(color);
+    item
 }
 
 fn sending_to(service: &Item, color: &str) -> Item {
@@ -61,7 +89,7 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
     }
     let mut switches = Vec::new();
     let (mut made, mut old) = (Vec::new(), Vec::new());
-    let mut news = Vec::new();
+    let (mut news, mut followers, mut grown) = (Vec::new(), Vec::new(), Vec::new());
     for item in &wanted {
         let plain = object(&item.body);
         let services = services_of(release, &item.body);
@@ -72,15 +100,27 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         let next = if serving.as_deref() == Some("blue") { "green" } else { "blue" };
         let new = colored(item, next);
         made.push(object(&new.body));
+        let mut pods = 1;
         for id in COLORS.map(|color| with_color(&plain, color)).into_iter().chain([plain.clone()]) {
             if id == object(&new.body) {
                 if seen.present(&id).is_some() {
                     return Err(Refusal::LeftOverObject { name: id.name });
                 }
-            } else if seen.present(&id).is_some() {
+            } else if let Some(value) = seen.present(&id) {
+                pods = pods.max(value["replicas"].as_u64().unwrap_or(1));
                 old.push(id);
             }
         }
+        // Who leaves the number to others, mostly an autoscaler, wants as many as serve now, not one.
+        if pods > 1 && item.body["spec"]["replicas"].is_null() {
+            grown.push((object(&new.body), pods));
+        }
+        let scaler = |other: &&Item| {
+            object(&other.body).kind == AUTOSCALER
+                && scaled(release, &other.body).as_deref() == item.body["metadata"]["name"].as_str()
+                && other.body["metadata"]["namespace"] == item.body["metadata"]["namespace"]
+        };
+        followers.extend(release.items.iter().filter(scaler).map(|scaler| following(scaler, next)));
         for sender in services {
             switches.push((sender, plain.clone(), next));
         }
@@ -90,7 +130,8 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
     // A Service that is there is not applied before the switch: its selector would send to both.
     let rest = release.items.iter().filter(|item| {
         let id = object(&item.body);
-        id.kind != "Deployment.apps" && !switches.iter().any(|(sender, ..)| object(&sender.body) == id)
+        let follows = followers.iter().any(|follower| object(&follower.body) == id);
+        id.kind != "Deployment.apps" && !follows && !switches.iter().any(|(sender, ..)| object(&sender.body) == id)
     });
     apply_all(&mut line, rest, seen);
     let pins = switches.iter().filter_map(|(sender, plain, _)| pin(release, sender, plain, seen));
@@ -102,6 +143,13 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         step
     };
     line.add_side_by_side(DEPLOYING, news.iter().map(create).collect());
+    let grow = |(id, pods): &(ObjectId, u64)| {
+        let reason = "as many pods as serve now, for the manifest leaves the number to others";
+        steps::scale(release, id, format!("scale-{}", steps::slug(id)), *pods, reason)
+    };
+    line.add_side_by_side(DEPLOYING, grown.iter().map(grow).collect());
+    // Before anybody is sent there: without telemetry nobody would see how it does.
+    line.add_side_by_side(DEPLOYING, arrivals(release, news.iter(), seen));
     let switch = |(sender, _, next): &(&Item, ObjectId, &str)| {
         let to = sending_to(sender, next);
         let id = object(&to.body);
@@ -123,6 +171,16 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         step
     };
     line.add_side_by_side(DEPLOYING, switches.iter().map(switch).collect());
+    let follow = |follower: &Item| {
+        let mut step = steps::apply(release, follower, seen);
+        step.reason = "the autoscaler follows the pods that serve".into();
+        // Of new pods there are no measurements for a while.
+        for condition in &mut step.verify {
+            condition.verb = "present".into();
+        }
+        step
+    };
+    line.add_side_by_side(DEPLOYING, followers.iter().map(follow).collect());
     let others = release.items.iter().map(|item| object(&item.body)).filter(|id| id.kind != "Deployment.apps");
     made.extend(others);
     Ok(finish(line, &made, &old, seen, now_ms))

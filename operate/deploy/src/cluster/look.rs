@@ -1,26 +1,37 @@
 //! What stands in the way of a release, by what was seen: what nobody could read, what is not ours, what we may not do. It changes nothing.
 
+use std::collections::BTreeMap;
+
 use operate_plan::{Failure, Inventory, ObjectId, Seen};
 use serde_json::Value;
 
-use super::{ClusterRelease, cluster_objects, color, mark, marked, object, order};
+use super::{ClusterRelease, before, cluster_objects, color, mark, marked, object, order};
 use crate::Refusal;
 
 pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Refusal> {
     if release.items.is_empty() {
         return Err(Refusal::NoObjects { service: release.service.clone() });
     }
+    let (mut forbidden, mut unknown) = (Vec::new(), None);
     for object in cluster_objects(release) {
         match seen.look(&object) {
             // Who may not ask what he may do finds out by trying; the plan says so.
             Seen::Unknown(_) if object.kind == "access" => {}
-            Seen::Unknown(failure) => return Err(Refusal::Unknown { object, failure }),
+            Seen::Unknown(failure) => unknown = unknown.or(Some(Refusal::Unknown { object, failure })),
             Seen::Present(value) if object.kind == "access" && value["allowed"] == false => {
-                return Err(Refusal::Forbidden { what: words(&object), who: text(&value, "who") });
+                forbidden.push((object, value));
             }
             Seen::Present(value) if value["deleting"] == true => return Err(Refusal::Deleting { object }),
             Seen::Present(_) | Seen::Absent => {}
         }
+    }
+    if let Some((_, first)) = forbidden.first() {
+        let (what, who) = (what(&forbidden), text(first, "who"));
+        return Err(Refusal::Forbidden { what, who, rule: rule(&forbidden) });
+    }
+    // What could not be looked at for want of a right is among what is forbidden.
+    if let Some(refusal) = unknown {
+        return Err(refusal);
     }
     for item in &release.items {
         let id = object(&item.body);
@@ -62,12 +73,42 @@ pub(super) fn unsure(release: &ClusterRelease, seen: &Inventory) -> Option<(Stri
 }
 
 /// `patch Deployment.apps in shop`.
-fn words(access: &ObjectId) -> String {
-    match access.name.splitn(3, '/').collect::<Vec<_>>()[..] {
-        [verb, kind, ""] => format!("{verb} {kind}"),
-        [verb, kind, namespace] => format!("{verb} {kind} in {namespace}"),
+pub(super) fn words(access: &ObjectId) -> String {
+    match access.name.splitn(4, '/').collect::<Vec<_>>()[..] {
+        [verb, kind, "", ..] => format!("{verb} {kind}"),
+        [verb, kind, namespace, ..] => format!("{verb} {kind} in {namespace}"),
         _ => access.name.clone(),
     }
+}
+
+/// `create, patch Deployment.apps in shop; list Pod in shop`.
+fn what(forbidden: &[(ObjectId, Value)]) -> String {
+    let mut verbs: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (access, _) in forbidden {
+        if let Some((verb, _)) = access.name.split_once('/') {
+            let of = words(access);
+            verbs.entry(of.strip_prefix(verb).unwrap_or_default().to_owned()).or_default().push(verb);
+        }
+    }
+    verbs.into_iter().map(|(of, verbs)| format!("{}{of}", verbs.join(", "))).collect::<Vec<_>>().join("; ")
+}
+
+/// The rules that would allow all of it, as a Role has them.
+pub(super) fn rule(forbidden: &[(ObjectId, Value)]) -> String {
+    let mut verbs: BTreeMap<(&str, &str, String), Vec<&str>> = BTreeMap::new();
+    for (access, value) in forbidden {
+        let [verb, kind, namespace, ..] = access.name.splitn(4, '/').collect::<Vec<_>>()[..] else { continue };
+        let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
+        // The server's own word for the kind, where it said it.
+        let plural = value["resource"].as_str().map_or_else(|| before::plural(kind), str::to_owned);
+        verbs.entry((namespace, group, plural)).or_default().push(verb);
+    }
+    let one = |((namespace, group, plural), verbs): ((&str, &str, String), Vec<&str>)| {
+        let role = if namespace.is_empty() { "a ClusterRole".to_owned() } else { format!("a Role in {namespace}") };
+        let verbs = verbs.join(", ");
+        format!("{role} with `- {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}`")
+    };
+    verbs.into_iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn managers(value: &Value) -> String {

@@ -1,10 +1,12 @@
 //! In which order objects are applied: what others refer to first, as Helm orders an install (helm/helm `pkg/release/util/kind_sorter.go`),
 //! and which permissions a release needs.
 
-use operate_plan::ObjectId;
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ClusterRelease, Item, object};
+use operate_plan::ObjectId;
+
+use super::{ClusterRelease, Item, color, object, record};
+use crate::Strategy;
 
 /// Kinds of one row need nothing of each other.
 const RANKS: [&[&str]; 8] = [
@@ -68,21 +70,70 @@ pub(super) fn keeps(kind: &str) -> Option<&'static str> {
     })
 }
 
-/// `VERB/KIND/NAMESPACE` of whatever the release, and taking it back, needs to be allowed.
+/// `VERB/KIND/NAMESPACE/NAMES` of whatever the release, and taking it back, needs to be allowed. A Role may allow it for these names only.
 pub(super) fn accesses(release: &ClusterRelease) -> Vec<ObjectId> {
-    let mut accesses = Vec::new();
+    let mut needed = Accesses::default();
     for item in &release.items {
-        let ObjectId { kind, .. } = object(&item.body);
-        let namespace = item.body.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
-        // Server-side apply is a patch, and a create where nothing is there; a restore is an update, or a delete.
-        for verb in ["get", "patch", "create", "update", "delete"] {
-            accesses.push(ObjectId::new("access", format!("{verb}/{kind}/{namespace}")));
+        let id = object(&item.body);
+        let workload = id.kind == "Deployment.apps" && release.strategy != Strategy::Rolling;
+        let beside = if workload { color::beside(&id) } else { Vec::new() };
+        for id in [id.clone()].into_iter().chain(beside) {
+            needed.changed(&id);
         }
-        if is_workload(&kind) {
-            accesses.push(ObjectId::new("access", format!("list/Pod/{namespace}")));
+        let (namespace, _) = place(&id);
+        let kinds: &[&str] = match &*id.kind {
+            "Deployment.apps" => &["Pod", "ReplicaSet.apps"],
+            "Service" => &["EndpointSlice.discovery.k8s.io"],
+            kind if is_workload(kind) => &["Pod"],
+            _ => &[],
+        };
+        for kind in kinds {
+            needed.add("list", kind, namespace, "");
         }
     }
-    accesses.sort();
-    accesses.dedup();
-    accesses
+    needed.changed(&record::id(release));
+    needed.all()
+}
+
+/// The same for what an earlier release left.
+pub(super) fn accesses_left(left: &[ObjectId]) -> Vec<ObjectId> {
+    let mut needed = Accesses::default();
+    for id in left {
+        let (namespace, name) = place(id);
+        needed.add("delete", &id.kind, namespace, name);
+    }
+    needed.all()
+}
+
+fn place(id: &ObjectId) -> (&str, &str) {
+    id.name.split_once('/').unwrap_or(("", &id.name))
+}
+
+/// Names by verb, kind and namespace.
+#[derive(Default)]
+struct Accesses(BTreeMap<(String, String, String), BTreeSet<String>>);
+
+impl Accesses {
+    fn add(&mut self, verb: &str, kind: &str, namespace: &str, name: &str) {
+        let names = self.0.entry((verb.to_owned(), kind.to_owned(), namespace.to_owned())).or_default();
+        if !name.is_empty() {
+            names.insert(name.to_owned());
+        }
+    }
+
+    fn changed(&mut self, id: &ObjectId) {
+        let (namespace, name) = place(id);
+        // Server-side apply is a patch, and a create where nothing is there; a restore is an update, or a delete.
+        for verb in ["get", "patch", "create", "update", "delete"] {
+            self.add(verb, &id.kind, namespace, name);
+        }
+    }
+
+    fn all(self) -> Vec<ObjectId> {
+        let access = |((verb, kind, namespace), names): ((String, String, String), BTreeSet<String>)| {
+            let names = names.into_iter().collect::<Vec<_>>().join(",");
+            ObjectId::new("access", format!("{verb}/{kind}/{namespace}/{names}"))
+        };
+        self.0.into_iter().map(access).collect()
+    }
 }

@@ -43,7 +43,9 @@ fn plain(body: &Value) -> Option<Value> {
         }
     }
     let mut color = None;
-    for place in ["/spec/selector/matchLabels", "/spec/template/metadata/labels", "/spec/selector"] {
+    // Of an autoscaler, the label is its own.
+    for place in ["/spec/selector/matchLabels", "/spec/template/metadata/labels", "/spec/selector", "/metadata/labels"]
+    {
         if let Some(labels) = body.pointer_mut(place).and_then(Value::as_object_mut) {
             color = labels.remove(mark::COLOR).or(color);
         }
@@ -53,6 +55,11 @@ fn plain(body: &Value) -> Option<Value> {
         Some(color) if body["kind"] == "Deployment" => {
             let plain = name.strip_suffix(&format!("-{color}")).unwrap_or(&name);
             body["metadata"]["name"] = Value::from(plain);
+        }
+        Some(color) if body["kind"] == "HorizontalPodAutoscaler" => {
+            let target = body.pointer_mut("/spec/scaleTargetRef/name")?;
+            let plain = target.as_str()?.strip_suffix(&format!("-{color}"))?.to_owned();
+            *target = Value::from(plain);
         }
         _ => {}
     }
@@ -73,6 +80,8 @@ mod tests {
         let bodies = [
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"version": version}}),
             json!({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": labels}}),
+            json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta,
+                "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"}, "maxReplicas": 5}}),
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"selector": {"matchLabels": labels},
                 "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"image": format!("cart:{version}")}]}}}}),
         ];

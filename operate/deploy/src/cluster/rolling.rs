@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use operate_plan::{Inventory, ObjectId, Plan, Severity, Step, Work};
 use serde_json::Value;
 
+use super::arrival::arrivals;
 use super::{ClusterRelease, Item, deployments, look, mark, object, order, record, steps};
 use crate::line::{DEPLOYING, Line, PREPARING, VERIFYING};
 use crate::{Refusal, Strategy};
@@ -19,8 +20,29 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         line.add_side_by_side(DEPLOYING, old.map(stop).collect());
     }
     apply_all(&mut line, release.items.iter(), seen);
+    if release.strategy == Strategy::Recreate {
+        line.add_side_by_side(DEPLOYING, started_again(release, seen));
+    }
+    line.add_side_by_side(VERIFYING, arrivals(release, release.items.iter(), seen));
     let made: Vec<_> = release.items.iter().map(|item| object(&item.body)).collect();
     Ok(finish(line, &made, &[], seen, now_ms))
+}
+
+/// Where a manifest leaves the number of pods to others, mostly an autoscaler, none would be started after the stop: nobody scales from zero.
+fn started_again(release: &ClusterRelease, seen: &Inventory) -> Vec<Step> {
+    let stopped = deployments(release).filter(|item| look::differs(release, item, seen));
+    let again = |item: &Item| {
+        let id = object(&item.body);
+        let pods = seen.present(&id)?["replicas"].as_u64().filter(|pods| *pods > 0)?;
+        if !item.body["spec"]["replicas"].is_null() {
+            return None;
+        }
+        let reason = "as many pods as before, for the manifest leaves the number to others";
+        let mut step = steps::scale(release, &id, format!("scale-{}", steps::slug(&id)), pods, reason);
+        step.verify.extend(steps::sent_to(release, item));
+        Some(step)
+    };
+    stopped.filter_map(again).collect()
 }
 
 /// The questions before anything is changed.

@@ -85,9 +85,11 @@ pub(super) fn apply(release: &ClusterRelease, item: &Item, seen: &Inventory) -> 
         }
     };
     if workload {
-        for service in services_of(release, &item.body) {
-            let service = object(&service.body);
-            step.verify.push(condition(format!("{} sends to it", title(&service)), "ready", service, Value::Null));
+        let later = stopped
+            && item.body["spec"]["replicas"].is_null()
+            && seen.present(&id).is_some_and(|now| now["replicas"] != 0);
+        if !later {
+            step.verify.extend(sent_to(release, item));
         }
         step.time_limit_ms = release.ready_ms;
     } else {
@@ -98,6 +100,15 @@ pub(super) fn apply(release: &ClusterRelease, item: &Item, seen: &Inventory) -> 
     }
     step.by_hand = by_hand(release, item, &id, workload);
     guess(step, if workload { 15_000 } else { 300 })
+}
+
+/// That those who should send to a workload do.
+pub(super) fn sent_to(release: &ClusterRelease, item: &Item) -> Vec<Condition> {
+    let sends = |service: &Item| {
+        let service = object(&service.body);
+        condition(format!("{} sends to it", title(&service)), "ready", service, Value::Null)
+    };
+    services_of(release, &item.body).into_iter().map(sends).collect()
 }
 
 fn by_hand(release: &ClusterRelease, item: &Item, id: &ObjectId, workload: bool) -> String {

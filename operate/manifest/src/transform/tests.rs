@@ -58,7 +58,17 @@ fn each_of_them_touches_its_own_bytes_only() {
         json!({"images": {"r.example.org:5000/cart": "mirror/cart@sha256:00", "cart": "other"}}),
         &[("r.example.org:5000/cart:1 # pinned", "mirror/cart@sha256:00 # pinned")],
     );
+    check(
+        json!({"registries": {"r.example.org:5000": "mirror.example.org/r/", "docker.io": "mirror.example.org"}}),
+        &[("r.example.org:5000/cart:1 # pinned", "mirror.example.org/r/cart:1 # pinned")],
+    );
     check(json!({"env": {"MODE": "prod"}}), &[("value: dev}", "value: prod}")]);
+    check(json!({"prometheus": {}}), &[]);
+    let scraped = "      annotations:\n        prometheus.io/scrape: \"true\"\n        prometheus.io/port: \"9102\"\n        prometheus.io/path: /m\n";
+    check(
+        json!({"prometheus": {"port": 9102, "path": "/m"}}),
+        &[("      labels: {app: cart}\n", &format!("      labels: {app}\n{scraped}", app = "{app: cart}"))],
+    );
     check(
         json!({"limits": {"memory": "64Mi"}, "requests": {"memory": "32Mi"}}),
         &[("# measured\n", "# measured\n          requests:\n            memory: 32Mi\n")],
@@ -70,6 +80,33 @@ fn each_of_them_touches_its_own_bytes_only() {
     let enforced =
         "labels: {pod-security.kubernetes.io/enforce: restricted, pod-security.kubernetes.io/warn: restricted}";
     check(json!({"pod_security": "restricted"}), &[("{name: shop}", &format!("{{name: shop, {enforced}}}"))]);
+}
+
+#[test]
+fn an_image_without_a_registry_is_docker_hubs() {
+    let registries = [("docker.io".to_owned(), "mirror/hub".to_owned())].into();
+    let check = |image: &str, expect: Option<&str>| assert_eq!(super::elsewhere(image, &registries).as_deref(), expect);
+    check("redis:7", Some("mirror/hub/library/redis:7"));
+    check("bitnami/redis@sha256:00", Some("mirror/hub/bitnami/redis@sha256:00"));
+    check("docker.io/library/redis", Some("mirror/hub/library/redis"));
+    check("ghcr.io/x/y:1", None);
+    check("localhost/x", None);
+    check("mirror/hub/library/redis:7", None);
+}
+
+#[test]
+fn a_pod_that_says_where_its_metrics_are_is_believed() {
+    let port = "        ports: [{name: metrics, containerPort: 9000}]\n";
+    let text = CART.replace("        env:\n", &format!("{port}        env:\n"));
+    let settings: TransformSettings =
+        serde_json::from_value(json!({"prometheus": {"scheme": "https"}})).expect("settings");
+    let after = transform_text("f.yaml", &text, &settings, &Limits::default()).expect("done");
+    assert!(after.contains("prometheus.io/port: \"9000\"\n        prometheus.io/scheme: https"), "{after}");
+    let text = text.replace(
+        "      labels: {app: cart}\n    spec",
+        "      annotations: {prometheus.io/scrape: \"false\"}\n    spec",
+    );
+    assert_eq!(transform_text("f.yaml", &text, &settings, &Limits::default()).expect("done"), text);
 }
 
 #[test]

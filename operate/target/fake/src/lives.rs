@@ -2,6 +2,7 @@
 //! goes on from the journal. It knows no target's words.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -68,12 +69,16 @@ impl Tell for Quiet {
     fn tell(&self, _: &RunId, _: Severity, _: &str) {}
 }
 
-/// Rules what the request says: `{"fail": true}`.
-struct Obedient;
+/// Rules what the request says: `{"fail": true}`; and notes when it was asked.
+struct Obedient {
+    crash: Arc<Crash>,
+    asked_at: Arc<AtomicU64>,
+}
 
 #[async_trait]
 impl Judge for Obedient {
     async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
+        self.asked_at.store(self.crash.passed(), Ordering::Relaxed);
         let sentence = "the test says so".to_owned();
         let fails = request["fail"] == Value::Bool(true);
         let ruling = if fails { Ruling::Fail { sentence, hurt_since_ms: None } } else { Ruling::Pass { sentence } };
@@ -87,32 +92,37 @@ pub struct Lives {
     pub crash: Arc<Crash>,
     pub world: World,
     pub seal: Arc<Seal>,
+    judged_at: Arc<AtomicU64>,
 }
 
 impl Lives {
     /// In the real world, with a key of its own.
     pub fn new(seal: Arc<Seal>) -> Lives {
-        Lives { history: Arc::default(), crash: Arc::default(), world: World::real(), seal }
+        Lives { history: Arc::default(), crash: Arc::default(), world: World::real(), seal, judged_at: Arc::default() }
     }
 
-    /// Carries the plan out to its end; each life but the last ends as its kill says. `None`: it was killed in its last life. `target` is
+    /// How many boundaries had been passed when the judge was asked last.
+    pub fn judged_at(&self) -> u64 {
+        self.judged_at.load(Ordering::Relaxed)
+    }
+
+    /// A run of which nothing is done yet.
+    pub fn create(&self, run: &RunId, plan: &Plan) -> Result<(), RunError> {
+        let command = Command { order: Order::Resume, actor: "ann".into(), reason: String::new() };
+        Ok(runtime().block_on(self.history.create(run, plan, self.world.clock.now_ms(), &command))?)
+    }
+
+    /// Carries it out to its end; each life but the last ends as its kill says. `None`: it was killed in its last life. `target` is
     /// made anew for each life, as for a process.
-    pub fn play(
+    pub fn run(
         &self,
         run: &RunId,
-        plan: &Plan,
         kills: &[Kill],
         target: impl Fn() -> Arc<dyn Target>,
     ) -> Option<Result<Status, RunError>> {
-        let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok();
-        let command = Command { order: Order::Resume, actor: "ann".into(), reason: String::new() };
-        let created = runtime()?.block_on(self.history.create(run, plan, self.world.clock.now_ms(), &command));
-        if let Err(error) = created {
-            return Some(Err(error.into()));
-        }
         for life in 0..=kills.len() {
             let kill = kills.get(life).copied().unwrap_or(Kill::Never);
-            let runtime = runtime()?;
+            let runtime = runtime();
             let ended = runtime.block_on(async {
                 self.crash.arm(if let Kill::Moment(moment) = kill { moment } else { 0 });
                 let after = if let Kill::After(after) = kill { after } else { Duration::from_secs(600) };
@@ -139,7 +149,7 @@ impl Lives {
         Executor {
             history: Arc::new(history),
             target: Arc::new(target),
-            judge: Arc::new(Obedient),
+            judge: Arc::new(Obedient { crash: Arc::clone(&self.crash), asked_at: Arc::clone(&self.judged_at) }),
             tell: Arc::new(Quiet),
             clock: Arc::clone(&self.world.clock),
             seal: Arc::clone(&self.seal),
@@ -148,6 +158,12 @@ impl Lives {
             watch: tokio::sync::broadcast::channel(16).0,
         }
     }
+}
+
+/// Of one worker, as small machines have it. It is not had only where the system gives no thread.
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build().expect("a runtime")
 }
 
 async fn patient(executor: &Executor, run: &RunId) -> Result<Status, RunError> {

@@ -20,20 +20,13 @@ pub(crate) async fn act(target: &KubeTarget, act: &Act) -> Result<Done, Failure>
     Ok(Done { touched: vec![object.clone()], note })
 }
 
-/// Warnings that an apply would bring.
-pub(crate) async fn rehearse(target: &KubeTarget, act: &Act) -> Result<Vec<String>, Failure> {
-    match act.verb.as_str() {
-        "apply" => apply(target, &act.object, &act.with, &writing().dry()).await,
-        _ => Ok(Vec::new()),
-    }
-}
-
 /// How the sealed value of an object is named, so that it opens there only.
 pub fn secret_name(object: &ObjectId, place: &str) -> String {
     format!("{object}#{place}")
 }
 
-async fn apply(
+/// Applies, or tries it out as the options say; the server's warnings.
+pub(crate) async fn apply(
     target: &KubeTarget,
     object: &ObjectId,
     with: &Value,

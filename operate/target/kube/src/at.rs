@@ -11,7 +11,7 @@ use crate::KubeTarget;
 use crate::failure::failure;
 
 /// Kinds that every server of the last years serves: no discovery is needed for them.
-const USUAL: [(&str, &str, &str); 20] = [
+const USUAL: [(&str, &str, &str); 21] = [
     ("v1", "ConfigMap", "configmaps"),
     ("v1", "Secret", "secrets"),
     ("v1", "Service", "services"),
@@ -28,6 +28,7 @@ const USUAL: [(&str, &str, &str); 20] = [
     ("batch/v1", "CronJob", "cronjobs"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    ("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     ("networking.k8s.io/v1", "Ingress", "ingresses"),
     ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     ("rbac.authorization.k8s.io/v1", "Role", "roles"),

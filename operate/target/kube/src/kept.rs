@@ -58,9 +58,10 @@ fn drop_empty(object: &mut Value, name: &str) {
 pub(crate) fn compared(kept: &Value) -> Value {
     let mut compared = kept.clone();
     if is_scaled_by_others(kept)
-        && let Some(spec) = compared["spec"].as_object_mut()
+        && let Some(replicas) = compared.pointer_mut("/spec/replicas")
     {
-        spec.remove("replicas");
+        // From none at all nobody scales: an autoscaler leaves it alone.
+        *replicas = json!(*replicas != 0);
     }
     if let Some(metadata) = compared["metadata"].as_object_mut() {
         metadata.remove("managedFields");
@@ -93,7 +94,7 @@ pub(crate) fn in_place_of(was: &Value, now: &Value) -> Value {
         }
     }
     if is_scaled_by_others(was)
-        && let Some(replicas) = now.pointer("/spec/replicas")
+        && let Some(replicas) = now.pointer("/spec/replicas").filter(|replicas| **replicas != 0)
     {
         body["spec"]["replicas"] = replicas.clone();
     }
@@ -157,6 +158,8 @@ mod tests {
             |manager: &str| compared(&kept(&object(2, "7", manager))) == compared(&kept(&object(5, "8", manager)));
         assert!(same("kube-controller-manager"));
         assert!(!same("apm"));
+        let others = "kube-controller-manager";
+        assert_ne!(compared(&kept(&object(2, "7", others))), compared(&kept(&object(0, "8", others))), "stopped");
     }
 
     #[test]
@@ -164,6 +167,7 @@ mod tests {
         let was = kept(&object(2, "7", "kube-controller-manager"));
         let body = in_place_of(&was, &object(5, "8", "kube-controller-manager"));
         assert_eq!(body["spec"]["replicas"], 5);
+        assert_eq!(in_place_of(&was, &object(0, "8", "apm"))["spec"]["replicas"], 2, "nobody scales from none");
         assert_eq!(body["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "8");
         assert_eq!(body["metadata"]["resourceVersion"], "8");
         let patch = ownership(&was, &object(5, "8", "apm")).expect("a patch");

@@ -5,7 +5,7 @@
 //! `delete` (`with.uid`). Conditions: `present`, `absent`, `same` (`with.uid`, `with.generation` or `with.version`), `ready`, `stopped`,
 //! `selects` (`with.selector`).
 //!
-//! Beside them `access/VERB/KIND/NAMESPACE`, which can only be looked at: whether we may.
+//! Beside them what can only be looked at: `access/VERB/KIND/NAMESPACE/NAMES`, whether we may, and `all/KIND/NAMESPACE`, all objects of a kind.
 //!
 //! It plans nothing and judges nothing. The API server compares no tokens of ours, so the lease alone keeps two executors apart.
 
@@ -15,6 +15,8 @@ mod check;
 mod failure;
 mod kept;
 mod look;
+mod pods;
+mod rehearse;
 mod restore;
 mod scene;
 pub mod status;
@@ -29,7 +31,8 @@ use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Seen};
 use tokio::sync::RwLock;
 
 pub use act::secret_name;
-pub use scene::{Read, read};
+pub use pods::NewPod;
+pub use scene::{Read, held_budgets, read};
 
 /// Who we are among those who own fields.
 pub const MANAGER: &str = "apm";
@@ -50,7 +53,13 @@ impl KubeTarget {
 
     /// What the API server would say to this act, without doing it: admission, quota of objects, schema, conflicts.
     pub async fn rehearse(&self, act: &Act) -> Result<Vec<String>, Failure> {
-        act::rehearse(self, act).await
+        rehearse::rehearse(self, act).await
+    }
+
+    /// What it would say to a pod of the workload that this act applies, for it does not look at pods before a controller makes them. Nothing for an act
+    /// that makes no pods.
+    pub async fn rehearse_pod(&self, act: &Act) -> Result<Vec<String>, Failure> {
+        rehearse::pod(self, act).await
     }
 }
 

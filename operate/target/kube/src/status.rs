@@ -5,11 +5,13 @@
 //! that `kubectl rollout status` waits for; the words of pods and events are the kubelet's, the scheduler's and the controllers' own
 //! (kubernetes/kubernetes `pkg/kubelet/events`, `pkg/kubelet/images/types.go`, `pkg/controller/deployment/util`).
 
+mod budget;
 mod events;
 mod pod;
 mod schedule;
 mod workload;
 
+pub use budget::held;
 use serde_json::Value;
 
 /// What was read for one look at one object.
@@ -20,6 +22,8 @@ pub struct Scene<'a> {
     pub under: &'a [Value],
     /// Events about the object and about what is under it, of either API.
     pub events: &'a [Value],
+    /// The nodes, where a pod has none for a taint whose name the scheduler does not say.
+    pub nodes: &'a [Value],
 }
 
 /// How far it is.
@@ -82,6 +86,12 @@ pub fn progress(scene: &Scene<'_>) -> Progress {
         "APIService" => workload::by_condition(scene.object, "Available", "its server does not answer"),
         _ => Progress::Ready,
     }
+}
+
+/// Whether a pod has no node for a taint that only the nodes can name.
+pub(crate) fn needs_nodes(pod: &Value) -> bool {
+    condition(pod, "PodScheduled")
+        .is_some_and(|(status, _, said)| status == "False" && schedule::is_unnamed_taint(said))
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {

@@ -11,7 +11,7 @@ use tests_journeys::wait;
 
 use super::customers::{Answer, Request, hurt};
 use super::load::{Load, p99};
-use super::shop::{Shop, Stage, end};
+use super::shop::{BAKE, Shop, Stage, end};
 
 /// The requirement's own.
 const PER_SECOND: u32 = 500;
@@ -65,7 +65,7 @@ impl Elsewhere {
         let file = shop.home.path().join("apm.yaml");
         let settings = std::fs::read_to_string(&file).expect("settings");
         let here = format!("judge: {{ prometheus: \"{0}\", loki: \"{0}\", settings: {{ bake: 10s }} }}", self.0);
-        std::fs::write(&file, settings.replace("judge: { settings: { bake: 60s } }", &here)).expect("written");
+        std::fs::write(&file, settings.replace(&format!("judge: {{ {BAKE} }}"), &here)).expect("written");
     }
 }
 

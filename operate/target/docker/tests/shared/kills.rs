@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use base_world::Rng;
 use operate_execute::{Image, Status};
+use operate_target_fake::Kill;
 use serde_json::{Value, json};
 
 use crate::engine::LANES;
-use crate::rig::{Kill, Rig};
+use crate::rig::Rig;
 
 /// `cargo xtask soak` plays more.
 const INSTANTS: u64 = 20;
@@ -74,7 +75,7 @@ impl Sweep {
     pub(crate) fn forward(&self, boundaries_min: u64) {
         let rig = (self.rig)(&format!("{}-count", self.name));
         self.deploy(&rig, false, &[]);
-        let boundaries = rig.crash.passed();
+        let boundaries = rig.lives.crash.passed();
         assert!(boundaries > boundaries_min, "only {boundaries} boundaries");
         let cases: Vec<Case> = (1..=boundaries).map(|moment| (false, vec![Kill::Moment(moment)])).collect();
         self.play("kill", &cases);
@@ -84,7 +85,7 @@ impl Sweep {
     pub(crate) fn back(&self) {
         let rig = (self.rig)(&format!("{}-count-back", self.name));
         self.deploy(&rig, true, &[]);
-        let back = rig.judged_at()..=rig.crash.passed();
+        let back = rig.lives.judged_at()..=rig.lives.crash.passed();
         let cases: Vec<Case> = back.map(|moment| (true, vec![Kill::Moment(moment)])).collect();
         assert!(cases.len() > 10, "only {} cases", cases.len());
         self.play("back", &cases);

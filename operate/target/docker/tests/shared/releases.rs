@@ -1,9 +1,10 @@
 //! Releases from beginning to end: the new version serves, or the old one does as before.
 
 use operate_execute::{Image, Status};
+use operate_target_fake::Kill;
 use serde_json::{Value, json};
 
-use crate::rig::{Kill, Rig};
+use crate::rig::Rig;
 
 fn value(image: Option<&Image>) -> Value {
     match image {

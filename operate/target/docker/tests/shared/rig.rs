@@ -1,23 +1,19 @@
-//! A service on an engine, releases of it, and lives of an executor that are killed. Each test has a service of its own, so that they run side by side on
+//! A service on an engine, and releases of it. Each test has a service of its own, so that they run side by side on
 //! one engine. Which engine it is says `crate::engine`: a real one, or one in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
 use operate_deploy::{Check, Container, Port, Publish, Release, Secret, Strategy};
-use operate_execute::{
-    Command as Order, Context, Done, Executor, History, Image, Judge, Judgement, MemoryHistory, Met, Ruling, RunError,
-    RunId, Seal, Settings, Status, Target, Tell,
-};
-use operate_plan::{Act, Condition, Failure, Inventory, ObjectId, Severity};
+use operate_execute::{Context, History as _, Image, RunId, Seal, Status, Target as _};
+use operate_plan::{Failure, ObjectId};
 use operate_target_docker::{DockerTarget, StartFront, secret_name};
-use operate_target_fake::{Crash, CrashingHistory};
-use serde_json::Value;
+use operate_target_fake::{Kill, Lives};
 
 use crate::engine::Here;
 
@@ -93,96 +89,17 @@ impl StartFront for InAThread {
     }
 }
 
-/// A target that can be killed around each of its calls.
-struct CrashingTarget {
-    inner: DockerTarget,
-    crash: Arc<Crash>,
-}
-
-#[async_trait]
-impl Target for CrashingTarget {
-    async fn survey(&self, objects: &[ObjectId]) -> Inventory {
-        self.inner.survey(objects).await
-    }
-
-    async fn check(&self, context: &Context, condition: &Condition) -> Result<Met, Failure> {
-        self.inner.check(context, condition).await
-    }
-
-    async fn image(&self, context: &Context, object: &ObjectId) -> Result<Image, Failure> {
-        self.inner.image(context, object).await
-    }
-
-    async fn act(&self, context: &Context, act: &Act) -> Result<Done, Failure> {
-        let done = self.inner.act(context, act).await;
-        self.crash.moment().await;
-        done
-    }
-
-    async fn restore(&self, context: &Context, object: &ObjectId, before: &Image) -> Result<(), Failure> {
-        let restored = self.inner.restore(context, object, before).await;
-        self.crash.moment().await;
-        restored
-    }
-
-    fn is_same(&self, before: &Image, now: &Image) -> bool {
-        self.inner.is_same(before, now)
-    }
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
-}
-
-struct Quiet;
-
-impl Tell for Quiet {
-    fn tell(&self, _: &RunId, _: Severity, _: &str) {}
-}
-
-/// Rules what the release's request says, and notes when it was asked.
-struct Obedient {
-    crash: Arc<Crash>,
-    asked_at: Arc<AtomicU64>,
-}
-
-#[async_trait]
-impl Judge for Obedient {
-    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
-        self.asked_at.store(self.crash.passed(), Ordering::Relaxed);
-        let sentence = "the test says so".to_owned();
-        let fails = request["fail"] == Value::Bool(true);
-        let ruling = if fails { Ruling::Fail { sentence, hurt_since_ms: None } } else { Ruling::Pass { sentence } };
-        Ok(ruling.into())
-    }
-}
-
 pub(crate) struct Rig {
     pub(crate) service: String,
     pub(crate) engine: Here,
-    pub(crate) history: Arc<MemoryHistory>,
-    pub(crate) crash: Arc<Crash>,
-    judged_at: Arc<AtomicU64>,
-    world: World,
-    seal: Arc<Seal>,
+    pub(crate) lives: Lives,
     front: Option<FrontHere>,
 }
 
 impl Rig {
     pub(crate) fn new(service: &str) -> Rig {
-        let world = World::real();
-        let seal = Arc::new(Seal::new(&[3; 32], Arc::clone(&world.random)).expect("a key"));
-        let service = service.to_owned();
-        Rig {
-            service,
-            engine: Here::new(),
-            history: Arc::default(),
-            crash: Arc::default(),
-            judged_at: Arc::default(),
-            world,
-            seal,
-            front: None,
-        }
+        let seal = Arc::new(Seal::new(&[3; 32], World::real().random).expect("a key"));
+        Rig { service: service.to_owned(), engine: Here::new(), lives: Lives::new(seal), front: None }
     }
 
     /// The same, with a service that is released behind a front.
@@ -192,28 +109,23 @@ impl Rig {
         rig
     }
 
-    /// How many boundaries had been passed when the judge was asked last.
-    pub(crate) fn judged_at(&self) -> u64 {
-        self.judged_at.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn has_front(&self) -> bool {
         self.front.is_some()
     }
 
     pub(crate) fn target(&self) -> DockerTarget {
         let surroundings = Surroundings { docker_host: Some(self.engine.host()), ..Default::default() };
-        let engine = Engine::new(find(&surroundings, &*self.world.disk).expect("an address")).expect("no TLS");
-        let target =
-            DockerTarget::new(engine, Arc::clone(&self.seal), Arc::clone(&self.world.clock)).expect("a client");
+        let engine = Engine::new(find(&surroundings, &*self.lives.world.disk).expect("an address")).expect("no TLS");
+        let target = DockerTarget::new(engine, Arc::clone(&self.lives.seal), Arc::clone(&self.lives.world.clock))
+            .expect("a client");
         match &self.front {
             Some(front) => target.with_fronts(front.starter.clone()),
             None => target,
         }
     }
     pub(crate) fn release(&self, version: &str) -> Release {
-        let sealed = self.seal.seal(&secret_name("DB_PASSWORD"), b"correct-horse").expect("sealed");
-        let secret = Secret { sealed, mark: self.seal.mark(b"correct-horse") };
+        let sealed = self.lives.seal.seal(&secret_name("DB_PASSWORD"), b"correct-horse").expect("sealed");
+        let secret = Secret { sealed, mark: self.lives.seal.mark(b"correct-horse") };
         let front = self.front.as_ref().map(|front| front.settings.clone());
         let publish = Publish { address: "127.0.0.1".into(), port: 0 };
         Release {
@@ -253,22 +165,6 @@ impl Rig {
         }
     }
 
-    fn executor(&self, life: usize) -> Executor {
-        let history = CrashingHistory { inner: self.history.clone(), crash: Arc::clone(&self.crash) };
-        let target = CrashingTarget { inner: self.target(), crash: Arc::clone(&self.crash) };
-        Executor {
-            history: Arc::new(history),
-            target: Arc::new(target),
-            judge: Arc::new(Obedient { crash: Arc::clone(&self.crash), asked_at: Arc::clone(&self.judged_at) }),
-            tell: Arc::new(Quiet),
-            clock: Arc::clone(&self.world.clock),
-            seal: Arc::clone(&self.seal),
-            holder: format!("life {life}"),
-            settings: Settings { lease_ms: 1_000, poll_ms: 50 },
-            watch: tokio::sync::broadcast::channel(16).0,
-        }
-    }
-
     /// Plans and runs to the end.
     pub(crate) fn deploy(&self, release: &Release, kills: &[Kill]) -> (RunId, Status) {
         let id = self.planned(release);
@@ -278,39 +174,19 @@ impl Rig {
 
     /// A run of which nothing is done yet.
     pub(crate) fn planned(&self, release: &Release) -> RunId {
-        let id = RunId(format!("{}-{}-{}", self.service, release.version, self.world.clock.now_ns()));
-        runtime().block_on(async {
-            let seen = self.target().survey(&operate_deploy::objects(release)).await;
-            let plan = operate_deploy::plan(release, &seen, self.world.clock.now_ms()).expect("a plan");
-            let command = Order { order: operate_execute::Order::Resume, actor: "ann".into(), reason: String::new() };
-            self.history.create(&id, &plan, self.world.clock.now_ms(), &command).await.expect("a run");
-        });
+        let clock = &self.lives.world.clock;
+        let id = RunId(format!("{}-{}-{}", self.service, release.version, clock.now_ns()));
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let seen = runtime.block_on(self.target().survey(&operate_deploy::objects(release)));
+        let plan = operate_deploy::plan(release, &seen, clock.now_ms()).expect("a plan");
+        self.lives.create(&id, &plan).expect("a run");
         id
     }
 
     /// Carries it out; each life but the last ends as its kill says.
     pub(crate) fn run(&self, id: &RunId, kills: &[Kill]) -> Status {
-        for life in 0..=kills.len() {
-            let kill = kills.get(life).copied().unwrap_or(Kill::Never);
-            let runtime = runtime();
-            let ended = runtime.block_on(async {
-                self.crash.arm(if let Kill::Moment(moment) = kill { moment } else { 0 });
-                let after = if let Kill::After(after) = kill { after } else { Duration::from_secs(600) };
-                let executor = self.executor(life);
-                tokio::select! {
-                    biased;
-                    () = self.crash.struck() => None,
-                    () = tokio::time::sleep(after) => None,
-                    ended = patient(&executor, id) => Some(ended),
-                }
-            });
-            // Whatever it was asking of the engine is cut off here.
-            runtime.shutdown_background();
-            if let Some(ended) = ended {
-                return ended.expect("an end");
-            }
-        }
-        panic!("it was killed in its last life");
+        let ended = self.lives.run(id, kills, || Arc::new(self.target()));
+        ended.expect("it was killed in its last life").expect("an end")
     }
 
     /// Containers of this service by their names, as the journal would record them.
@@ -362,7 +238,7 @@ impl Rig {
 
     pub(crate) fn journal(&self, run: &RunId) -> String {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let entries = runtime.block_on(self.history.entries(run, 0, usize::MAX)).expect("entries");
+        let entries = runtime.block_on(self.lives.history.entries(run, 0, usize::MAX)).expect("entries");
         assert_eq!(operate_execute::Entry::broken(&entries), None);
         serde_json::to_string(&entries).expect("JSON")
     }
@@ -377,24 +253,5 @@ impl Drop for Rig {
         }
         let base = format!("target-dev-{}", self.service);
         self.engine.remove(&RESTS.map(|rest| format!("{base}{rest}")));
-    }
-}
-
-/// When a life ends.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Kill {
-    Never,
-    /// At this boundary of journal or act.
-    Moment(u64),
-    /// Wherever it is by then.
-    After(Duration),
-}
-
-async fn patient(executor: &Executor, run: &RunId) -> Result<Status, RunError> {
-    loop {
-        match executor.run(run).await {
-            Err(RunError::Busy { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
-            ended => return ended,
-        }
     }
 }

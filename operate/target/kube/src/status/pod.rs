@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
-use super::{Spoke, Trouble, condition, events, list, name, number, schedule, text};
+use super::{Scene, Spoke, Trouble, condition, events, list, name, number, schedule, text};
 
 /// The trouble of a pod, if it has one.
-pub(super) fn trouble(pod: &Value, all_events: &[Value]) -> Option<Trouble> {
+pub(super) fn trouble(pod: &Value, scene: &Scene<'_>) -> Option<Trouble> {
+    let all_events = scene.events;
     if let Some(("False", "Unschedulable", message)) = condition(pod, "PodScheduled") {
-        return Some(schedule::trouble(name(pod), message));
+        return Some(schedule::trouble(pod, message, scene.nodes));
     }
     if let Some(("False", "SchedulingGated", message)) = condition(pod, "PodScheduled") {
         let message = format!("pod {} is held back by a scheduling gate: {message}", name(pod));

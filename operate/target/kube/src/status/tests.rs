@@ -46,7 +46,7 @@ fn line(progress: &Progress) -> String {
 }
 
 fn check(object: &Value, under: &[Value], events: &[Value], expect: &str) {
-    assert_eq!(line(&progress(&Scene { object, under, events })), expect);
+    assert_eq!(line(&progress(&Scene { object, under, events, nodes: &[] })), expect);
 }
 
 /// A new pod with this status, and what is said of the rollout; an old pod beside it has troubles of its own, which do not matter.
@@ -177,6 +177,32 @@ fn a_pod_without_a_node_is_told_which_constraint_keeps_it() {
         ),
         &[],
         "kube.unschedulable: pod cart-2-x has no node: 1 node(s) had untolerated taint {dedicated: gpu}",
+    );
+}
+
+#[test]
+fn a_taint_that_the_scheduler_does_not_name_is_named_by_the_nodes() {
+    let node = |key: &str, value: &str, effect: &str| json!({"spec": {"taints": [{"key": key, "value": value, "effect": effect}]}});
+    let nodes = [
+        node("dedicated", "gpu", "NoSchedule"),
+        node("dedicated", "gpu", "NoSchedule"),
+        node("slow", "", "PreferNoSchedule"),
+        node("old", "", "NoExecute"),
+        node("ours", "yes", "NoSchedule"),
+    ];
+    let tolerations =
+        json!([{"key": "ours", "operator": "Equal", "value": "yes"}, {"key": "dedicated", "value": "cpu"}]);
+    let message = "0/5 nodes are available: 4 node(s) had untolerated taint(s). no new claims to deallocate";
+    let mut object = pod(
+        "cart-2",
+        json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]}),
+    );
+    object["spec"] = json!({"tolerations": tolerations});
+    let scene = Scene { object: &object, under: &[], events: &[], nodes: &nodes };
+    assert_eq!(
+        line(&progress(&scene)),
+        "kube.unschedulable: pod cart-2-x has no node: 4 node(s) had untolerated taint(s) (of 5 nodes: dedicated=gpu:NoSchedule on 2, \
+         old:NoExecute on 1)"
     );
 }
 

@@ -124,7 +124,7 @@ pub(super) fn bare_pod(scene: &Scene<'_>) -> Progress {
     if text(object, "/status/phase") == "Succeeded" || is_ready(object) {
         return Progress::Ready;
     }
-    let trouble = pod::trouble(object, scene.events);
+    let trouble = pod::trouble(object, scene);
     trouble.map_or_else(|| Progress::Waiting("it is not ready yet".into()), Progress::Trouble)
 }
 
@@ -185,7 +185,7 @@ fn of_pods(scene: &Scene<'_>, owner: &Value) -> Option<Trouble> {
     let living = pods.filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none() && !is_ready(pod));
     let mut living: Vec<&Value> = living.collect();
     living.sort_by_key(|pod| name(pod));
-    living.into_iter().filter_map(|one| pod::trouble(one, scene.events)).min_by_key(|trouble| !trouble.lasting)
+    living.into_iter().filter_map(|one| pod::trouble(one, scene)).min_by_key(|trouble| !trouble.lasting)
 }
 
 fn is_ready(pod: &Value) -> bool {
