@@ -1,25 +1,37 @@
 //! `/-/…` and `/metrics`: what a supervisor, a scraper and an operator ask, in Prometheus's words.
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use crate::Api;
+use crate::{Api, Control};
 
 pub(crate) fn routes() -> Router<Api> {
     Router::new()
-        .route("/-/healthy", get(|| async { "apm is Healthy.\n" }))
-        .route("/-/ready", get(ready))
+        .merge(looks())
         .route("/-/flush", post(flush))
         .route("/-/compact", post(compact))
         .route("/-/reload", post(reload).put(reload))
+}
+
+/// What changes nothing.
+pub(crate) fn looks<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<dyn Control>: FromRef<S>,
+{
+    Router::new()
+        .route("/-/healthy", get(|| async { "apm is Healthy.\n" }))
+        .route("/-/ready", get(ready))
         .route("/metrics", get(metrics))
 }
 
-async fn ready(State(api): State<Api>) -> Response {
-    match api.control.ready() {
+async fn ready(State(control): State<Arc<dyn Control>>) -> Response {
+    match control.ready() {
         Ok(()) => "apm is Ready.\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
@@ -44,7 +56,7 @@ fn done(result: Result<(), String>) -> Response {
     }
 }
 
-async fn metrics(State(api): State<Api>) -> Response {
+async fn metrics(State(control): State<Arc<dyn Control>>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, api.control.metrics_text()).into_response()
+    (kind, control.metrics_text()).into_response()
 }

@@ -3,7 +3,7 @@
 //! tonic carries the frames; messages pass as raw bytes, so that the decoder is the same as over HTTP.
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::{Buf, BufMut, Bytes};
@@ -15,11 +15,15 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, En
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
 
-use crate::Api;
+use crate::Intake;
 use crate::body::{BodyError, Held};
 use crate::otlp::{ExportError, take};
 
-pub(crate) fn routes() -> Router<Api> {
+pub(crate) fn routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Intake: FromRef<S>,
+{
     let path = |part| format!("/opentelemetry.proto.collector.{part}/Export");
     Router::new()
         .route(&path("trace.v1.TraceService"), post(|state, request| export(state, Signal::Traces, request)))
@@ -27,7 +31,7 @@ pub(crate) fn routes() -> Router<Api> {
         .route(&path("metrics.v1.MetricsService"), post(|state, request| export(state, Signal::Metrics, request)))
 }
 
-async fn export(State(api): State<Api>, signal: Signal, request: Request) -> Response {
+async fn export(State(api): State<Intake>, signal: Signal, request: Request) -> Response {
     let limit = api.bodies.limit_bytes();
     let mut server = Grpc::new(RawCodec)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -48,7 +52,7 @@ async fn export(State(api): State<Api>, signal: Signal, request: Request) -> Res
 }
 
 struct Export {
-    api: Api,
+    api: Intake,
     signal: Signal,
     held: Held,
 }

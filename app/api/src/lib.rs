@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod deployments;
 mod grpc;
+mod intake;
 mod jaeger;
 mod json;
 mod loki;
@@ -33,7 +34,6 @@ use axum::http::{HeaderName, HeaderValue};
 use base_signal::TenantId;
 use base_world::Clock;
 use futures_util::future::BoxFuture;
-use observe_ingest::{TENANT_HEADER, tenant_of};
 use observe_source::{Appended, LogSource, LogWrite, MetricSource, MetricWrite, SourceError, SpanSource, SpanWrite};
 
 pub use auth::{Role, TokenError, Tokens};
@@ -42,6 +42,7 @@ pub use deployments::{
     Deployments, Following, Health, JudgeWanted, Kept, Lines, OutputWanted, Past, Prepared, Promoted, Refused,
     RefusedKind, Retag, Wanted, Watchers, Yes,
 };
+pub use intake::{Collector, Intake};
 pub use prometheus::{ActiveTarget, DroppedTarget, LastScrape, Targets};
 pub use query::{Queries, QueryLimits};
 pub use server::{ConnectionLimits, Gate, serve};
@@ -51,6 +52,22 @@ pub trait Sink: Send + Sync {
     fn metrics(&self, tenant: TenantId, write: MetricWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
     fn logs(&self, tenant: TenantId, write: LogWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
     fn spans(&self, tenant: TenantId, write: SpanWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
+
+    /// A whole OTLP request that was found good, for who passes it on as it came; `None` where what was decoded is wanted. The future ends when it
+    /// is durable.
+    fn relay(&self, _tenant: &TenantId, _request: &Relayed<'_>) -> Option<BoxFuture<'_, Result<(), SourceError>>> {
+        None
+    }
+}
+
+/// An OTLP request as it came, unpacked.
+#[derive(Clone, Copy, Debug)]
+pub struct Relayed<'b> {
+    pub signal: observe_wire::otlp::Signal,
+    pub encoding: observe_wire::otlp::Encoding,
+    /// Samples, lines or spans that are good.
+    pub items: u64,
+    pub body: &'b [u8],
 }
 
 /// What an operator may ask of the engine. Errors are sentences for a person.
@@ -125,8 +142,7 @@ impl Api {
 
     /// Whose data a request is about; an error is a sentence for the sender.
     fn tenant(&self, headers: &axum::http::HeaderMap) -> Result<TenantId, String> {
-        let given = headers.get(TENANT_HEADER).map(|value| value.to_str().unwrap_or_default());
-        tenant_of(given, self.tenancy).map_err(|error| error.to_string())
+        intake::tenant_in(headers, self.tenancy)
     }
 }
 

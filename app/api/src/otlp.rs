@@ -5,20 +5,24 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base_signal::TenantId;
 use observe_ingest::self_metrics::Protocol;
-use observe_source::{Appended, SourceError};
+use observe_source::{Appended, LogWrite, MetricWrite, SourceError, SpanWrite};
 use observe_wire::otlp::{self, Encoding, LogOptions, MetricOptions, Signal};
 use observe_wire::{DecodeError, Limits};
 
-use crate::Api;
 use crate::body::BodyError;
+use crate::{Intake, Relayed};
 
-pub(crate) fn routes() -> Router<Api> {
+pub(crate) fn routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Intake: FromRef<S>,
+{
     Router::new()
         .route("/v1/traces", post(|state, headers, body| export(state, Signal::Traces, headers, body)))
         .route("/v1/logs", post(|state, headers, body| export(state, Signal::Logs, headers, body)))
@@ -39,9 +43,16 @@ pub(crate) enum ExportError {
     Source(SourceError),
 }
 
+/// What a request became.
+enum Kept {
+    Spans(SpanWrite),
+    Logs(LogWrite),
+    Metrics(MetricWrite),
+}
+
 /// Decodes one export and appends it; ends when it is durable.
 pub(crate) async fn take(
-    api: &Api,
+    api: &Intake,
     tenant: TenantId,
     signal: Signal,
     encoding: Encoding,
@@ -50,28 +61,42 @@ pub(crate) async fn take(
     let limits = Limits { decoded_max_bytes: DECODED_FACTOR * api.bodies.limit_bytes() as u64, ..Limits::default() };
     let now_ns = api.clock.now_ns();
     let decode = ExportError::Decode;
-    let (rejects, appended) = match signal {
+    let relay = |items: usize| {
+        let request = Relayed { signal, encoding, items: items as u64, body: bytes };
+        Some((api.sink.relay(&tenant, &request)?, items as u64))
+    };
+    let (rejects, relayed, kept) = match signal {
         Signal::Traces => {
             let decoded = otlp::decode_traces(bytes, encoding, &limits).map_err(decode)?;
-            (decoded.rejects, api.sink.spans(tenant, decoded.write).await)
+            (decoded.rejects, relay(decoded.write.spans.len()), Kept::Spans(decoded.write))
         }
         Signal::Logs => {
             let decoded = otlp::decode_logs(bytes, encoding, now_ns, &LogOptions { limits, ..LogOptions::default() })
                 .map_err(decode)?;
-            (decoded.rejects, api.sink.logs(tenant, decoded.write).await)
+            (decoded.rejects, relay(decoded.write.entries.len()), Kept::Logs(decoded.write))
         }
         Signal::Metrics => {
             let decoded = otlp::decode_metrics(bytes, encoding, &MetricOptions { limits, ..MetricOptions::default() })
                 .map_err(decode)?;
-            (decoded.rejects, api.sink.metrics(tenant, decoded.write).await)
+            (decoded.rejects, relay(decoded.write.len()), Kept::Metrics(decoded.write))
         }
+    };
+    let appended = match (relayed, kept) {
+        (Some((relayed, accepted)), kept) => {
+            // Only looked at: it need not stay while the disk works.
+            drop(kept);
+            relayed.await.map(|()| Appended { accepted, ..Appended::default() })
+        }
+        (None, Kept::Spans(write)) => api.sink.spans(tenant, write).await,
+        (None, Kept::Logs(write)) => api.sink.logs(tenant, write).await,
+        (None, Kept::Metrics(write)) => api.sink.metrics(tenant, write).await,
     };
     let mut appended = appended.map_err(ExportError::Source)?;
     appended.merge(rejects);
     Ok(appended)
 }
 
-async fn export(State(api): State<Api>, signal: Signal, headers: HeaderMap, body: Body) -> Response {
+async fn export(State(api): State<Intake>, signal: Signal, headers: HeaderMap, body: Body) -> Response {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let Some(encoding) = Encoding::from_content_type(kind) else {
         api.counters.undecodable(signal, Protocol::OtlpHttp);

@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -12,11 +12,15 @@ use observe_source::{Appended, SourceError};
 use observe_wire::otlp::Signal;
 use observe_wire::{DecodeError, Limits, loki_push, remote_write};
 
-use crate::Api;
+use crate::Intake;
 use crate::body::{BodyError, Unpacked};
 use crate::otlp::{DECODED_FACTOR, retry_after};
 
-pub(crate) fn routes() -> Router<Api> {
+pub(crate) fn routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Intake: FromRef<S>,
+{
     Router::new().route("/api/v1/write", post(remote_write)).route("/loki/api/v1/push", post(push))
 }
 
@@ -28,7 +32,7 @@ enum Failure {
     Source(SourceError),
 }
 
-async fn remote_write(State(api): State<Api>, headers: HeaderMap, body: Body) -> Response {
+async fn remote_write(State(api): State<Intake>, headers: HeaderMap, body: Body) -> Response {
     let taken = async {
         let kind = text(&headers, header::CONTENT_TYPE);
         if kind.contains("io.prometheus.write.v2") {
@@ -46,7 +50,7 @@ async fn remote_write(State(api): State<Api>, headers: HeaderMap, body: Body) ->
     reply(&api, Signal::Metrics, Protocol::RemoteWrite, taken.await)
 }
 
-async fn push(State(api): State<Api>, headers: HeaderMap, body: Body) -> Response {
+async fn push(State(api): State<Intake>, headers: HeaderMap, body: Body) -> Response {
     let taken = async {
         let kind = text(&headers, header::CONTENT_TYPE);
         let json = match kind.split(';').next().unwrap_or_default().trim() {
@@ -75,7 +79,7 @@ async fn push(State(api): State<Api>, headers: HeaderMap, body: Body) -> Respons
     reply(&api, Signal::Logs, Protocol::LokiPush, taken.await)
 }
 
-fn limits(api: &Api) -> Limits {
+fn limits(api: &Intake) -> Limits {
     Limits { decoded_max_bytes: DECODED_FACTOR * api.bodies.limit_bytes() as u64, ..Limits::default() }
 }
 
@@ -83,7 +87,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
-fn reply(api: &Api, signal: Signal, protocol: Protocol, taken: Result<(Unpacked, Appended), Failure>) -> Response {
+fn reply(api: &Intake, signal: Signal, protocol: Protocol, taken: Result<(Unpacked, Appended), Failure>) -> Response {
     let failure = match taken {
         Ok((body, appended)) => {
             api.counters.appended(signal, protocol, body.bytes.len() as u64, &appended);

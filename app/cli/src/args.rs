@@ -44,6 +44,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Run the engine: metrics, logs, traces and the page, in this one process
     Up(UpArgs),
+    /// Take telemetry in beside what sends it, and pass it on to an engine or to others: the collector of a node
+    Collect(crate::collect::CollectArgs),
     /// Run a program with telemetry, without touching its code, and restart it when its files change
     Run(RunArgs),
     /// Release a new version: planned, carried out, judged by its own telemetry, and undone when it does harm

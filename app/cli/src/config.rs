@@ -16,6 +16,26 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The merged tree of file, environment and flags.
 pub(crate) fn tree(world: &World, global: &Global, up: &UpArgs) -> Result<Tree, Report> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let flags = [
+        ("--listen", "server.listen", up.listen.clone()),
+        ("--otlp-grpc", "server.otlp_grpc", up.otlp_grpc.clone()),
+        ("--otlp-http", "server.otlp_http", up.otlp_http.clone()),
+        ("--token-file", "server.token_file", path(&up.token_file)),
+        ("--docker", "observe.docker", up.docker.clone()),
+        ("--data", "observe.data", path(&up.data)),
+        ("--memory", "observe.memory", up.memory.clone()),
+        ("--retention", "observe.retention", up.retention.clone()),
+        ("--retention-size", "observe.retention_size", up.retention_size.clone()),
+    ];
+    tree_with(world, global, flags)
+}
+
+/// What a command's flag says, and where it stands in the tree.
+pub(crate) type Flag = (&'static str, &'static str, Option<String>);
+
+/// The same with other flags.
+pub(crate) fn tree_with(world: &World, global: &Global, flags: impl IntoIterator<Item = Flag>) -> Result<Tree, Report> {
     let mut tree = Tree::default();
     if let Some(path) = file(world, global)? {
         // A file that was only found is there.
@@ -37,17 +57,6 @@ pub(crate) fn tree(world: &World, global: &Global, up: &UpArgs) -> Result<Tree, 
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     tree.add_environment(variables);
-    let flags = [
-        ("--listen", "server.listen", up.listen.clone()),
-        ("--otlp-grpc", "server.otlp_grpc", up.otlp_grpc.clone()),
-        ("--otlp-http", "server.otlp_http", up.otlp_http.clone()),
-        ("--token-file", "server.token_file", up.token_file.as_ref().map(|path| path.display().to_string())),
-        ("--docker", "observe.docker", up.docker.clone()),
-        ("--data", "observe.data", up.data.as_ref().map(|path| path.display().to_string())),
-        ("--memory", "observe.memory", up.memory.clone()),
-        ("--retention", "observe.retention", up.retention.clone()),
-        ("--retention-size", "observe.retention_size", up.retention_size.clone()),
-    ];
     for (flag, path, value) in flags {
         if let Some(value) = value {
             tree.add_flag(flag, path, value);
@@ -70,7 +79,7 @@ pub(crate) fn file(world: &World, global: &Global) -> Result<Option<PathBuf>, Re
     Ok(there.then_some(here))
 }
 
-fn read(world: &World, path: &Path) -> Result<String, Report> {
+pub(crate) fn read(world: &World, path: &Path) -> Result<String, Report> {
     let bytes = world.disk.read(path, FILE_BYTES_MAX).map_err(|error| Report::of(&error))?;
     String::from_utf8(bytes).map_err(|_| Report::new(format!("{} is not UTF-8 text", path.display())))
 }
@@ -83,21 +92,40 @@ pub(crate) fn project(world: &World, global: &Global) -> Result<Option<String>, 
 
 /// The file named by `observe.scrape`, relative to the project's file.
 pub(crate) fn scrape_plan(world: &World, global: &Global, settings: &Settings) -> Result<ScrapePlan, Report> {
+    scrape_plan_with(world, global, settings, |text| text)
+}
+
+/// The same, its text filled in before it is read.
+pub(crate) fn scrape_plan_with(
+    world: &World,
+    global: &Global,
+    settings: &Settings,
+    fill: impl Fn(String) -> String,
+) -> Result<ScrapePlan, Report> {
     let Some(named) = &settings.observe.scrape else { return Ok(ScrapePlan::default()) };
     let base = file(world, global)?.and_then(|path| path.parent().map(Path::to_path_buf)).unwrap_or_default();
     let path = base.join(named);
     let text = read(world, &path).map_err(|report| report.because("`observe.scrape` names it"))?;
-    ScrapePlan::parse(&path, &text).map_err(|error| error.report().clone())
+    ScrapePlan::parse(&path, &fill(text)).map_err(|error| error.report().clone())
+}
+
+/// The token file's text, looked through.
+fn token_text(world: &World, settings: &Settings) -> Result<String, Report> {
+    let Some(path) = &settings.server.token_file else { return Ok(String::new()) };
+    let text = read(world, path)?;
+    let because = |report: Report| report.because(format!("the token file is {}", path.display()));
+    Tokens::parse(&text).map_err(|error| because(Report::of(&error)))?;
+    Ok(text)
+}
+
+/// Tokens of the token file alone.
+pub(crate) fn tokens_of_file(world: &World, settings: &Settings) -> Result<Tokens, Report> {
+    Tokens::parse(&token_text(world, settings)?).map_err(|error| Report::of(&error))
 }
 
 /// Tokens of the token file and, as an admin's, `APM_TOKEN`.
 pub(crate) fn tokens(world: &World, settings: &Settings) -> Result<Tokens, Report> {
-    let mut text = String::new();
-    if let Some(path) = &settings.server.token_file {
-        text = read(world, path)?;
-        let because = |report: Report| report.because(format!("the token file is {}", path.display()));
-        Tokens::parse(&text).map_err(|error| because(Report::of(&error)))?;
-    }
+    let mut text = token_text(world, settings)?;
     if let Ok(token) = std::env::var("APM_TOKEN")
         && !token.is_empty()
     {

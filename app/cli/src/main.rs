@@ -1,6 +1,7 @@
 //! The `apm` binary: hands the words of the command line to the command they name.
 
 mod args;
+mod collect;
 mod config;
 mod demo;
 mod deploy;
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let ended = match args.command {
         args::Command::Up(up) => up::up(&args.global, &up),
+        args::Command::Collect(collect) => collect::collect(&args.global, &collect),
         args::Command::Run(run) => run::run(&args.global, &run),
         args::Command::Deploy(deploy) => deploy::deploy(&args.global, &deploy),
         args::Command::Front(front) => front::front(&args.global, &front),

@@ -68,7 +68,7 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
             false => None,
         };
         greet(global, &running, ready_ms, retention, demo.is_some());
-        wait(signals, &running, global).await;
+        wait(signals, global, async || running.reload().await).await;
         if let Some(demo) = demo {
             demo.stop().await;
         }
@@ -77,7 +77,7 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
     })
 }
 
-fn not_started(why: NotStarted) -> Failure {
+pub(crate) fn not_started(why: NotStarted) -> Failure {
     match why {
         NotStarted::Refused(report) => Failure::Refused(report),
         NotStarted::Broken(report) => Failure::Broken(report),
@@ -85,14 +85,14 @@ fn not_started(why: NotStarted) -> Failure {
 }
 
 /// Each project has its own folder, and the demo too; never inside the project.
-fn data_dir(demo: bool, project: Option<&str>) -> PathBuf {
+pub(crate) fn data_dir(demo: bool, project: Option<&str>) -> PathBuf {
     let name = if demo { "demo" } else { project.unwrap_or("default") };
     // A project's name becomes a folder's: whatever could leave this folder is replaced.
     let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect();
     xdg("XDG_DATA_HOME", ".local/share").join("apm").join(safe)
 }
 
-fn clone(global: &Global) -> Global {
+pub(crate) fn clone(global: &Global) -> Global {
     Global { config: global.config.clone(), env: global.env.clone(), url: global.url.clone(), ..*global }
 }
 
@@ -138,14 +138,14 @@ fn span(time: Duration) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+pub(crate) struct Signals {
+    pub(crate) terminate: Signal,
+    pub(crate) interrupt: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -154,13 +154,13 @@ impl Signals {
     }
 }
 
-/// Returns when the engine shall end; a hangup reads the configuration again.
-async fn wait(mut signals: Signals, running: &Running, global: &Global) {
+/// Returns when the process shall end; a hangup reads the configuration again.
+pub(crate) async fn wait(mut signals: Signals, global: &Global, reload: impl AsyncFn() -> Result<(), String>) {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
-            _ = signals.hangup.recv() => match running.reload().await {
+            _ = signals.hangup.recv() => match reload().await {
                 Ok(()) => say(global, "configuration read again"),
                 Err(why) => crate::output::note(&why),
             },

@@ -3,6 +3,7 @@
 //! This is where single-threaded stores meet threads and tokio. It holds no format, no language and no route: if something
 //! here grows a rule about telemetry, it belongs in `observe`.
 
+mod collect;
 mod deployments;
 mod engine;
 mod listen;
@@ -16,6 +17,7 @@ mod sink;
 mod start;
 mod writer;
 
+pub use collect::{CollectOptions, CollectSettings, Collecting, Each, ForwardSettings, collect};
 pub use registry::{EngineEntry, engines};
 pub use scrape::ScrapePlan;
 pub use settings::{ObserveSettings, ServerSettings, Settings};

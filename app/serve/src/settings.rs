@@ -108,12 +108,14 @@ const BODY_SHARE_MIN: usize = 4 << 20;
 const MEMORY_MIN: u64 = 8 * BODY_SHARE_MIN as u64;
 
 /// The keys that may stand at the top of `apm.yaml` today.
-const TOP: [&str; 12] = [
+const TOP: [&str; 14] = [
     "version",
     "project",
     "compose",
     "server",
     "observe",
+    "forward",
+    "collect",
     "services",
     "environments",
     "promotion",

@@ -14,6 +14,7 @@ use observe_wire::otlp::Signal;
 use parking_lot::Mutex;
 
 use crate::engine::{Engine, SharedMetrics};
+use crate::scrape::TakeScraped;
 use crate::seen::Seen;
 
 /// The way in.
@@ -57,9 +58,10 @@ impl EngineSink {
     fn engine(&self) -> Result<&Engine, SourceError> {
         self.engine.get().ok_or_else(|| SourceError::Unavailable { reason: "the engine is starting".into() })
     }
+}
 
-    /// Metrics that wait for nobody.
-    pub(crate) fn metrics_lazily(&self, tenant: TenantId, write: MetricWrite) -> Result<(), SourceError> {
+impl TakeScraped for EngineSink {
+    fn metrics_lazily(&self, tenant: TenantId, write: MetricWrite) -> Result<(), SourceError> {
         self.engine()?.metric_writer.write_lazily(move |store| store.append(&tenant, &write))
     }
 }

@@ -18,7 +18,7 @@ use crate::engine::{Engine, SharedEvents, SharedMetrics};
 use crate::listen::bind;
 use crate::own::Own;
 use crate::registry::{EngineEntry, Registration, register};
-use crate::scrape::{self, Places, ScrapePlan, Scraper};
+use crate::scrape::{self, Itself, Machine, Places, ScrapePlan, Scraper};
 use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::sink::{EngineSink, resume};
@@ -132,7 +132,7 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     let (opened, span_metrics) =
         opened.map_err(|error| Report::new("opening the data folder failed").because(error.to_string()))??;
     let sink = Arc::new(EngineSink::new(span_metrics, world.clock.clone(), seen, engine.clone()));
-    let places = Places { docker: deploy.docker.clone(), kube: deploy.kube.clone() };
+    let places = Places { docker: deploy.docker.clone(), kube: deploy.kube.clone(), machine: Machine::default() };
     let keeper = Keeper::new(
         world.clone(),
         deploy,
@@ -172,7 +172,8 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     tasks.spawn(keeper.keep());
     let scraper = Scraper { world: world.clone(), sink, counters };
     let stopped_too = stopped.clone();
-    tasks.spawn(scrape::run(scraper, own.clone(), settings.observe.clone(), places, plans, stopped));
+    let itself = Itself { job: "apm", instance: own.address(), control: own.clone(), shown: own.shown.clone() };
+    tasks.spawn(scrape::run(scraper, itself, settings.observe.clone(), places, plans, stopped));
     tasks.spawn(crate::memory::give_back(world.clone(), memory_bytes, stopped_too));
     let registration = register(&world, &state_home, &entry)?;
     Ok(Running { entry, engine, own, stop, tasks, _registration: registration, _lock: lock })
@@ -201,7 +202,7 @@ impl Running {
     }
 }
 
-fn lock(world: &World, data_dir: &std::path::Path) -> Result<FolderLock, Report> {
+pub(crate) fn lock(world: &World, data_dir: &std::path::Path) -> Result<FolderLock, Report> {
     let hint = "give another folder with --data";
     world.disk.create_folder(data_dir).map_err(|error| Report::of(&error).hint(hint))?;
     world.disk.lock_folder(data_dir).map_err(|error| match error.kind {

@@ -25,6 +25,8 @@ pub struct Client {
 pub struct Answer {
     pub status: u16,
     pub content_type: String,
+    /// `Retry-After` in seconds; one that is a date counts as not there.
+    pub retry_after: Option<Duration>,
     pub body: Bytes,
 }
 
@@ -169,8 +171,10 @@ impl Client {
             request = request.header("authorization", format!("{} {}", auth.kind, auth.credentials.expose()));
         }
         let mut response = request.send().await.map_err(|error| told(url, &error, limits))?;
-        let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let (status, content_type) = (response.status().as_u16(), content_type.to_owned());
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let content_type = header("content-type").unwrap_or_default().to_owned();
+        let status = response.status().as_u16();
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| told(url, &error, limits))? {
             if body.len() + chunk.len() > limits.body_bytes {
@@ -178,7 +182,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, content_type, body: body.freeze() })
+        Ok(Answer { status, content_type, retry_after, body: body.freeze() })
     }
 }
 

@@ -23,10 +23,12 @@ pub enum RecordKind {
     /// Tombstones.
     Deletes = 12,
     Checkpoint = 13,
+    /// A message that waits to be passed on.
+    Forwarded = 14,
 }
 
 impl RecordKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Series,
         Self::Samples,
         Self::NativeHistograms,
@@ -40,6 +42,7 @@ impl RecordKind {
         Self::Spans,
         Self::Deletes,
         Self::Checkpoint,
+        Self::Forwarded,
     ];
 
     fn from_byte(byte: u8) -> Option<Self> {

@@ -21,5 +21,5 @@ pub use manifest::{Manifest, SegmentMeta, quarantine, remove_orphans};
 pub use segment_read::SegmentReader;
 pub use segment_write::{Codec, SegmentKind, SegmentSummary, SegmentWriter};
 pub use timetable::{Timetable, Work, plan};
-pub use wal::{Lsn, SyncHandle, Wal, WalSettings};
+pub use wal::{Lsn, SyncHandle, Wal, WalCursor, WalSettings};
 pub use wal_scan::{Replay, WalReport};

@@ -3,6 +3,8 @@
 //! A frame is acknowledged when [`Wal::durable_lsn`] has reached it, not before. One writer appends; syncing may happen
 //! on another thread through a [`SyncHandle`], so that a store's lock is not held while the disk works.
 
+mod read;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +15,8 @@ use parking_lot::Mutex;
 use crate::error::BlockError;
 use crate::frame::FrameBuilder;
 use crate::wal_scan::{FILE_HEADER_BYTES, Replay, Scanned, WalReport, file_header, join, scan_file};
+
+pub use read::WalCursor;
 
 /// A frame's place in the log: 1 for the first ever, 0 for "nothing".
 pub type Lsn = u64;
@@ -47,6 +51,7 @@ struct Current {
 
 struct Closed {
     path: PathBuf,
+    number: u64,
     last: Lsn,
     frame_bytes: u64,
     file_bytes: u64,
@@ -237,6 +242,7 @@ impl Wal {
         self.closed.extend(old.map(|old| Closed {
             last: first.saturating_sub(1).max(old.first.saturating_sub(1)),
             path: old.path,
+            number: old.number,
             frame_bytes: old.offset,
             file_bytes: old.capacity,
             damaged: false,
@@ -304,7 +310,8 @@ fn settle(
         }
         report.bytes += end;
         let file_bytes = if Some(file.number) == newest { end } else { file.file_bytes };
-        closed.push(Closed { path: file.path, last, frame_bytes: end, file_bytes, damaged: file.damaged });
+        let (path, number, damaged) = (file.path, file.number, file.damaged);
+        closed.push(Closed { path, number, last, frame_bytes: end, file_bytes, damaged });
         live.push((file.file, file.number, first, last));
     }
     disk.sync_folder(folder)?;

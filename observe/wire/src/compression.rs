@@ -4,7 +4,7 @@
 //! forms: blocks (remote write, Loki) and frames. Knows no headers but the encoding's name.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{Read, Write};
 
 use crate::{DecodeError, DecodeErrorKind};
 
@@ -67,6 +67,19 @@ pub fn snappy_block(body: &[u8], limit_bytes: usize) -> Result<Vec<u8>, DecodeEr
     snap::raw::Decoder::new().decompress_vec(body).map_err(|e| invalid("snappy", &e))
 }
 
+/// The other way: one snappy block.
+pub fn pack_snappy(bytes: &[u8]) -> Vec<u8> {
+    // The only failure is an input of 4 GiB, which no limit of ours lets come this far; an empty block says so to its reader.
+    snap::raw::Encoder::new().compress_vec(bytes).unwrap_or_default()
+}
+
+/// The other way: gzip, quick rather than small.
+pub fn pack_gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(bytes.len() / 4), flate2::Compression::fast());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
 fn bounded(reader: impl Read, encoding: &'static str, limit_bytes: usize) -> Result<Vec<u8>, DecodeError> {
     let mut decoded = Vec::new();
     let read = reader.take(limit_bytes as u64 + 1).read_to_end(&mut decoded);
@@ -83,7 +96,6 @@ fn invalid(encoding: &'static str, reason: &dyn std::fmt::Display) -> DecodeErro
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
 
     use super::*;
 

@@ -4,6 +4,7 @@
 //! borrowed until they land in the arena. A series with bad labels is left out with all its items and counted; it does not
 //! spoil the rest. Knows nothing of limits on series or of what a store thinks of a sample.
 
+mod encode;
 mod histogram;
 
 use base_signal::{Exemplar, Labels, Metadata, MetricKind};
@@ -12,6 +13,8 @@ use observe_source::{MetricWrite, RejectReason};
 use crate::compression::snappy_block;
 use crate::proto::{Reader, WireValue};
 use crate::{DecodeError, DecodeErrorKind, Decoded, Limits};
+
+pub use encode::encode_message;
 
 /// Decodes a request as it came: one snappy block.
 pub fn decode_write_request(body: &[u8], limits: &Limits) -> Result<Decoded<MetricWrite>, DecodeError> {

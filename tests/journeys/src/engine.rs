@@ -217,7 +217,11 @@ fn spawn(home: &Path, artefacts: &Path, words: &[String], wrapper: &[String]) ->
         }
         None => self::command(home, &apm),
     };
-    command.arg("up").arg("--data").arg(home.join("data")).args(["--listen", "127.0.0.1:0"]);
+    command.arg("up").arg("--data").arg(home.join("data"));
+    // Who must find it again after a restart says where it is.
+    if !words.iter().any(|word| word == "--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
     command.args(["--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"]).args(words);
     Peer::start(&mut command, artefacts.join("engine.log"))
 }

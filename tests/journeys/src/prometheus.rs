@@ -41,6 +41,11 @@ impl Prometheus {
         Self::launch(engine, peer::free_port(), &config, &[])
     }
 
+    /// Starts one that scrapes nothing and takes remote write; its files lie with the engine's.
+    pub fn receiving(engine: &Engine) -> Self {
+        Self::launch(engine, peer::free_port(), "global: {}\n", &["--web.enable-remote-write-receiver"])
+    }
+
     /// Starts one with this configuration and these flags.
     pub fn launch(engine: &Engine, port: u16, config: &str, flags: &[&str]) -> Self {
         let home = engine.artefacts();

@@ -5,6 +5,7 @@ mod bad_input;
 mod browser;
 mod build;
 mod cluster;
+mod collect;
 mod containers;
 mod deploy;
 mod discovery;

@@ -1,20 +1,36 @@
 //! This machine's own metrics, read where the kernel tells them.
 
+use std::path::{Path, PathBuf};
+
 use observe_ingest::host::{FilesystemStats, ReadHost, collect};
 use observe_ingest::self_metrics::Protocol;
 
-use super::Scraper;
+use super::{Machine, Scraper};
 use crate::memory::read;
 
-struct Machine<'a>(&'a Scraper);
+struct Reader<'a> {
+    scraper: &'a Scraper,
+    root: Option<&'a Path>,
+}
 
-impl ReadHost for Machine<'_> {
+impl ReadHost for Reader<'_> {
     fn read_text(&self, path: &str) -> Option<String> {
-        read(&self.0.world, path)
+        let Some(root) = self.root else { return read(&self.scraper.world, path) };
+        // Who asks for its own network or mounts is asked which: the machine's are those of its first process.
+        let of_first = match (path.strip_prefix("/proc/net/"), path.strip_prefix("/proc/self/")) {
+            (Some(rest), _) => format!("proc/1/net/{rest}"),
+            (_, Some(rest)) => format!("proc/1/{rest}"),
+            _ => path.trim_start_matches('/').to_owned(),
+        };
+        read(&self.scraper.world, &root.join(of_first).to_string_lossy())
     }
 
     fn filesystem(&self, mount_point: &str) -> Option<FilesystemStats> {
-        let stats = rustix::fs::statvfs(mount_point).ok()?;
+        let place = match self.root {
+            Some(root) => root.join(mount_point.trim_start_matches('/')),
+            None => PathBuf::from(mount_point),
+        };
+        let stats = rustix::fs::statvfs(&place).ok()?;
         let block = stats.f_frsize;
         Some(FilesystemStats {
             size_bytes: stats.f_blocks.saturating_mul(block),
@@ -27,18 +43,22 @@ impl ReadHost for Machine<'_> {
     }
 }
 
-pub(crate) async fn run(scraper: Scraper, interval_ms: i64) {
-    let name = rustix::system::uname();
-    let (hostname, machine) =
-        (name.nodename().to_string_lossy().into_owned(), name.machine().to_string_lossy().into_owned());
+pub(crate) async fn run(scraper: Scraper, machine: Machine, interval_ms: i64) {
+    let uname = rustix::system::uname();
+    let hostname = machine.name.unwrap_or_else(|| uname.nodename().to_string_lossy().into_owned());
+    let hardware = uname.machine().to_string_lossy().into_owned();
     loop {
         let now_ms = scraper.world.clock.now_ms();
         let due_ms = now_ms - now_ms.rem_euclid(interval_ms) + interval_ms;
         scraper.until(due_ms).await;
-        let (reader, hostname, machine) = (scraper.clone(), hostname.clone(), machine.clone());
+        let (scraper_too, root) = (scraper.clone(), machine.root.clone());
+        let (hostname, hardware) = (hostname.clone(), hardware.clone());
         // A file system that hangs must not hold up anything else.
-        let collected =
-            tokio::task::spawn_blocking(move || collect(&Machine(&reader), &hostname, &machine, due_ms)).await;
+        let collected = tokio::task::spawn_blocking(move || {
+            let reader = Reader { scraper: &scraper_too, root: root.as_deref() };
+            collect(&reader, &hostname, &hardware, due_ms)
+        })
+        .await;
         if let Ok(write) = collected {
             scraper.store(Protocol::Host, write);
         }

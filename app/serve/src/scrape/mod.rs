@@ -10,6 +10,7 @@ mod plan;
 mod shown;
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use observe_ingest::scrape::{
     Fetch, Fetched, GlobalConfig, PromDuration, ScrapeConfig, ScrapeJob, ScrapeLoop, TargetGroup,
 };
 use observe_ingest::self_metrics::{IngestMetrics, Protocol};
-use observe_source::{Appended, MetricWrite};
+use observe_source::{Appended, MetricWrite, SourceError};
 use observe_wire::otlp::Signal;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -30,17 +31,38 @@ use tokio::task::JoinHandle;
 pub use plan::ScrapePlan;
 pub(crate) use shown::Shown;
 
-use crate::own::Own;
 use crate::settings::ObserveSettings;
-use crate::sink::EngineSink;
 use finder::Finder;
 use plan::FoundTarget;
+
+/// Takes what nobody waits for.
+pub(crate) trait TakeScraped: Send + Sync {
+    fn metrics_lazily(&self, tenant: TenantId, write: MetricWrite) -> Result<(), SourceError>;
+}
+
+/// Whoever scrapes, as a target of its own.
+pub(crate) struct Itself {
+    pub(crate) job: &'static str,
+    pub(crate) instance: String,
+    pub(crate) control: Arc<dyn app_api::Control>,
+    /// Where it is told what is scraped.
+    pub(crate) shown: Shown,
+}
+
+/// Where this machine's own metrics are read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Machine {
+    /// Its root directory where that is not ours: in a container it is mounted somewhere.
+    pub(crate) root: Option<PathBuf>,
+    /// What it is called where that is not our host's name.
+    pub(crate) name: Option<String>,
+}
 
 /// What every scraping task needs.
 #[derive(Clone)]
 pub(crate) struct Scraper {
     pub(crate) world: World,
-    pub(crate) sink: Arc<EngineSink>,
+    pub(crate) sink: Arc<dyn TakeScraped>,
     pub(crate) counters: Arc<IngestMetrics>,
 }
 
@@ -77,21 +99,23 @@ const DISCOVERY_PERIOD: Duration = Duration::from_secs(5);
 pub(crate) struct Places {
     pub(crate) docker: DockerSurroundings,
     pub(crate) kube: KubeSurroundings,
+    pub(crate) machine: Machine,
 }
 
 /// Scrapes until `stop`.
 pub(crate) async fn run(
     scraper: Scraper,
-    own: Arc<Own>,
+    itself: Itself,
     settings: ObserveSettings,
     places: Places,
     mut plans: watch::Receiver<ScrapePlan>,
     mut stop: watch::Receiver<bool>,
 ) {
     let interval_ms = settings.self_interval.as_millis_i64().max(1000);
-    let shown = own.shown.clone();
-    let own_task = tokio::spawn(scrape_own(scraper.clone(), own, interval_ms));
-    let host_task = settings.host_metrics.then(|| tokio::spawn(host::run(scraper.clone(), interval_ms)));
+    let shown = itself.shown.clone();
+    let own_task = tokio::spawn(scrape_own(scraper.clone(), itself, interval_ms));
+    let host = host::run(scraper.clone(), places.machine, interval_ms);
+    let host_task = settings.host_metrics.then(|| tokio::spawn(host));
     let docker = containers::place(&settings.docker, places.docker);
     let docker_task = docker.map(|place| tokio::spawn(containers::run(scraper.clone(), place, interval_ms)));
     let mut running: HashMap<(String, u64), Running> = HashMap::new();
@@ -213,11 +237,11 @@ fn only(job: &str, instance: String, interval_ms: i64) -> Option<ScrapeLoop> {
 }
 
 /// The engine's own metrics, by the way any target's go but for the network.
-async fn scrape_own(scraper: Scraper, own: Arc<Own>, interval_ms: i64) {
-    let Some(mut state) = only("apm", own.address(), interval_ms) else { return };
+async fn scrape_own(scraper: Scraper, itself: Itself, interval_ms: i64) {
+    let Some(mut state) = only(itself.job, itself.instance, interval_ms) else { return };
     loop {
         let due_ms = scraper.world.clock.now_ms();
-        let text = app_api::Control::metrics_text(own.as_ref());
+        let text = itself.control.metrics_text();
         let answer = Fetched { content_type: "text/plain; version=0.0.4".into(), body: text.into_bytes() };
         scraper.store(Protocol::Scrape, state.finish(Ok(&answer), due_ms, 0).write);
         scraper.until(due_ms + interval_ms).await;

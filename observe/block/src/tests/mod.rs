@@ -3,6 +3,7 @@
 
 mod crash;
 mod files;
+mod reading;
 
 use std::path::Path;
 

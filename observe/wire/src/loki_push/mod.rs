@@ -4,12 +4,14 @@
 //! `service_name` gets one from its other labels, and every entry a `detected_level`. A stream whose labels cannot be read
 //! is left out with its entries and counted.
 
+mod encode;
 mod labels;
 
 use base_signal::LogEntry;
 use observe_source::{LogWrite, RejectReason};
 use serde_json::Value as Json;
 
+pub use encode::encode_message;
 pub use labels::{LabelSyntaxError, parse_labels};
 
 use crate::compression::snappy_block;

@@ -20,7 +20,7 @@ mod tests;
 pub use logs::{LogOptions, PROMOTED_BY_DEFAULT, decode_logs};
 pub use metrics::{MetricOptions, decode_metrics};
 pub use names::{NameKind, label_name, metric_name};
-pub use response::{export_response, status};
+pub use response::{export_response, rejected_by, status};
 pub use traces::decode_traces;
 
 use crate::message::{Message, Spending, from_json, from_protobuf, parse_json};

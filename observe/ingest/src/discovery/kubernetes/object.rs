@@ -216,9 +216,11 @@ pub(super) struct Conditions {
 pub(super) struct Ingress {
     pub(super) class: Option<Box<str>>,
     pub(super) tls_hosts: Box<[Box<str>]>,
-    /// Host and paths.
-    pub(super) rules: Box<[(Box<str>, Box<[Box<str>]>)]>,
+    pub(super) rules: Box<[Rule]>,
 }
+
+/// Host and paths.
+pub(super) type Rule = (Box<str>, Box<[Box<str>]>);
 
 fn list<T: serde::de::DeserializeOwned>(value: &Value, pointer: &str) -> Box<[T]> {
     items(value, pointer).filter_map(|item| T::deserialize(item).ok()).collect()
