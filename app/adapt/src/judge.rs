@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use base_world::Clock;
 use operate_execute::{Context, Health, Judge, Judgement, Ruling};
 use operate_gate::{
-    Freeze, LayerScore, Outcome, Settings, Slo, Subject, before, judge, question_alertmanager, questions,
+    Arrival, Freeze, LayerScore, Outcome, Settings, Slo, Subject, before, judge, question_alertmanager, questions,
     questions_before,
 };
-use operate_plan::{Class, Failure};
+use operate_plan::{Class, Failure, ObjectId};
 use operate_scan::ScanSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Checks, ImageJudge, Telemetry};
+use crate::{ArrivalJudge, Checks, ImageJudge, Telemetry};
 
 /// What a plan's judge step asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub enum Request {
     After { subject: Box<Subject>, settings: Box<Settings> },
     /// Is anything known to be wrong with what is in the image? `image` is what the plan names, `named` what a person asked for.
     Scan { image: String, named: String, settings: Box<ScanSettings> },
+    /// Does the telemetry of a workload's new pods arrive? Asked until it is decided. `context` is a kubeconfig's, empty for the current one.
+    Arrives { context: String, object: ObjectId, arrival: Arrival },
 }
 
 /// Between two looks, where the judge has no wish.
@@ -36,6 +38,7 @@ pub struct GateJudge {
     pub telemetry: Telemetry,
     pub checks: Checks,
     pub images: Option<ImageJudge>,
+    pub arrivals: Option<ArrivalJudge>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -78,6 +81,16 @@ impl Judge for GateJudge {
                 };
                 Ok(Judgement { ruling, health })
             }
+            Request::Arrives { context: kube_context, object, arrival } => match &self.arrivals {
+                Some(arrivals) => {
+                    let times = (since_ms, self.clock.now_ms());
+                    arrivals.judge(context, (&kube_context, &object, &arrival), &self.telemetry, times).await
+                }
+                None => {
+                    let next = "carry the run out where the cluster can be asked";
+                    Err(Failure::new(Class::Invalid, "judge.request", "nobody here looks at pods", next))
+                }
+            },
             Request::Scan { image, named, settings } => match &self.images {
                 Some(images) => images.judge(context, &image, &named, &settings).await,
                 None => {

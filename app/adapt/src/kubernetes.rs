@@ -319,3 +319,6 @@ impl Discover for KubernetesTargets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

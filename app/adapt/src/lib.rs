@@ -1,5 +1,6 @@
 //! Joins what a room asks for with what can answer it: one file for each trait and its other side. It decides nothing itself.
 
+mod arrival;
 mod checks;
 mod containers;
 mod front;
@@ -10,6 +11,7 @@ mod scan;
 mod telemetry;
 mod webhook;
 
+pub use arrival::{ArrivalJudge, OpenCluster};
 pub use checks::Checks;
 pub use containers::DockerContainers;
 pub use front::FrontProcess;

@@ -1,5 +1,5 @@
-//! Asks a Prometheus, a Loki and an Alertmanager by their APIs, ours or the real ones, what the judge wants to know. An answer that cannot be had
-//! is a failure with its reason, never an empty answer. Source of the forms: the HTTP API pages of the three.
+//! Asks a Prometheus, a Loki, a Jaeger and an Alertmanager by their APIs, ours or the real ones, what the judge wants to know. An answer that cannot be had
+//! is a failure with its reason, never an empty answer. Source of the forms: the HTTP API pages of the four.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub struct Places {
     pub token: Option<String>,
     pub prometheus: Option<String>,
     pub loki: Option<String>,
+    pub jaeger: Option<String>,
     pub alertmanager: Option<String>,
 }
 
@@ -31,6 +32,7 @@ pub struct Places {
 pub struct Telemetry {
     prometheus: Place,
     loki: Place,
+    jaeger: Place,
     alertmanager: Option<Place>,
 }
 
@@ -80,6 +82,7 @@ impl Telemetry {
         Ok(Telemetry {
             prometheus: or_ours(&places.prometheus),
             loki: or_ours(&places.loki),
+            jaeger: or_ours(&places.jaeger),
             alertmanager: places.alertmanager.as_deref().map(place),
         })
     }
@@ -103,6 +106,7 @@ impl Telemetry {
         let place = match question.language {
             Language::Promql => Some(&self.prometheus),
             Language::Logql => Some(&self.loki),
+            Language::Jaeger => Some(&self.jaeger),
             Language::Alertmanager => self.alertmanager.as_ref(),
         };
         let place = place.ok_or("nobody says where the Alertmanager is")?;
@@ -137,6 +141,15 @@ pub(crate) fn url(base: &str, question: &Question) -> String {
             words.append_pair("limit", &question.limit.to_string()).append_pair("direction", "backward");
             "/loki/api/v1/query_range"
         }
+        Language::Jaeger => {
+            let mut tags = tags(question);
+            words.append_pair("service", &tags.remove(SERVICE).unwrap_or_default());
+            words.append_pair("tags", &serde_json::to_string(&tags).unwrap_or_default());
+            let us = |ms: i64| ms.saturating_mul(1_000).to_string();
+            words.append_pair("start", &us(question.start_ms)).append_pair("end", &us(question.end_ms));
+            words.append_pair("limit", &question.limit.to_string());
+            "/api/traces"
+        }
         Language::Alertmanager => {
             words.append_pair("active", "true").append_pair("silenced", "false").append_pair("inhibited", "false");
             words.append_pair("filter", &question.expression);
@@ -144,6 +157,13 @@ pub(crate) fn url(base: &str, question: &Question) -> String {
         }
     };
     format!("{base}{path}?{}", words.finish())
+}
+
+/// The one word of a search for traces that is no tag.
+const SERVICE: &str = "service";
+
+fn tags(question: &Question) -> BTreeMap<String, String> {
+    serde_json::from_str(&question.expression).unwrap_or_default()
 }
 
 /// `None` when it has not the form that was asked for.
@@ -161,6 +181,16 @@ pub(crate) fn read(question: &Question, body: &Value) -> Option<Answer> {
             let truncated = lines.len() >= question.limit;
             Some(Answer::Lines { lines, truncated })
         }
+        Language::Jaeger => {
+            let mut wanted = tags(question);
+            wanted.remove(SERVICE);
+            body["data"]
+                .as_array()?
+                .iter()
+                .map(|trace| spans(trace, &wanted))
+                .collect::<Option<Vec<_>>>()
+                .map(Answer::Series)
+        }
         Language::Alertmanager => {
             let alert = |alert: &Value| {
                 let labels = serde_json::from_value(alert["labels"].clone()).ok()?;
@@ -170,6 +200,22 @@ pub(crate) fn read(question: &Question, body: &Value) -> Option<Answer> {
             body.as_array()?.iter().map(alert).collect::<Option<Vec<_>>>().map(Answer::Series)
         }
     }
+}
+
+/// The spans of a trace that have the tags; it came whole, with those of other services.
+fn spans(trace: &Value, wanted: &BTreeMap<String, String>) -> Option<Series> {
+    let mut series = Series::default();
+    for span in trace["spans"].as_array()? {
+        let process = &trace["processes"][span["processID"].as_str()?]["tags"];
+        let all = || [&span["tags"], process].into_iter().flat_map(|tags| tags.as_array().into_iter().flatten());
+        if wanted.iter().all(|(key, value)| all().any(|tag| tag["key"] == **key && tag["value"] == **value)) {
+            series.points.push((span["startTime"].as_i64()?.div_euclid(1_000), 1.0));
+            let operation = span["operationName"].as_str().unwrap_or_default();
+            series.labels.entry("operation".to_owned()).or_insert_with(|| operation.to_owned());
+        }
+    }
+    series.points.sort_by_key(|(at_ms, _)| *at_ms);
+    Some(series)
 }
 
 fn series(value: &Value) -> Option<Series> {

@@ -43,6 +43,25 @@ fn a_question_is_a_url_of_the_api() {
     );
 }
 
+#[test]
+fn spans_of_a_pod_are_told_from_the_rest_of_their_trace() {
+    let expression = r#"{"service":"cart","k8s.pod.uid":"u-1"}"#.to_owned();
+    let question = Question { expression, ..question(Language::Jaeger) };
+    assert_eq!(
+        url("http://j:16686", &question),
+        "http://j:16686/api/traces?service=cart&tags=%7B%22k8s.pod.uid%22%3A%22u-1%22%7D&start=1700000000250000&end=1700000060000000&limit=2"
+    );
+    let pod = |uid: &str| json!({"tags": [{"key": "k8s.pod.uid", "value": uid}]});
+    let span = |process: &str, start_us: i64| json!({"processID": process, "operationName": "GET /", "startTime": start_us, "tags": []});
+    let spans = [span("p2", 1), span("p1", 1_700_000_002_000_999), span("p1", 1_700_000_001_000_000)];
+    let trace = json!({"spans": spans, "processes": {"p1": pod("u-1"), "p2": pod("u-2")}});
+    let points = vec![(1_700_000_001_000, 1.0), (1_700_000_002_000, 1.0)];
+    let series = Series { labels: [("operation".to_owned(), "GET /".to_owned())].into(), points };
+    assert_eq!(read(&question, &json!({"data": [trace]})), Some(Answer::Series(vec![series])));
+    assert_eq!(read(&question, &json!({"data": []})), Some(Answer::Series(Vec::new())));
+    assert_eq!(read(&question, &json!({"data": null, "errors": ["no"]})), None);
+}
+
 fn check(language: Language, body: Value, expect: Option<Answer>) {
     assert_eq!(read(&question(language), &body), expect);
 }

@@ -199,6 +199,9 @@ pub(crate) struct StartArgs {
     /// Make the container anew although it runs already with the same settings
     #[arg(long)]
     pub(crate) force: bool,
+    /// Repair a Helm release that says pending, because you know that no helm is at work on it
+    #[arg(long)]
+    pub(crate) repair: bool,
     /// Why, for the history
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(crate) reason: String,

@@ -10,6 +10,7 @@ mod k8s;
 mod output;
 mod registry;
 mod run;
+mod unified;
 mod up;
 
 use clap::Parser;

@@ -6,11 +6,11 @@ mod rehearsal;
 mod runs;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{Checks, FrontProcess, GateJudge, ImageJudge, Places, Telemetry};
+use app_adapt::{ArrivalJudge, Checks, FrontProcess, GateJudge, ImageJudge, OpenCluster, Places, Telemetry};
 use base_explain::Report;
 use base_world::World;
 use connect_docker::{Engine, Surroundings, find};
@@ -23,6 +23,7 @@ use operate_execute::{
 use operate_history::{Action, Deed, SqlHistory, seal_key};
 use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest};
 use operate_target_docker::DockerTarget;
+use operate_target_kube::{Helm, KubeTarget};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -159,11 +160,15 @@ impl Desk {
         let telemetry = telemetry(&options.places)?;
         let looks = telemetry.clone();
         let checks = Checks::new().map_err(|error| told(&error))?;
-        let judge = Arc::new(GateJudge { telemetry, checks, images, clock: Arc::clone(&world.clock) });
+        let clusters = Clusters { world: world.clone(), surroundings: options.kube };
+        let (known, sealed) = (clusters.clone(), Arc::clone(&seal));
+        let open: OpenCluster = Arc::new(move |context| known.target(context, &sealed));
+        let arrivals = Some(ArrivalJudge { open, tell: Arc::clone(&options.tell) });
+        let clock = Arc::clone(&world.clock);
+        let judge = Arc::new(GateJudge { telemetry, checks, images, arrivals, clock });
         let receivers = options.notify.iter().map(|one| one.receiver(&*world.disk)).collect::<Result<_, _>>();
         let (tell, holder, receivers) = (options.tell, options.holder, receivers.map_err(DeskError::Settings)?);
         let (target, fronts) = (Arc::new(target), options.state_folder.join("fronts"));
-        let clusters = Clusters { world: world.clone(), surroundings: options.kube };
         let parts =
             DeskParts { world, history, seal, target, judge, registries, clusters, tell, holder, receivers, fronts };
         let mut desk = Desk::new(parts, watch);
@@ -202,10 +207,10 @@ impl Desk {
     }
 
     /// What is asked for on whatever the service runs on.
-    pub fn wanted(&self, project: &Project, asked: &Asked) -> Result<Wanted, Report> {
-        Ok(if project.is_on_cluster(asked.service.as_deref())? {
-            let release = project.cluster_release(asked, &self.clusters, &self.seal, &*self.world.disk)?;
-            Wanted::Objects(Box::new(release))
+    pub async fn wanted(&self, project: &Project, asked: &Asked) -> Result<Wanted, Report> {
+        Ok(if project.is_on_cluster(asked)? {
+            let (clusters, seal, disk) = (&self.clusters, &self.seal, &*self.world.disk);
+            Wanted::Objects(Box::new(project.cluster_release(asked, clusters, seal, disk, true).await?))
         } else {
             Wanted::Containers(Box::new(self.release(project, asked)?))
         })
@@ -214,12 +219,21 @@ impl Desk {
     /// What a plan's target is carried out on.
     pub(crate) fn target_of(&self, target: &str) -> Result<Arc<dyn Target>, DeskError> {
         match context_of(target) {
-            Some(context) => {
-                let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
-                Ok(Arc::new(target))
-            }
+            Some(context) => Ok(Arc::new(self.cluster_target(context)?.0)),
             None => Ok(Arc::clone(&self.target)),
         }
+    }
+
+    /// A cluster as a target, and the program for releases of Helm on it.
+    pub(crate) fn cluster_target(&self, context: &str) -> Result<(KubeTarget, Helm), DeskError> {
+        let helm = self.helm(context);
+        let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
+        Ok((target.with_helm(helm.clone()), helm))
+    }
+
+    /// Where this user's keys, sockets and locks are.
+    pub(crate) fn state_folder(&self) -> &Path {
+        self.fronts.parent().unwrap_or(&self.fronts)
     }
 
     /// Looks at these objects of the engine.

@@ -275,7 +275,7 @@ fn past(plan: &Plan, entries: &[Entry]) -> Option<Past> {
     let (step, subject) = plan.steps.iter().find_map(|step| match &step.work {
         Work::Judge(request) => match serde_json::from_value(request.clone()).ok()? {
             Request::After { subject, .. } => Some((&step.id, *subject)),
-            Request::Before { .. } | Request::Scan { .. } => None,
+            Request::Before { .. } | Request::Scan { .. } | Request::Arrives { .. } => None,
         },
         _ => None,
     })?;

@@ -11,6 +11,7 @@ fn source(language: Language) -> &'static str {
         Language::Promql => "prometheus",
         Language::Logql => "loki",
         Language::Alertmanager => "alertmanager",
+        Language::Jaeger => "jaeger",
     }
 }
 

@@ -242,6 +242,8 @@ pub struct JudgeSettings {
     pub prometheus: Option<String>,
     /// Base URL of a Loki; the engine when left out.
     pub loki: Option<String>,
+    /// Base URL of a Jaeger, asked whether spans arrive; the engine when left out.
+    pub jaeger: Option<String>,
     /// Base URL of an Alertmanager, whose firing alerts hold a release back beside those of the Prometheus; none when left out.
     pub alertmanager: Option<String>,
     pub checks: Vec<UserCheck>,
@@ -260,8 +262,9 @@ enum OneOrMore {
 impl JudgeSettings {
     /// Whom the judge asks, with an engine for all that is not named.
     pub fn places(&self, engine: String, token: Option<String>) -> Places {
-        let (prometheus, loki, alertmanager) = (self.prometheus.clone(), self.loki.clone(), self.alertmanager.clone());
-        Places { engine, token, prometheus, loki, alertmanager }
+        let (prometheus, loki) = (self.prometheus.clone(), self.loki.clone());
+        let (jaeger, alertmanager) = (self.jaeger.clone(), self.alertmanager.clone());
+        Places { engine, token, prometheus, loki, jaeger, alertmanager }
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! [`questions`] says what has to be asked of a Prometheus and a Loki, [`judge`] reads the answers and says whether the new
 //! version is worse than the old one, by how much, and how sure that is. [`before`] is the gate in front: error budget,
-//! firing alerts, freezes. The method and its reasons: `docs/decisions/0012-how-a-release-is-judged.md`.
+//! firing alerts, freezes. [`arrived`] says whether the telemetry of new pods arrives at all. The method and its reasons: `docs/decisions/0012-how-a-release-is-judged.md`.
 //!
 //! What it does NOT know: clocks, networks, disks, chance. Whoever asks the questions hands in the answers and the time; the
 //! same input gives the same verdict. It deploys nothing and undoes nothing. An answer that failed is unknown, never fine.
 
+mod arrival;
 mod ask;
 mod before;
 pub mod corpus;
@@ -20,6 +21,7 @@ pub mod stats;
 mod subject;
 mod verdict;
 
+pub use arrival::{Arrival, Arrived, Instance, Signal, Unproven, arrived, questions_arrival};
 pub use ask::{Language, Question, question_alertmanager, questions, questions_before};
 pub use before::{Admission, Firing, Freeze, LatencySlo, Reason, Slo, before};
 pub use evidence::{Answer, Evidence, Line, Series};

@@ -116,6 +116,40 @@ mod values {
         check("image", Err("write `path.to.key=value`"));
     }
 
+    /// What Helm refuses by: the same as we do.
+    fn schema(value: &Value, path: &str) -> Value {
+        match value {
+            Value::Object(_) if crate::values::FREE.contains(&path) => json!({"type": "object"}),
+            Value::Object(pairs) => {
+                let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+                let properties = pairs.iter().map(|(key, value)| (key.clone(), schema(value, &below(key))));
+                let properties: serde_json::Map<_, _> = properties.collect();
+                json!({"type": "object", "additionalProperties": false, "properties": properties})
+            }
+            Value::String(_) => json!({"type": ["string", "number"]}),
+            Value::Bool(_) => json!({"type": "boolean"}),
+            Value::Number(_) => json!({"type": "number"}),
+            Value::Array(_) => json!({"type": "array"}),
+            Value::Null => json!({}),
+        }
+    }
+
+    /// `UPDATE=1` writes it anew.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the schema is read, and on demand written")]
+    fn helm_refuses_what_we_refuse() {
+        let mut schema = schema(Values::default().json(), "");
+        schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+        // Helm hands this to every chart.
+        schema["properties"]["global"] = json!({"type": "object"});
+        let written = format!("{schema:#}\n");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/charts/apm/values.schema.json");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &written).expect("it is written");
+        }
+        assert!(std::fs::read_to_string(path).is_ok_and(|there| there == written), "UPDATE=1 writes it anew");
+    }
+
     #[test]
     fn a_file_is_laid_over_them() {
         let mut values = Values::default();
@@ -165,27 +199,37 @@ fn every_container_is_closed_and_bounded() {
     }
 }
 
-/// Who may do what in the cluster; another line here is a line of the guide.
-#[test]
-fn nobody_may_more_than_this() {
+/// What the collector may do with these values; nobody else may do anything.
+fn check_rights(sets: &[&str], expect: &[&str]) {
     let mut may = BTreeSet::new();
-    for object in install(&ALL).objects().expect("it can be rendered") {
+    for object in install(sets).objects().expect("it can be rendered") {
         let json = object.json();
         for rule in json["rules"].as_array().into_iter().flatten().filter(|_| object.identity.kind.ends_with("Role")) {
+            assert_eq!(object.identity.name, "apm-collector-watch");
             assert!(rule["resourceNames"].is_null() && rule["nonResourceURLs"].is_null(), "{rule}");
             for (resource, verb) in words(&rule["resources"]).flat_map(|r| words(&rule["verbs"]).map(move |v| (r, v))) {
-                may.insert(format!("{} {verb} {resource}", object.identity.name));
+                may.insert(format!("{verb} {resource}"));
             }
         }
     }
-    let expect = ["get nodes/metrics", "list pods", "watch pods"].map(|words| format!("apm-collector-watch {words}"));
-    assert_eq!(may, BTreeSet::from(expect));
+    assert_eq!(may.iter().map(String::as_str).collect::<Vec<_>>(), expect, "{sets:?}");
     let guide = include_str!("../../../docs/guides/in-the-cluster.md");
-    for line in &may {
-        let (verb, resource) = line.split_once(' ').and_then(|(_, it)| it.split_once(' ')).expect("two words");
-        let row = guide.lines().find(|line| line.contains(&format!("| `{resource}` |")));
+    for (verb, resource) in expect.iter().filter_map(|line| line.split_once(' ')) {
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{resource}` |")));
         assert!(row.is_some_and(|row| row.contains(verb)), "the guide has no row for {verb} {resource}");
     }
+}
+
+/// Another word here is a row of the guide.
+#[test]
+fn nobody_may_more_than_this() {
+    let services = ["list endpointslices", "list pods", "list services"];
+    let followed = ["watch endpointslices", "watch pods", "watch services"];
+    check_rights(&ALL, &["get nodes/metrics", "list pods", "watch pods"]);
+    let all = [&["get nodes/metrics"][..], &services, &followed].concat();
+    check_rights(&[ALL[0], "collector.scrapeServices=true"], &all);
+    check_rights(&[ALL[0], "collector.kubelet.enabled=false"], &["list pods", "watch pods"]);
+    check_rights(&[ALL[0], "collector.enabled=false"], &[]);
 }
 
 fn words(list: &Value) -> impl Iterator<Item = &str> {

@@ -24,12 +24,13 @@ pub enum ValuesError {
 }
 
 /// Below these anything may stand: it is somebody else's form.
-const FREE: [&str; 9] = [
+pub(crate) const FREE: [&str; 10] = [
     "engine.settings",
     "engine.resources",
     "engine.service.annotations",
     "engine.nodeSelector",
     "engine.affinity",
+    "collector.settings",
     "collector.resources",
     "collector.nodeSelector",
     "inject.resources",

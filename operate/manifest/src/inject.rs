@@ -9,6 +9,7 @@
 mod admission;
 mod agent;
 mod environment;
+mod expected;
 mod pod;
 mod record;
 mod settings;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 
 pub use crate::patch::{Op, apply, json_patch};
 pub use admission::{Admission, BODY_BYTES_MAX, FailurePolicy, ReviewError, review};
+pub use expected::{Expected, expected};
 pub use settings::{AgentLanguage, InjectSettings, Sidecar};
 pub use text::{InjectedObject, InjectedText, TextError, inject_text, uninject_text};
 

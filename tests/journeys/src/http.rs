@@ -54,6 +54,12 @@ pub fn try_get(url: &str, parameters: &[(&str, &str)]) -> Result<Reply, String> 
     send(CLIENT.get(address))
 }
 
+/// GET that waits only so long.
+pub fn try_get_within(url: &str, most: Duration) -> Result<Reply, String> {
+    let address = reqwest::Url::parse(url).map_err(|error| format!("{url}: {error}"))?;
+    send(CLIENT.get(address).timeout(most))
+}
+
 /// GET; panics when no answer came.
 pub fn get(url: &str, parameters: &[(&str, &str)]) -> Reply {
     try_get(url, parameters).unwrap_or_else(|error| panic!("GET {url}: {error}"))

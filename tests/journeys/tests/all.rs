@@ -11,6 +11,7 @@ mod discovery;
 mod docker_engine;
 mod exact_numbers;
 mod flask;
+mod in_cluster;
 mod inject;
 mod kill_under_load;
 mod memory;

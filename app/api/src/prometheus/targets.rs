@@ -1,14 +1,17 @@
 //! `/api/v1/targets`: what is scraped and what relabelling left out, as Prometheus tells it. It does not know how targets are found.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use base_signal::Labels;
+use observe_ingest::scrape::PromDuration;
 use observe_source::Annotations;
-use serde_json::{Value, json};
 
 use super::{Failure, begin, success};
 use crate::Api;
+use crate::json::{put_labels, put_list, put_string};
 
 /// The targets of this moment.
 #[derive(Clone, Debug, Default)]
@@ -55,26 +58,34 @@ pub(super) async fn targets(State(api): State<Api>, headers: HeaderMap, request:
     let pool = params.get("scrapePool");
     let in_pool = |job: &str| pool.is_none_or(|pool| pool == job);
     let mut found = api.control.targets();
-    let mut dropped_counts = serde_json::Map::new();
-    for target in found.dropped.iter().filter(|target| in_pool(&target.job)) {
-        let count = dropped_counts.entry(target.job.clone()).or_insert(json!(0));
-        *count = json!(count.as_u64().unwrap_or(0) + 1);
-    }
-    found.active.retain(|target| shown("active") && in_pool(&target.job));
-    found.dropped.retain(|target| shown("dropped") && in_pool(&target.job));
+    let mut dropped_counts: BTreeMap<&str, usize> = BTreeMap::new();
+    found.active.retain(|target| in_pool(&target.job));
+    found.dropped.retain(|target| in_pool(&target.job));
     found.active.sort_by(|a, b| (&a.job, &a.labels).cmp(&(&b.job, &b.labels)));
     found.dropped.sort_by(|a, b| (&a.job, &a.discovered).cmp(&(&b.job, &b.discovered)));
-    let left_out =
-        |target: &DroppedTarget| json!({"discoveredLabels": map(&target.discovered), "scrapePool": target.job});
-    let data = json!({
-        "activeTargets": found.active.iter().map(active).collect::<Vec<_>>(),
-        "droppedTargets": found.dropped.iter().map(left_out).collect::<Vec<_>>(),
-        "droppedTargetCounts": dropped_counts,
+    for target in &found.dropped {
+        *dropped_counts.entry(&target.job).or_default() += 1;
+    }
+    // Straight into the text: a cluster has many, and each many labels.
+    let mut out = String::from("{\"activeTargets\":[");
+    put_list(&mut out, found.active.iter().filter(|_| shown("active")), put_active);
+    out.push_str("],\"droppedTargets\":[");
+    put_list(&mut out, found.dropped.iter().filter(|_| shown("dropped")), |out, target| {
+        out.push_str("{\"discoveredLabels\":");
+        put_labels(out, &target.discovered);
+        put_text(out, "scrapePool", &target.job);
+        out.push('}');
     });
-    Ok(success(&data.to_string(), &Annotations::default()))
+    out.push_str("],\"droppedTargetCounts\":{");
+    put_list(&mut out, dropped_counts.iter(), |out, (job, count)| {
+        put_string(out, job);
+        out.push_str(&format!(":{count}"));
+    });
+    out.push_str("}}");
+    Ok(success(&out, &Annotations::default()))
 }
 
-fn active(target: &ActiveTarget) -> Value {
+fn put_active(out: &mut String, target: &ActiveTarget) {
     let last = target.last.clone().unwrap_or_default();
     let health = match &target.last {
         None => "unknown",
@@ -83,25 +94,26 @@ fn active(target: &ActiveTarget) -> Value {
     };
     // Go's zero time stands for never.
     let at = jiff::Timestamp::from_millisecond(last.at_ms).ok().filter(|_| target.last.is_some());
-    json!({
-        "discoveredLabels": map(&target.discovered),
-        "labels": map(&target.labels),
-        "scrapePool": target.job,
-        "scrapeUrl": target.url,
-        "globalUrl": target.url,
-        "lastError": last.error.unwrap_or_default(),
-        "lastScrape": at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string()),
-        "lastScrapeDuration": last.took_s,
-        "health": health,
-        "scrapeInterval": span(target.interval_ms),
-        "scrapeTimeout": span(target.timeout_ms),
-    })
+    out.push_str("{\"discoveredLabels\":");
+    put_labels(out, &target.discovered);
+    out.push_str(",\"labels\":");
+    put_labels(out, &target.labels);
+    put_text(out, "scrapePool", &target.job);
+    put_text(out, "scrapeUrl", &target.url);
+    put_text(out, "globalUrl", &target.url);
+    put_text(out, "lastError", last.error.as_deref().unwrap_or_default());
+    put_text(out, "lastScrape", &at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string()));
+    out.push_str(&format!(",\"lastScrapeDuration\":{}", last.took_s));
+    put_text(out, "health", health);
+    put_text(out, "scrapeInterval", &PromDuration { ms: target.interval_ms }.to_string());
+    put_text(out, "scrapeTimeout", &PromDuration { ms: target.timeout_ms }.to_string());
+    out.push('}');
 }
 
-fn map(labels: &Labels) -> Value {
-    labels.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<serde_json::Map<_, _>>().into()
-}
-
-fn span(ms: i64) -> String {
-    observe_ingest::scrape::PromDuration { ms }.to_string()
+/// One more pair of an object.
+fn put_text(out: &mut String, name: &str, value: &str) {
+    out.push(',');
+    put_string(out, name);
+    out.push(':');
+    put_string(out, value);
 }

@@ -30,7 +30,7 @@ async fn active_and_dropped_targets() {
             .map(|port| DroppedTarget { job: "a".into(), discovered: labels(&[("__address__", port)]) })
             .to_vec(),
     };
-    let shown = |job: &str, address: &str, health: &str, error: &str, at: &str, took: f64| {
+    let shown = |job: &str, address: &str, health: &str, error: &str, at: &str, took: Value| {
         json!({
             "discoveredLabels": {"__address__": address, "__meta_x": "1"},
             "labels": {"instance": address, "job": job},
@@ -45,8 +45,8 @@ async fn active_and_dropped_targets() {
             "scrapeTimeout": "10s",
         })
     };
-    let a = shown("a", "h:1", "down", "connection refused", "2023-11-14T22:13:20.25Z", 0.5);
-    let b = shown("b", "h:2", "unknown", "", "0001-01-01T00:00:00Z", 0.0);
+    let a = shown("a", "h:1", "down", "connection refused", "2023-11-14T22:13:20.25Z", json!(0.5));
+    let b = shown("b", "h:2", "unknown", "", "0001-01-01T00:00:00Z", json!(0));
     let dropped = json!([
         {"discoveredLabels": {"__address__": "3"}, "scrapePool": "a"},
         {"discoveredLabels": {"__address__": "4"}, "scrapePool": "a"},

@@ -5,6 +5,7 @@
 mod arrival;
 mod demo;
 mod deploy;
+mod discovered;
 mod engine;
 mod faces;
 mod front;

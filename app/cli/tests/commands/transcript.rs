@@ -85,3 +85,8 @@ fn manifests_are_checked_and_mended() {
 fn settings_that_are_wrong_are_named_with_their_place() {
     check("settings.txt");
 }
+
+#[test]
+fn what_goes_into_a_cluster_is_shown_and_slips_are_named() {
+    check("install.txt");
+}

@@ -5,6 +5,7 @@
 use operate_plan::{Inventory, Plan};
 use serde_json::Value;
 
+use super::arrival::arrivals;
 use super::color::{colored, with_color};
 use super::rolling::{apply_all, begin, finish};
 use super::{ClusterRelease, Item, deployments, mark, object, order, services_of, steps};
@@ -51,6 +52,10 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
             steps::scale(release, &id, format!("scale-{}-{percent}", steps::slug(&id)), replicas, reason)
         };
         line.add_side_by_side(DEPLOYING, old.iter().map(step).collect());
+        if first {
+            let canaries: Vec<_> = old.iter().map(|item| colored(item, CANARY)).collect();
+            line.add_side_by_side(VERIFYING, arrivals(release, canaries.iter(), seen));
+        }
         first = false;
         if let Some(request) = beside(release, seen) {
             let limit_ms = release.canary.as_ref().map_or(release.judge_ms, |canary| canary.judge_ms);
@@ -60,6 +65,9 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         }
     }
     apply_all(&mut line, release.items.iter().filter(is_workload), seen);
+    if first {
+        line.add_side_by_side(VERIFYING, arrivals(release, release.items.iter(), seen));
+    }
     let canaries: Vec<_> = old.iter().map(|item| with_color(&object(&item.body), CANARY)).collect();
     if !first {
         let gone = canaries.iter().map(|id| {

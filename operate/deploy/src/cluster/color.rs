@@ -5,6 +5,7 @@
 use operate_plan::{Inventory, ObjectId, Plan};
 use serde_json::{Value, json};
 
+use super::arrival::arrivals;
 use super::rolling::{apply_all, begin, finish};
 use super::{ClusterRelease, Item, deployments, mark, object, services_of, steps};
 use crate::line::DEPLOYING;
@@ -147,6 +148,8 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
         steps::scale(release, id, format!("scale-{}", steps::slug(id)), *pods, reason)
     };
     line.add_side_by_side(DEPLOYING, grown.iter().map(grow).collect());
+    // Before anybody is sent there: without telemetry nobody would see how it does.
+    line.add_side_by_side(DEPLOYING, arrivals(release, news.iter(), seen));
     let switch = |(sender, _, next): &(&Item, ObjectId, &str)| {
         let to = sending_to(sender, next);
         let id = object(&to.body);

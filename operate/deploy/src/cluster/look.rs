@@ -12,23 +12,7 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
     if release.items.is_empty() {
         return Err(Refusal::NoObjects { service: release.service.clone() });
     }
-    let mut forbidden = Vec::new();
-    for object in cluster_objects(release) {
-        match seen.look(&object) {
-            // Who may not ask what he may do finds out by trying; the plan says so.
-            Seen::Unknown(_) if object.kind == "access" => {}
-            Seen::Unknown(failure) => return Err(Refusal::Unknown { object, failure }),
-            Seen::Present(value) if object.kind == "access" && value["allowed"] == false => {
-                forbidden.push((object, value));
-            }
-            Seen::Present(value) if value["deleting"] == true => return Err(Refusal::Deleting { object }),
-            Seen::Present(_) | Seen::Absent => {}
-        }
-    }
-    if let Some((_, first)) = forbidden.first() {
-        let (what, who) = (what(&forbidden), text(first, "who"));
-        return Err(Refusal::Forbidden { what, who, rule: rule(&forbidden) });
-    }
+    known(release, seen)?;
     for item in &release.items {
         let id = object(&item.body);
         // A namespace or a definition is everybody's.
@@ -43,6 +27,32 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
     if !release.force && release.items.iter().all(same) && super::record::prunable(release, seen).is_empty() {
         let (service, version) = (release.service.clone(), release.version.clone());
         return Err(Refusal::NothingToDo { service, version });
+    }
+    Ok(())
+}
+
+/// What nobody could read, and what we may not do.
+pub(super) fn known(release: &ClusterRelease, seen: &Inventory) -> Result<(), Refusal> {
+    let (mut forbidden, mut unknown) = (Vec::new(), None);
+    for object in cluster_objects(release) {
+        match seen.look(&object) {
+            // Who may not ask what he may do finds out by trying; the plan says so.
+            Seen::Unknown(_) if object.kind == "access" => {}
+            Seen::Unknown(failure) => unknown = unknown.or(Some(Refusal::Unknown { object, failure })),
+            Seen::Present(value) if object.kind == "access" && value["allowed"] == false => {
+                forbidden.push((object, value));
+            }
+            Seen::Present(value) if value["deleting"] == true => return Err(Refusal::Deleting { object }),
+            Seen::Present(_) | Seen::Absent => {}
+        }
+    }
+    if let Some((_, first)) = forbidden.first() {
+        let (what, who) = (what(&forbidden), text(first, "who"));
+        return Err(Refusal::Forbidden { what, who, rule: rule(&forbidden) });
+    }
+    // What could not be looked at for want of a right is among what is forbidden.
+    if let Some(refusal) = unknown {
+        return Err(refusal);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use operate_plan::{Inventory, ObjectId, Plan, Severity, Step, Work};
 use serde_json::Value;
 
+use super::arrival::arrivals;
 use super::{ClusterRelease, Item, deployments, look, mark, object, order, record, steps};
 use crate::line::{DEPLOYING, Line, PREPARING, VERIFYING};
 use crate::{Refusal, Strategy};
@@ -22,6 +23,7 @@ pub(super) fn plan(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> R
     if release.strategy == Strategy::Recreate {
         line.add_side_by_side(DEPLOYING, started_again(release, seen));
     }
+    line.add_side_by_side(VERIFYING, arrivals(release, release.items.iter(), seen));
     let made: Vec<_> = release.items.iter().map(|item| object(&item.body)).collect();
     Ok(finish(line, &made, &[], seen, now_ms))
 }
@@ -103,7 +105,7 @@ pub(super) fn finish(
     line.end(labels, seen, now_ms)
 }
 
-fn labels(release: &ClusterRelease, seen: &Inventory) -> BTreeMap<String, String> {
+pub(super) fn labels(release: &ClusterRelease, seen: &Inventory) -> BTreeMap<String, String> {
     let mut labels: BTreeMap<String, String> = [
         ("project", release.project.as_str()),
         ("service", &release.service),

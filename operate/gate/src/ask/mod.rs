@@ -14,6 +14,7 @@ use crate::subject::Subject;
 
 pub use budget::{question_alertmanager, questions_before};
 use query::Selector;
+pub(crate) use query::{escaped, quoted};
 
 const DAY_MS: i64 = 86_400_000;
 /// Points of one question; more and the windows become longer than asked.
@@ -33,6 +34,9 @@ pub enum Language {
     Logql,
     /// `/api/v2/alerts` of an Alertmanager: those that fire and that nobody silenced; each is a series of one point that is 1.
     Alertmanager,
+    /// `/api/traces` of a Jaeger; the expression is an object of strings: `service`, and the tags that a span or its resource has. Each trace is a
+    /// series with the label `operation`, and each of its spans that have the tags a point, where it began, that is 1.
+    Jaeger,
 }
 
 /// One thing to ask.

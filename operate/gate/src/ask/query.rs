@@ -83,7 +83,7 @@ fn label_name(name: &str) -> String {
     if plain { name.to_owned() } else { quoted(name) }
 }
 
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -102,7 +102,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// For RE2: this text and nothing else.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if r"\.+*?()|[]{}^$".contains(c) {

@@ -1,8 +1,9 @@
 //! The agent's files in a pod: an init container that copies them into an empty folder, and by which variables the runtime takes them up. Go has no files:
 //! its agent watches the process from a container of its own, by the kernel.
 //!
-//! Sources: the images of OpenTelemetry's operator and what it does with them (`docs/` of that project). Knows nothing of the variables that all
-//! languages share.
+//! Sources: the images of OpenTelemetry's operator (open-telemetry/opentelemetry-operator, release v0.158.0: `versions.txt` for their tags, the Dockerfiles
+//! under `autoinstrumentation/` for what lies in them, `internal/instrumentation/*.go` for how they are switched on, `internal/config/config.go` for their
+//! names). Knows nothing of the variables that all languages share.
 
 use operate_agents::{Join, Variable, switches};
 use serde_json::{Value, json};
@@ -20,15 +21,15 @@ pub(crate) struct Agent {
 
 const OPERATOR: &str = "ghcr.io/open-telemetry/opentelemetry-operator/autoinstrumentation-";
 
-/// OpenTelemetry's own image, and what of it is the agent.
+/// OpenTelemetry's own image, as the operator's release v0.158.0 takes it, and what of it is the agent.
 fn published(language: AgentLanguage) -> Option<(String, &'static str)> {
     let (version, source) = match language {
-        AgentLanguage::Java => ("1.33.6", "/javaagent.jar"),
-        AgentLanguage::Python => ("0.54b1", "/autoinstrumentation/."),
-        AgentLanguage::Node => ("0.53.0", "/autoinstrumentation/."),
-        AgentLanguage::DotNet => ("1.2.0", "/autoinstrumentation/."),
+        AgentLanguage::Java => ("2.30.0", "/javaagent.jar"),
+        AgentLanguage::Python => ("0.64b0", "/autoinstrumentation/."),
+        AgentLanguage::Node => ("0.78.0", "/autoinstrumentation/."),
+        AgentLanguage::DotNet => ("1.16.0", "/autoinstrumentation/."),
         AgentLanguage::Go => {
-            let image = "ghcr.io/open-telemetry/opentelemetry-go-instrumentation/autoinstrumentation-go:v0.21.0";
+            let image = "ghcr.io/open-telemetry/opentelemetry-go-instrumentation/autoinstrumentation-go:v0.24.0";
             return Some((image.to_owned(), ""));
         }
         AgentLanguage::Ruby | AgentLanguage::Php => return None,

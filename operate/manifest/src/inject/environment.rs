@@ -10,7 +10,7 @@ use super::sidecar::Beside;
 use super::{InjectError, Work, item, named};
 
 /// What the pod says of itself, by the downward API; the first is always there.
-const FACTS: [(&str, &str); 5] = [
+pub(crate) const FACTS: [(&str, &str); 5] = [
     ("APM_NODE_IP", "status.hostIP"),
     ("APM_NODE_NAME", "spec.nodeName"),
     ("APM_POD_NAME", "metadata.name"),

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::environment::FACTS;
 use super::settings::Sidecar;
 use super::{InjectError, Work};
 
@@ -68,11 +69,16 @@ fn scraped(work: &Work<'_>) -> Result<(u16, String), InjectError> {
     Ok((port.ok_or(InjectError::NoMetricsPort)?, path.to_owned()))
 }
 
-fn node_ip() -> Value {
-    json!({"name": "APM_NODE_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}})
+/// What a sidecar has to know of its pod.
+fn facts(names: &[&str]) -> Vec<Value> {
+    let wanted = FACTS.iter().filter(|(name, _)| names.contains(name));
+    wanted.map(|(name, field)| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}})).collect()
 }
 
 fn collector(work: &mut Work<'_>, otlp_port: Option<u16>, scraped: Option<(u16, String)>) {
+    let limiter = json!({"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 20});
+    let mut processors = json!({"memory_limiter": limiter, "batch": {"timeout": "1s"}});
+    let mut env = facts(&["APM_NODE_IP"]);
     let mut receivers = serde_json::Map::new();
     let mut pipelines = serde_json::Map::new();
     let pipeline = |from: &[&str]| json!({"receivers": from, "processors": ["memory_limiter", "batch"], "exporters": ["otlphttp"]});
@@ -88,23 +94,34 @@ fn collector(work: &mut Work<'_>, otlp_port: Option<u16>, scraped: Option<(u16, 
         let target = json!({"targets": [format!("127.0.0.1:{port}")]});
         let config = json!({"scrape_configs": [{"job_name": job, "scrape_interval": "15s", "metrics_path": path, "static_configs": [target]}]});
         receivers.insert("prometheus".to_owned(), json!({"config": config}));
-        let from: &[&str] = if otlp_port.is_some() { &["otlp", "prometheus"] } else { &["prometheus"] };
-        pipelines.insert("metrics".to_owned(), pipeline(from));
+        let mut scraped = pipeline(&["prometheus"]);
+        scraped["processors"] = json!(["memory_limiter", "resource", "batch"]);
+        pipelines.insert("metrics/scraped".to_owned(), scraped);
+        env = facts(&["APM_NODE_IP", "APM_POD_NAME", "APM_POD_NAMESPACE", "APM_POD_UID"]);
+        // What is scraped on loopback is alike in every pod but for this.
+        let said = [
+            ("k8s.namespace.name", "$(APM_POD_NAMESPACE)"),
+            ("k8s.pod.name", "$(APM_POD_NAME)"),
+            ("k8s.pod.uid", "$(APM_POD_UID)"),
+            ("service.instance.id", "$(APM_POD_NAMESPACE).$(APM_POD_NAME)"),
+        ];
+        let said = said.map(|(key, value)| json!({"key": key, "value": value, "action": "upsert"}));
+        processors["resource"] = json!({"attributes": said});
     }
-    let limiter = json!({"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 20});
     let config = json!({
         "receivers": receivers,
-        "processors": {"memory_limiter": limiter, "batch": {"timeout": "1s"}},
+        "processors": processors,
         "exporters": {"otlphttp": {"endpoint": work.settings.endpoint}},
         // Its own metrics would listen on a port of the pod.
         "service": {"telemetry": {"metrics": {"level": "none"}}, "pipelines": pipelines},
     });
+    env.push(json!({"name": "APM_COLLECTOR", "value": config.to_string()}));
     let container = json!({
         "name": work.free_container("apm-collector"),
         "image": work.settings.collector_image,
         "args": ["--config=env:APM_COLLECTOR"],
         "restartPolicy": "Always",
-        "env": [node_ip(), {"name": "APM_COLLECTOR", "value": config.to_string()}],
+        "env": env,
         "resources": work.resources(),
         "securityContext": work.security(),
     });
@@ -153,15 +170,18 @@ fn tail(work: &mut Work<'_>, logs: &[Logs]) {
     ];
     let mut args: Vec<String> = words.map(str::to_owned).to_vec();
     args.push(format!("add=service.name {service}"));
+    args.extend(["-p", "add=k8s.pod.name $(APM_POD_NAME)", "-p", "add=k8s.pod.uid $(APM_POD_UID)"].map(str::to_owned));
     args.extend(["-o", "opentelemetry", "-m", "*", "-p"].map(str::to_owned));
     args.extend([format!("host={host}"), "-p".to_owned(), format!("port={port}")]);
     args.extend(["-p", "logs_uri=/v1/logs", "-p", "logs_body_key=log"].map(str::to_owned));
+    // Else it sends the line alone. By its command line it says nothing of a resource (fluent/fluent-bit#7649): these are attributes of the line.
+    args.extend(["-p", "logs_body_key_attributes=true"].map(str::to_owned));
     let container = json!({
         "name": work.free_container("apm-logs"),
         "image": work.settings.log_image,
         "args": args,
         "restartPolicy": "Always",
-        "env": [node_ip()],
+        "env": facts(&["APM_NODE_IP", "APM_POD_NAME", "APM_POD_UID"]),
         "resources": work.resources(),
         "securityContext": work.security(),
         "volumeMounts": mounts,

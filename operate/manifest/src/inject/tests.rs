@@ -1,6 +1,7 @@
 //! Injection as whoever reads the files sees it: golden files, twice is once, and back to the byte.
 
 mod admission;
+mod expected;
 mod golden;
 mod rules;
 

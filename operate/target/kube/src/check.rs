@@ -88,7 +88,7 @@ async fn in_its_words(target: &KubeTarget, namespace: &str, trouble: &Trouble, s
     message
 }
 
-fn masked(line: &str, values: &[(String, String)]) -> String {
+pub(crate) fn masked(line: &str, values: &[(String, String)]) -> String {
     values.iter().fold(line.to_owned(), |line, (name, value)| line.replace(value, &format!("${name}")))
 }
 
@@ -108,7 +108,7 @@ async fn last_words(target: &KubeTarget, pod: &ObjectAt, spoke: &Spoke, values: 
 }
 
 /// Values of variables that are long enough to be a secret, the longest first: one may hold another.
-fn values(pod: &Value, container: &str) -> Vec<(String, String)> {
+pub(crate) fn values(pod: &Value, container: &str) -> Vec<(String, String)> {
     let places = ["/spec/containers", "/spec/initContainers"];
     let containers = places.iter().filter_map(|place| pod.pointer(place)?.as_array()).flatten();
     let env = containers.filter(|one| one["name"] == container).filter_map(|one| one["env"].as_array()).flatten();

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use connect_kube::{DeleteOptions, KubeError, ObjectAt, Patch, Propagation};
+use connect_kube::{DeleteOptions, KubeError, ObjectAt, Patch, Propagation, Resource};
 use operate_execute::Image;
 use operate_plan::{Class, Failure, ObjectId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failure::{failure, not_ours};
 use crate::kept::{anew, compared, in_place_of, kept, ownership};
@@ -17,6 +17,8 @@ use crate::{KubeTarget, at, scene, writing};
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// For what was there before to serve again. It may never have; then it is not waited for any longer, for what was there is there again.
 const SERVE_MAX: Duration = Duration::from_secs(60);
+/// A controller that was refused tries again after a while; meanwhile no more pods are taken away.
+const MAKE_ROOM_AGAIN_NS: u64 = 20_000_000_000;
 /// A controller writes its part of an object whenever it likes.
 const TRIES_MAX: usize = 8;
 
@@ -75,12 +77,14 @@ async fn give_back(target: &KubeTarget, at: &ObjectAt, was: &Value, now: &Value)
     target.cluster.patch(at, &Patch::Json(patch), &writing()).await.map(drop)
 }
 
-/// Waits until a workload that was put back runs.
+/// Waits until a workload that was put back runs. Where a quota keeps its own pods away, those that should go make room: the cluster would
+/// wait with either until the other is there.
 async fn serve(target: &KubeTarget, at: &ObjectAt) -> Result<(), Failure> {
     if !["Deployment", "StatefulSet", "DaemonSet"].contains(&at.resource.kind.as_str()) {
         return Ok(());
     }
     let ready = async {
+        let mut room_made_ns = None;
         loop {
             if let Some(now) = target.cluster.get_if_there(at).await? {
                 let read = scene::read(&target.cluster, &now).await?;
@@ -88,6 +92,13 @@ async fn serve(target: &KubeTarget, at: &ObjectAt) -> Result<(), Failure> {
                     Progress::Ready => return Ok(()),
                     // It was in the same trouble before.
                     Progress::Trouble(trouble) if trouble.lasting => return Ok(()),
+                    Progress::Trouble(trouble) if trouble.code == "kube.quota" => {
+                        let now_ns = target.clock.monotonic_ns();
+                        if room_made_ns.is_none_or(|before| now_ns.saturating_sub(before) > MAKE_ROOM_AGAIN_NS) {
+                            room_made_ns = Some(now_ns);
+                            make_room(target, &read, &now).await;
+                        }
+                    }
                     _ => {}
                 }
             }
@@ -100,11 +111,32 @@ async fn serve(target: &KubeTarget, at: &ObjectAt) -> Result<(), Failure> {
     }
 }
 
+/// As many pods of older revisions go as the newest lacks. Who may not do that waits.
+async fn make_room(target: &KubeTarget, read: &scene::Read, deployment: &Value) {
+    let (newest, mut others) = read.sets(deployment);
+    let count = |set: &Value, place: &str| set.pointer(place).and_then(Value::as_u64).unwrap_or(0);
+    let mut lacking =
+        newest.map_or(0, |set| count(set, "/spec/replicas").saturating_sub(count(set, "/status/replicas")));
+    others.retain(|set| count(set, "/spec/replicas") > 0);
+    for set in others {
+        let has = count(set, "/spec/replicas");
+        let keeps = has.saturating_sub(lacking);
+        lacking -= has - keeps;
+        let text = |place: &str| set["metadata"][place].as_str().unwrap_or_default();
+        let at = Resource::namespaced("apps/v1", "ReplicaSet", "replicasets").at(text("namespace"), text("name"));
+        let patch = Patch::Merge(json!({"spec": {"replicas": keeps}}));
+        if keeps < has {
+            let _ = target.cluster.patch(&at, &patch, &writing()).await;
+        }
+    }
+}
+
 async fn take_away(target: &KubeTarget, object: &ObjectId) -> Result<(), Failure> {
     let at = at::at(target, object).await?;
     loop {
         let Some(now) = target.cluster.get_if_there(&at).await.map_err(|error| failure(&error))? else { return Ok(()) };
-        if !now["metadata"]["labels"]["apm.service"].is_string() {
+        let ours = now["metadata"]["labels"]["apm.service"].is_string();
+        if !ours && !crate::helm::orphan(target, object, &now).await? {
             return Err(not_ours(object));
         }
         if now["metadata"]["deletionTimestamp"].is_null() {

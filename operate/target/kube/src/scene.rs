@@ -3,10 +3,11 @@
 use connect_kube::{Cluster, KubeError, ListOptions, Resource, Result};
 use serde_json::Value;
 
-use crate::status::{Scene, needs_nodes};
+use crate::status::{self, Scene, Trouble, needs_nodes};
 
 /// Pods and ReplicaSets of one workload; more is no workload of one service.
 const UNDER_MAX: usize = 5_000;
+const BUDGETS_MAX: usize = 1_000;
 const NODES_MAX: usize = 5_000;
 const EVENTS_MAX: usize = 2_000;
 /// Pods in trouble whose events are read: the others have the same trouble.
@@ -25,9 +26,23 @@ impl Read {
         Scene { object, under: &self.under, events: &self.events, nodes: &self.nodes }
     }
 
+    pub(crate) fn under(&self) -> &[Value] {
+        &self.under
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(under: Vec<Value>) -> Read {
+        Read { under, ..Read::default() }
+    }
+
     /// The label that tells the pods of the newest ReplicaSet of a Deployment.
     pub(crate) fn hash(&self, deployment: &Value) -> Option<&str> {
-        let uid = deployment["metadata"]["uid"].as_str()?;
+        self.sets(deployment).0?["metadata"]["labels"]["pod-template-hash"].as_str()
+    }
+
+    /// The newest ReplicaSet of a Deployment, and the older ones.
+    pub(crate) fn sets(&self, deployment: &Value) -> (Option<&Value>, Vec<&Value>) {
+        let Some(uid) = deployment["metadata"]["uid"].as_str() else { return (None, Vec::new()) };
         let owned = |set: &&Value| {
             set["kind"] == "ReplicaSet"
                 && set["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|owner| owner["uid"] == uid)
@@ -36,7 +51,9 @@ impl Read {
             let text = set.pointer("/metadata/annotations/deployment.kubernetes.io~1revision");
             text.and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
         };
-        self.under.iter().filter(owned).max_by_key(revision)?["metadata"]["labels"]["pod-template-hash"].as_str()
+        let mut sets: Vec<_> = self.under.iter().filter(owned).collect();
+        sets.sort_by_key(revision);
+        (sets.pop(), sets)
     }
 }
 
@@ -89,6 +106,29 @@ pub async fn read(cluster: &Cluster, object: &Value) -> Result<Read> {
         }
     }
     Ok(read)
+}
+
+/// The disruption budgets that keep pods on nodes that are drained, each with what there is to say of it. Who may not look at nodes finds none.
+pub async fn held_budgets(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<(Value, Trouble)>> {
+    let budgets = Resource::namespaced("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets");
+    let mut budgets = cluster.list(&budgets, namespace, &ListOptions::default(), BUDGETS_MAX).await?;
+    budgets.retain(|budget| budget["status"]["disruptionsAllowed"] == 0 && budget["status"]["expectedPods"] != 0);
+    if budgets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let nodes = Resource::cluster_wide("v1", "Node", "nodes");
+    let drained = ListOptions { fields: Some("spec.unschedulable=true".into()), ..ListOptions::default() };
+    let nodes = cluster.list(&nodes, None, &drained, NODES_MAX).await.unwrap_or_default();
+    let pods = Resource::namespaced("v1", "Pod", "pods");
+    let mut held = Vec::new();
+    for budget in budgets.into_iter().filter(|_| !nodes.is_empty()) {
+        let labels = ListOptions::labelled(&selector(&budget["spec"]["selector"]));
+        let pods = cluster.list(&pods, budget["metadata"]["namespace"].as_str(), &labels, UNDER_MAX).await?;
+        if let Some(trouble) = status::held(&budget, &pods, &nodes) {
+            held.push((budget, trouble));
+        }
+    }
+    Ok(held)
 }
 
 async fn events(cluster: &Cluster, namespace: Option<&str>, uid: &str) -> Result<Vec<Value>> {

@@ -5,11 +5,13 @@
 //! that `kubectl rollout status` waits for; the words of pods and events are the kubelet's, the scheduler's and the controllers' own
 //! (kubernetes/kubernetes `pkg/kubelet/events`, `pkg/kubelet/images/types.go`, `pkg/controller/deployment/util`).
 
+mod budget;
 mod events;
 mod pod;
 mod schedule;
 mod workload;
 
+pub use budget::held;
 use serde_json::Value;
 
 /// What was read for one look at one object.

@@ -2,7 +2,10 @@
 //! at random instants. `cargo xtask journeys connectors` starts the cluster and names its folder in APM_TEST_KUBERNETES; this is compiled only with the
 //! feature `real-cluster`.
 
+mod before;
+mod helm;
 mod kills;
 mod reasons;
 mod releases;
 mod rig;
+mod webhook;

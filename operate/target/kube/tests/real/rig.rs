@@ -1,16 +1,18 @@
 //! A namespace of its own for each test, a service in it, and releases of that.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base_world::World;
 use connect_kube::{Choice, Cluster, DeleteOptions, Resource, Surroundings, WriteOptions, find};
 use operate_deploy::{
-    ClusterRelease, Item, Secret, Strategy, cluster_object, cluster_objects, cluster_objects_left, plan_cluster,
+    ClusterRelease, Item, Refusal, Secret, Strategy, cluster_findings, cluster_object, cluster_objects,
+    cluster_objects_left, cluster_surroundings, plan_cluster,
 };
 use operate_execute::{Context, Entry, Event, Fence, History as _, Image, RunId, Seal, Status, Target};
-use operate_plan::{Inventory, ObjectId};
+use operate_plan::{Finding, Inventory, ObjectId, Plan};
 use operate_target_fake::{Kill, Lives};
-use operate_target_kube::{KubeTarget, secret_name};
+use operate_target_kube::{Helm, KubeTarget, secret_name};
 use serde_json::{Value, json};
 
 pub(crate) struct Rig {
@@ -18,7 +20,9 @@ pub(crate) struct Rig {
     pub(crate) lives: Lives,
     /// On pretended nodes, whose pods are ready at once.
     pretended: bool,
-    runtime: tokio::runtime::Runtime,
+    /// Who releases: a user of the cluster's kubeconfigs.
+    pub(crate) user: &'static str,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 impl Rig {
@@ -34,27 +38,50 @@ impl Rig {
     fn on(namespace: &str, pretended: bool) -> Rig {
         let seal = Arc::new(Seal::new(&[3; 32], World::real().random).expect("a key"));
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let rig = Rig { namespace: namespace.to_owned(), lives: Lives::new(seal), pretended, runtime };
+        let rig = Rig { namespace: namespace.to_owned(), lives: Lives::new(seal), pretended, user: "admin", runtime };
         rig.make(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
         rig
     }
 
-    pub(crate) fn cluster() -> Cluster {
+    /// Where the cluster of these tests keeps what it is.
+    pub(crate) fn folder() -> std::path::PathBuf {
         let folder = std::env::var("APM_TEST_KUBERNETES")
             .expect("APM_TEST_KUBERNETES is not set: these tests are run by `cargo xtask journeys connectors`");
-        let kubeconfig = std::path::Path::new(&folder).join("apm-cluster/apm/kubeconfig/admin");
+        std::path::Path::new(&folder).join("apm-cluster/apm")
+    }
+
+    pub(crate) fn cluster() -> Cluster {
+        Rig::cluster_of("admin")
+    }
+
+    fn cluster_of(user: &str) -> Cluster {
+        let kubeconfig = Rig::folder().join("kubeconfig").join(user);
         let choice = Choice { kubeconfig: Some(kubeconfig), ..Choice::default() };
         let world = World::real();
         let found = find(&Surroundings::default(), &choice, &*world.disk).expect("a kubeconfig");
         Cluster::new(found, world)
     }
 
-    fn target_of(seal: &Arc<Seal>) -> KubeTarget {
-        KubeTarget::new(Rig::cluster(), Arc::clone(seal), World::real().clock)
+    pub(crate) fn helm() -> Helm {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let tools = variable("APM_TOOLS")
+            .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("apm-tools")))
+            .or_else(|| variable("HOME").map(|home| home.join(".cache/apm-tools")));
+        let program = tools.expect("a place of the tools").join("bin/helm");
+        let kubeconfig = Some(Rig::folder().join("kubeconfig/admin"));
+        Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm") }
+    }
+
+    fn target_of(user: &str, seal: &Arc<Seal>) -> KubeTarget {
+        KubeTarget::new(Rig::cluster_of(user), Arc::clone(seal), World::real().clock).with_helm(Rig::helm())
     }
 
     pub(crate) fn target(&self) -> KubeTarget {
-        Rig::target_of(&self.lives.seal)
+        Rig::target_of(self.user, &self.lives.seal)
+    }
+
+    pub(crate) fn block_on<T>(&self, what: impl Future<Output = T>) -> T {
+        self.runtime.block_on(what)
     }
 
     /// Somebody else makes or changes an object.
@@ -118,11 +145,13 @@ impl Rig {
             context: String::new(),
             namespace: self.namespace.clone(),
             items: items.into(),
+            helm: None,
             strategy: Strategy::Rolling,
             canary: None,
             ready_ms: 60_000,
             gate: None,
             judge: Some(json!({})),
+            arrival: None,
             judge_ms: 10_000,
             approval: None,
             calendar: Default::default(),
@@ -145,24 +174,32 @@ impl Rig {
         })
     }
 
+    pub(crate) fn plan(&self, release: &ClusterRelease) -> Result<Plan, Refusal> {
+        plan_cluster(release, &self.survey(release), self.lives.world.clock.now_ms())
+    }
+
+    /// What is told before the release begins.
+    pub(crate) fn findings(&self, release: &ClusterRelease) -> Vec<Finding> {
+        let around = self.runtime.block_on(async { self.target().survey(&cluster_surroundings(release)).await });
+        cluster_findings(release, &self.survey(release), &around)
+    }
+
     /// Plans and runs to the end; each life but the last ends as its kill says.
     pub(crate) fn deploy(&self, release: &ClusterRelease, kills: &[Kill]) -> (RunId, Status) {
-        let seen = self.survey(release);
-        let now_ms = self.lives.world.clock.now_ms();
-        let plan = plan_cluster(release, &seen, now_ms).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let plan = self.plan(release).unwrap_or_else(|refusal| panic!("{refusal}; {}", refusal.hint()));
         let run = RunId(format!("cart-{}-{}", release.version, self.lives.world.clock.now_ns()));
-        let seal = &self.lives.seal;
+        let (seal, user) = (&self.lives.seal, self.user);
         self.lives.create(&run, &plan).expect("a run");
-        let ended = self.lives.run(&run, kills, || Arc::new(Rig::target_of(seal)));
+        let ended = self.lives.run(&run, kills, || Arc::new(Rig::target_of(user, seal)));
         (run, ended.expect("it was killed in its last life").expect("an end"))
     }
 
     /// What of the service is in the cluster, as the journal would record it and a restore would compare it.
     pub(crate) fn objects(&self) -> Vec<(ObjectId, Image)> {
         let context = Context { run: RunId("look".into()), step: "look".into(), fence: Fence(0) };
-        let target = self.target();
-        let names = ["cart", "cart-blue", "cart-green", "cart-canary", "old", "apm-release-cart"];
-        let kinds = ["ConfigMap", "Secret", "Service", "Deployment.apps"];
+        let target = Rig::target_of("admin", &self.lives.seal);
+        let names = ["cart", "cart-blue", "cart-green", "cart-canary", "old", "extra", "apm-release-cart"];
+        let kinds = ["ConfigMap", "Secret", "Service", "Deployment.apps", "helm"];
         let ids = kinds.iter().flat_map(|kind| names.iter().map(move |name| (kind, name)));
         self.runtime.block_on(async {
             let mut found = Vec::new();
@@ -175,6 +212,11 @@ impl Rig {
             }
             found
         })
+    }
+
+    pub(crate) fn image(&self, id: &ObjectId) -> Image {
+        let context = Context { run: RunId("look".into()), step: "look".into(), fence: Fence(0) };
+        self.runtime.block_on(self.target().image(&context, id)).expect("an image")
     }
 
     /// Whether everything is what it was, byte for byte but for what the server writes.
