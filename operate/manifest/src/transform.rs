@@ -36,7 +36,7 @@ pub struct TransformSettings {
     pub annotations: BTreeMap<String, String>,
     /// By repository, `registry/shop/cart`: the reference that takes its place.
     pub images: BTreeMap<String, String>,
-    /// By registry, `docker.io`: what takes its place before the rest of the name; an image that names none is docker.io's.
+    /// By registry, such as `ghcr.io`: what takes its place before the rest of the name; an image that names none is Docker Hub's.
     pub registries: BTreeMap<String, String>,
     /// `requests` and `limits`, by name, for containers that say none.
     pub requests: BTreeMap<String, String>,
