@@ -1,7 +1,5 @@
 //! `http_config` as Prometheus writes it; the part that is heeded today. Source: its configuration reference.
 
-use std::path::{Path, PathBuf};
-
 use serde::Deserialize;
 
 /// A text that is never shown.
@@ -54,17 +52,13 @@ pub struct BasicAuth {
 pub struct Authorization {
     #[serde(rename = "type", default = "bearer")]
     pub kind: String,
-    #[serde(default)]
     pub credentials: Secret,
-    /// Read at every request: tokens of a cluster's pods are exchanged every hour.
-    #[serde(default)]
-    pub credentials_file: Option<PathBuf>,
 }
 
 impl Authorization {
     /// `Authorization: Bearer TOKEN`.
     pub fn bearer(token: &str) -> Self {
-        Authorization { kind: bearer(), credentials: Secret::new(token), credentials_file: None }
+        Authorization { kind: bearer(), credentials: Secret::new(token) }
     }
 }
 
@@ -76,20 +70,6 @@ fn bearer() -> String {
 #[serde(default, deny_unknown_fields)]
 pub struct TlsConfig {
     pub insecure_skip_verify: bool,
-    /// Certificates of authorities, PEM; they count beside the system's. Read when the client is made.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl HttpConfig {
-    /// Paths of files as if they stood in this folder; absolute ones stay.
-    pub fn within(mut self, folder: &Path) -> Self {
-        let files =
-            [self.authorization.as_mut().map(|auth| &mut auth.credentials_file), Some(&mut self.tls_config.ca_file)];
-        for file in files.into_iter().flatten().flatten() {
-            *file = folder.join(&*file);
-        }
-        self
-    }
 }
 
 #[cfg(test)]
@@ -100,7 +80,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let config = HttpConfig {
             basic_auth: Some(BasicAuth { username: "me".into(), password: Secret::new("hunter2") }),
-            authorization: Some(Authorization::bearer("hunter2")),
+            authorization: Some(Authorization { kind: bearer(), credentials: Secret::new("hunter2") }),
             ..HttpConfig::default()
         };
         assert!(!format!("{config:?}").contains("hunter2"));

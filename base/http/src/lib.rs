@@ -5,7 +5,6 @@ pub mod body;
 mod config;
 mod stream;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -44,8 +43,6 @@ pub struct Limits {
 pub enum HttpError {
     #[error("the HTTP client could not be set up")]
     Setup(#[source] reqwest::Error),
-    #[error("{} cannot be read: {reason}", path.display())]
-    File { path: PathBuf, reason: String },
     #[error("{url} did not answer within {timeout_ms} ms")]
     Timeout { url: String, timeout_ms: u128 },
     #[error("{url} cannot be reached: {reason}")]
@@ -71,14 +68,8 @@ impl Client {
             true => reqwest::redirect::Policy::limited(10),
             false => reqwest::redirect::Policy::none(),
         };
-        let authorities = match &config.tls_config.ca_file {
-            Some(path) => reqwest::Certificate::from_pem_bundle(read(path)?.as_bytes())
-                .map_err(|error| HttpError::File { path: path.clone(), reason: cause(&error) })?,
-            None => Vec::new(),
-        };
         let builder = || {
             reqwest::Client::builder()
-                .tls_certs_merge(authorities.clone())
                 .user_agent(concat!("apm/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirects())
                 .gzip(unpack)
@@ -86,10 +77,7 @@ impl Client {
                 .danger_accept_invalid_certs(config.tls_config.insecure_skip_verify)
         };
         // A machine without certificates of authorities (a small image) can still ask where there is no TLS.
-        let inner = builder()
-            .build()
-            .or_else(|_| builder().tls_certs_only(authorities.clone()).build())
-            .map_err(HttpError::Setup)?;
+        let inner = builder().build().or_else(|_| builder().tls_certs_only([]).build()).map_err(HttpError::Setup)?;
         Ok(Client { inner, config })
     }
 
@@ -150,11 +138,7 @@ impl Client {
             request = request.basic_auth(&basic.username, Some(basic.password.expose()));
         }
         if let Some(auth) = &self.config.authorization {
-            let credentials = match &auth.credentials_file {
-                Some(path) => Secret::new(read(path)?.trim()),
-                None => auth.credentials.clone(),
-            };
-            request = request.header("authorization", format!("{} {}", auth.kind, credentials.expose()));
+            request = request.header("authorization", format!("{} {}", auth.kind, auth.credentials.expose()));
         }
         let mut response = request.send().await.map_err(|error| told(url, &error, limits))?;
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -170,15 +154,6 @@ impl Client {
         }
         Ok(Answer { status, content_type, retry_after, body: body.freeze() })
     }
-}
-
-/// A small file that the configuration names.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "files of a configuration, not of a store: no fault of a disk is simulated here"
-)]
-fn read(path: &Path) -> Result<String, HttpError> {
-    std::fs::read_to_string(path).map_err(|error| HttpError::File { path: path.to_owned(), reason: error.to_string() })
 }
 
 fn told(url: &str, error: &reqwest::Error, limits: Limits) -> HttpError {

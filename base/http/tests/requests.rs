@@ -71,7 +71,7 @@ async fn a_body_is_posted_with_its_type() {
 async fn credentials_are_sent_as_the_configuration_says() {
     // `apm:secret` in base64.
     let basic = BasicAuth { username: "apm".into(), password: Secret::new("secret") };
-    let bearer = Authorization::bearer("secret");
+    let bearer = Authorization { kind: "Bearer".into(), credentials: Secret::new("secret") };
     for (config, expect) in [
         (HttpConfig { basic_auth: Some(basic), ..HttpConfig::default() }, "authorization: Basic YXBtOnNlY3JldA==\r\n"),
         (HttpConfig { authorization: Some(bearer), ..HttpConfig::default() }, "authorization: Bearer secret\r\n"),
@@ -114,28 +114,4 @@ async fn trouble_is_told_with_its_innermost_cause() {
     check(&url, short, "URL did not answer within 50 ms").await;
     drop(silent);
     check(&url, LIMITS, "URL cannot be reached: Connection refused (os error 111)").await;
-}
-
-#[tokio::test]
-async fn a_token_is_read_from_its_file_each_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let good = answer("200 Said", "retry-after: 7\r\n", "");
-    let (url, asked) = server(&[&good, &good]);
-    let mut authorization = Authorization::bearer("unused");
-    authorization.credentials_file = Some("token".into());
-    let config = HttpConfig { authorization: Some(authorization), ..HttpConfig::default() }.within(folder.path());
-    for token in ["first", "second"] {
-        std::fs::write(folder.path().join("token"), format!("{token}\n")).unwrap();
-        let answer = get(config.clone(), &url).await.unwrap();
-        assert_eq!(answer.retry_after, Some(Duration::from_secs(7)));
-        let asked = asked.recv().unwrap();
-        assert!(asked.contains(&format!("authorization: Bearer {token}\r\n")), "{asked}");
-    }
-    std::fs::remove_file(folder.path().join("token")).unwrap();
-    let error = get(config, &url).await.unwrap_err().to_string();
-    assert!(error.contains("token cannot be read"), "{error}");
-    let mut config = HttpConfig::default();
-    config.tls_config.ca_file = Some(folder.path().join("ca.crt"));
-    let error = Client::new(config).unwrap_err().to_string();
-    assert!(error.contains("ca.crt cannot be read"), "{error}");
 }

@@ -173,7 +173,6 @@ pub(crate) fn trouble(doing: &str, registry: &str, error: HttpError) -> Registry
     let doing = doing.to_owned();
     match error {
         HttpError::Setup(error) => RegistryError::Setup { reason: error.to_string() },
-        error @ HttpError::File { .. } => RegistryError::Setup { reason: error.to_string() },
         HttpError::Timeout { timeout_ms, .. } => RegistryError::Timeout { doing, after_ms: timeout_ms },
         HttpError::Connect { reason, .. } => RegistryError::NotReachable { registry: registry.to_owned(), reason },
         HttpError::TooLarge { limit_bytes, .. } => {

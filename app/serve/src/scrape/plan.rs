@@ -118,8 +118,7 @@ impl ScrapePlan {
                 return Err(placed(report.hint("give one of them another job_name")));
             }
             let job = ScrapeJob::new(&global, &config).map_err(|error| placed(Report::of(&error)))?;
-            let fetch = HttpFetch::new(http.within(path.parent().unwrap_or(Path::new(""))))
-                .map_err(|error| placed(Report::of(&error)))?;
+            let fetch = HttpFetch::new(http).map_err(|error| placed(Report::of(&error)))?;
             jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch) });
         }
         Ok(ScrapePlan { jobs, folder: path.parent().map(Path::to_path_buf).unwrap_or_default() })
