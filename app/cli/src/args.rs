@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Registry(crate::registry::RegistryArgs),
     /// Check Dockerfiles, build images with a telemetry agent, scan images
     Docker(crate::docker::DockerArgs),
-    /// Work with Kubernetes: see why a workload is not ready, check manifests, put telemetry into pods
+    /// Work with Kubernetes: check, render, compare and apply manifests, put telemetry into pods, see why a workload is not ready
     K8s(crate::k8s::K8sArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]
@@ -201,6 +201,9 @@ pub(crate) struct StartArgs {
     /// Make the container anew although it runs already with the same settings
     #[arg(long)]
     pub(crate) force: bool,
+    /// Repair a Helm release that says pending, because you know that no helm is at work on it
+    #[arg(long)]
+    pub(crate) repair: bool,
     /// Why, for the history
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub(crate) reason: String,

@@ -11,6 +11,7 @@ mod k8s;
 mod output;
 mod registry;
 mod run;
+mod unified;
 mod up;
 
 use clap::Parser;

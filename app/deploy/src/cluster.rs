@@ -1,8 +1,15 @@
 //! From settings and flags to one release on Kubernetes, and the cluster that it is for. It asks no API server.
 
 mod arrival;
+mod compare;
+mod helm;
 mod install;
+mod kustomize;
 pub(crate) mod manifests;
+mod ops;
+mod picked;
+mod pods;
+mod render;
 mod status;
 
 use std::path::PathBuf;
@@ -10,21 +17,26 @@ use std::path::PathBuf;
 use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
-use operate_deploy::{ClusterRelease, Release, cluster_revision};
+use operate_deploy::{ClusterRelease, HelmChart, Item, Release, cluster_revision, helm_revision};
 use operate_execute::{Filter, Seal, Status};
-use operate_manifest::MINOR_NEWEST;
 use operate_manifest::inject::InjectSettings;
 use operate_manifest::transform::TransformSettings;
+use operate_plan::digest;
 use operate_target_kube::KubeTarget;
 use serde::Deserialize;
 
-use crate::release::{Asked, image, ms};
+use crate::release::{Asked, ms};
 use crate::settings::Project;
 use crate::{Desk, DeskError};
 pub use arrival::ArrivalSettings;
 use arrival::arrives;
+pub use compare::{Compared, ObjectChange, Unknown};
+pub use helm::HelmSettings;
 pub use install::{InstallHow, Installed, InstalledObject};
-use manifests::{Meant, bare};
+pub use kustomize::kustomize;
+pub use picked::Plain;
+pub(crate) use pods::PodLogs;
+pub use render::{Rendered, RenderedFile};
 pub use status::{Workload, WorkloadState};
 
 /// Complete runs in which a version is looked for.
@@ -49,6 +61,8 @@ pub struct KubernetesSettings {
     pub inject: Option<InjectSettings>,
     /// Whether, and how, the first telemetry of injected pods is waited for; left out, as usual where `inject` is.
     pub arrival: Option<ArrivalSettings>,
+    /// The service is a chart, and its releases are Helm's: `helm list` and `helm history` know them.
+    pub helm: Option<HelmSettings>,
 }
 
 impl Default for KubernetesSettings {
@@ -63,6 +77,7 @@ impl Default for KubernetesSettings {
             transform: None,
             inject: None,
             arrival: None,
+            helm: None,
         }
     }
 }
@@ -133,6 +148,16 @@ impl Desk {
         let Some(at) = rows.iter().position(|row| row.labels.get("version") == Some(&release.version)) else {
             return Ok(release);
         };
+        if let Some(chart) = &release.helm {
+            // Chart and values are whole in the plan; what is rendered of them today is what it was.
+            let before = match rows.get(at) {
+                Some(row) => helm_revision(&self.plan_of(&row.run).await?),
+                None => None,
+            };
+            let Some((packed, values)) = before else { return Ok(release) };
+            let chart = HelmChart { packed: Some(packed), values, ..chart.clone() };
+            return Ok(ClusterRelease { helm: Some(chart), ..release });
+        }
         let mut plans = Vec::new();
         for row in rows.iter().skip(at).rev() {
             plans.push(self.plan_of(&row.run).await?);
@@ -141,12 +166,34 @@ impl Desk {
         // Of a release that was made before this service was known here there is nothing to read.
         Ok(if items.is_empty() { release } else { ClusterRelease { items, ..release } })
     }
+
+    /// What is asked for on a cluster, as it was the last time it stayed; from the history, so that nobody needs the files of that time. What the history
+    /// does not know is read from the files of today, unless it is only named by what it held.
+    pub(crate) async fn cluster_before(&self, project: &Project, asked: &Asked) -> Result<ClusterRelease, DeskError> {
+        let disk = &*self.world.disk;
+        let release = project.cluster_release(asked, &self.clusters, &self.seal, disk, false).await;
+        let release = self.objects_before(release.map_err(DeskError::Settings)?).await?;
+        if !release.items.is_empty() {
+            return Ok(release);
+        }
+        if asked.plain.is_some() {
+            let (service, version) = (&release.service, &release.version);
+            let report =
+                Report::new(format!("no complete run says what {service} {version} was on {}", release.target));
+            return Err(DeskError::Standing(report.hint("`apm deploy list` shows the runs")));
+        }
+        let release = project.cluster_release(asked, &self.clusters, &self.seal, disk, true).await;
+        release.map_err(DeskError::Settings)
+    }
 }
 
 impl Project {
     /// Whether the service that is meant runs on a cluster.
-    pub fn is_on_cluster(&self, service: Option<&str>) -> Result<bool, Report> {
-        let (_, settings) = self.chosen(service)?;
+    pub fn is_on_cluster(&self, asked: &Asked) -> Result<bool, Report> {
+        if asked.plain.is_some() {
+            return Ok(true);
+        }
+        let (_, settings) = self.chosen(asked.service.as_deref())?;
         match settings.deploy.target.as_str() {
             "docker" => Ok(false),
             "kubernetes" => Ok(true),
@@ -157,36 +204,45 @@ impl Project {
         }
     }
 
-    /// The release that is wanted. Secrets are sealed here and are never in clear after it.
-    pub(crate) fn cluster_release(
+    /// The release that is wanted. Secrets are sealed here and are never in clear after it. Without `read` it has no objects yet: the history has them.
+    pub(crate) async fn cluster_release(
         &self,
         asked: &Asked,
         clusters: &Clusters,
         seal: &Seal,
         disk: &dyn Disk,
+        read: bool,
     ) -> Result<ClusterRelease, Report> {
-        let (service, settings) = self.chosen(asked.service.as_deref())?;
-        let (image, version) = image(&service, settings, asked)?;
-        let (deploy, kubernetes) = (&settings.deploy, &settings.deploy.kubernetes);
-        let cluster = clusters.open(kubernetes.context.as_deref().unwrap_or_default())?;
+        let picked = self.picked(asked)?;
+        let (deploy, kubernetes) = (&picked.settings.deploy, &picked.settings.deploy.kubernetes);
+        let cluster = clusters.open(picked.context.as_deref().unwrap_or_default())?;
         let context = cluster.found().context.clone().unwrap_or_default();
-        let namespace = kubernetes.namespace.clone().unwrap_or_else(|| cluster.found().namespace.clone());
-        let meant = Meant {
-            paths: &kubernetes.manifests,
-            namespace: &namespace,
-            image: (bare(&image), &image),
-            service: &service,
-            version: &version,
-            environment: &self.environment,
-            minor: MINOR_NEWEST,
-            transform: kubernetes.transform.as_ref(),
-            inject: kubernetes.inject.as_ref(),
+        let namespace = picked.namespace.clone().unwrap_or_else(|| cluster.found().namespace.clone());
+        let chart = match &kubernetes.helm {
+            Some(helm) if asked.plain.is_none() => {
+                let version = picked.version.as_deref().unwrap_or_default();
+                Some(helm::chart(&picked.service, &namespace, version, helm, kubernetes, asked, seal, disk)?)
+            }
+            _ => None,
         };
-        let items = manifests::items(&meant, disk, seal)?;
+        // Those of a chart are known when it is rendered.
+        let items = if read && chart.is_none() {
+            let texts = picked.texts(Some(&namespace), disk).await?;
+            manifests::items(&picked.meant(&namespace, &self.environment), &texts, disk, seal)?
+        } else {
+            Vec::new()
+        };
         let usual = || kubernetes.inject.as_ref().map(|_| ArrivalSettings::default());
-        let arrival = kubernetes.arrival.clone().or_else(usual);
+        let arrival = kubernetes.arrival.clone().or_else(usual).filter(|_| asked.plain.is_none());
         let arrival = arrival.and_then(|settings| arrives(&settings, &context));
-        let judged = self.judged(&service, &version, settings)?;
+        let service = picked.service.clone();
+        let version = picked.version.clone().unwrap_or_else(|| of_content(&items));
+        let plain = asked.plain.as_ref();
+        let judged = match plain {
+            None => Some(self.judged(&service, &version, &picked.settings)?),
+            Some(_) => None,
+        };
+        let usual = deploy.strategy.filter(|_| plain.is_none()).unwrap_or(operate_deploy::Strategy::Rolling);
         Ok(ClusterRelease {
             project: self.name.clone(),
             environment: self.environment.clone(),
@@ -194,23 +250,32 @@ impl Project {
             context,
             namespace,
             items,
-            strategy: asked.strategy.unwrap_or(deploy.strategy.unwrap_or(operate_deploy::Strategy::Rolling)),
-            canary: Some(judged.canary),
+            helm: chart,
+            strategy: asked.strategy.unwrap_or(usual),
             ready_ms: ms(deploy.ready.0),
-            gate: judged.gate,
-            judge: judged.judge,
-            judge_ms: judged.judge_ms,
+            judge_ms: judged.as_ref().map_or(0, |judged| judged.judge_ms),
+            canary: judged.as_ref().map(|judged| judged.canary.clone()),
+            gate: judged.as_ref().and_then(|judged| judged.gate.clone()),
+            judge: judged.and_then(|judged| judged.judge),
             arrival,
             approval: deploy.approval.then(|| format!("Deploy {service} {version} to {}?", self.environment)),
             calendar: self.calendar(),
             adopt: asked.adopt,
-            force_conflicts: kubernetes.force_conflicts,
+            force_conflicts: kubernetes.force_conflicts || plain.is_some_and(|plain| plain.force_conflicts),
             force: asked.force,
-            prune: kubernetes.prune,
+            prune: plain.map_or(kubernetes.prune, |plain| plain.prune),
             actor: asked.actor.clone(),
             reason: asked.reason.clone(),
             service,
             version,
         })
     }
+}
+
+/// The version of manifests that nobody gave one: what they say.
+fn of_content(items: &[Item]) -> String {
+    let marks =
+        |item: &Item| item.secrets.iter().map(|(at, secret)| (at.clone(), secret.mark.clone())).collect::<Vec<_>>();
+    let said: Vec<_> = items.iter().map(|item| (&item.body, marks(item))).collect();
+    format!("sha-{}", digest(&said).short())
 }

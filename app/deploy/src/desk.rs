@@ -6,7 +6,7 @@ mod rehearsal;
 mod runs;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use operate_execute::{
 use operate_history::{Action, Deed, SqlHistory, seal_key};
 use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest};
 use operate_target_docker::DockerTarget;
+use operate_target_kube::{Helm, KubeTarget};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -206,10 +207,10 @@ impl Desk {
     }
 
     /// What is asked for on whatever the service runs on.
-    pub fn wanted(&self, project: &Project, asked: &Asked) -> Result<Wanted, Report> {
-        Ok(if project.is_on_cluster(asked.service.as_deref())? {
-            let release = project.cluster_release(asked, &self.clusters, &self.seal, &*self.world.disk)?;
-            Wanted::Objects(Box::new(release))
+    pub async fn wanted(&self, project: &Project, asked: &Asked) -> Result<Wanted, Report> {
+        Ok(if project.is_on_cluster(asked)? {
+            let (clusters, seal, disk) = (&self.clusters, &self.seal, &*self.world.disk);
+            Wanted::Objects(Box::new(project.cluster_release(asked, clusters, seal, disk, true).await?))
         } else {
             Wanted::Containers(Box::new(self.release(project, asked)?))
         })
@@ -218,12 +219,21 @@ impl Desk {
     /// What a plan's target is carried out on.
     pub(crate) fn target_of(&self, target: &str) -> Result<Arc<dyn Target>, DeskError> {
         match context_of(target) {
-            Some(context) => {
-                let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
-                Ok(Arc::new(target))
-            }
+            Some(context) => Ok(Arc::new(self.cluster_target(context)?.0)),
             None => Ok(Arc::clone(&self.target)),
         }
+    }
+
+    /// A cluster as a target, and the program for releases of Helm on it.
+    pub(crate) fn cluster_target(&self, context: &str) -> Result<(KubeTarget, Helm), DeskError> {
+        let helm = self.helm(context);
+        let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
+        Ok((target.with_helm(helm.clone()), helm))
+    }
+
+    /// Where this user's keys, sockets and locks are.
+    pub(crate) fn state_folder(&self) -> &Path {
+        self.fronts.parent().unwrap_or(&self.fronts)
     }
 
     /// Looks at these objects of the engine.

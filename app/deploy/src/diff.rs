@@ -3,19 +3,43 @@
 
 use std::collections::BTreeMap;
 
+use base_explain::Report;
 use operate_deploy::{Difference, Refusal, Release, differences, label, objects};
 use operate_execute::Filter;
-use operate_plan::Work;
+use operate_plan::{Plan, Work};
 use serde_json::Value;
 
-use crate::{Desk, DeskError};
+use crate::{ContainerLogs, Desk, DeskError, Wanted};
 
 /// Runs in which the making of a container is looked for.
 const RUNS_MAX: usize = 50;
 
 impl Desk {
-    /// What would be otherwise after the release.
-    pub async fn differences(&self, release: &Release) -> Result<Vec<Difference>, DeskError> {
+    /// What the pods of a run write; nothing if it is not one on a cluster.
+    pub fn pod_logs(&self, plan: &Plan) -> Option<Result<ContainerLogs, DeskError>> {
+        ContainerLogs::of_pods(&self.clusters, plan)
+    }
+
+    /// The service, its version, and what would be otherwise after the release, on whatever it runs.
+    pub async fn differences(&self, wanted: &Wanted) -> Result<(String, String, Vec<Difference>), DeskError> {
+        match wanted {
+            Wanted::Containers(release) => {
+                let found = self.differences_of_containers(release).await?;
+                Ok((release.service.clone(), release.version.clone(), found))
+            }
+            Wanted::Objects(release) => {
+                let compared = self.compare(release, false).await?;
+                // Half an answer would read as a whole one.
+                if let Some(unknown) = compared.unknown.first() {
+                    let report = Report::new(format!("nobody can say what would become of {}", unknown.object));
+                    return Err(DeskError::Told(report.because(unknown.why.clone()).hint(unknown.next.clone())));
+                }
+                Ok((release.service.clone(), release.version.clone(), compared.differences()))
+            }
+        }
+    }
+
+    async fn differences_of_containers(&self, release: &Release) -> Result<Vec<Difference>, DeskError> {
         // A tag is what it is now, as a plan would take it.
         let (release, _) = self.pinned(release).await?;
         let seen = self.survey(&objects(&release)).await;

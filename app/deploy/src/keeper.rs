@@ -281,13 +281,13 @@ impl Keeper {
     /// A plan of what is asked for; changes nothing.
     pub async fn plan(&self, asked: &Asked, environment: Option<&str>) -> Result<Planned, DeskError> {
         let desk = self.desk().await?;
-        desk.plan_wanted(&self.wanted(desk, asked, environment)?).await
+        desk.plan_wanted(&self.wanted(desk, asked, environment).await?).await
     }
 
     /// Settings and secrets are read anew each time: what is in the files now is what is deployed.
-    fn wanted(&self, desk: &Desk, asked: &Asked, environment: Option<&str>) -> Result<Wanted, DeskError> {
+    async fn wanted(&self, desk: &Desk, asked: &Asked, environment: Option<&str>) -> Result<Wanted, DeskError> {
         let project = self.project(environment)?;
-        desk.wanted(&project, &self.reachable(asked)).map_err(DeskError::Settings)
+        desk.wanted(&project, &self.reachable(asked)).await.map_err(DeskError::Settings)
     }
 
     fn project(&self, environment: Option<&str>) -> Result<Project, DeskError> {
@@ -311,8 +311,10 @@ impl Keeper {
     ) -> Result<RunId, DeskError> {
         let _one = self.0.beginning.lock().await;
         let desk = self.desk().await?;
-        let wanted = self.wanted(desk, asked, environment)?;
-        let wanted = if action == Action::Rollback { desk.wanted_before(wanted).await? } else { wanted };
+        let wanted = match action {
+            Action::Rollback => desk.wanted_before(&self.project(environment)?, &self.reachable(asked)).await?,
+            _ => self.wanted(desk, asked, environment).await?,
+        };
         // Before it is planned: of a target that somebody changes nothing can be said.
         self.free(desk, wanted.target()).await?;
         let planned = desk.plan_wanted(&wanted).await?;

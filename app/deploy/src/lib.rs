@@ -38,7 +38,8 @@ mod views;
 
 pub use adopt::{Handmade, Named};
 pub use cluster::{
-    ArrivalSettings, Clusters, InstallHow, Installed, InstalledObject, KubernetesSettings, Wanted, Workload, WorkloadState,
+    ArrivalSettings, Clusters, Compared, HelmSettings, InstallHow, Installed, InstalledObject, KubernetesSettings,
+    ObjectChange, Plain, Rendered, RenderedFile, Unknown, Wanted, Workload, WorkloadState, kustomize,
 };
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};
@@ -49,7 +50,7 @@ pub use learn::{Learnt, learnt, lines as learnt_lines};
 pub use ledger::{Ledger, Told, keys};
 pub use logs::{ContainerLogs, Heard, Lines, LogsOf, Output, Side, Writer, Written};
 pub use looks::{Past, Said, Seen};
-pub use manifests::{ManifestSource, manifest_sources, render_manifests};
+pub use manifests::{ManifestSource, ManifestText, Rendering, manifest_sources, manifest_texts, render_manifests};
 pub use pin::Registries;
 pub use probe::{ImageAt, Probe};
 pub use promotion::{Decided, LABEL as PROMOTION, Promote, PromoteAsk, StageNow, Standing, decide};

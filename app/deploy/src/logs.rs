@@ -1,4 +1,4 @@
-//! What the containers of a service write, old version and new, as the engine keeps it. It knows no run and shows nothing.
+//! What the containers of a service write, old version and new, as the engine or the cluster keeps it. It knows no run and shows nothing.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use operate_deploy::label;
 use operate_plan::Plan;
 use serde::{Deserialize, Serialize};
 
-use crate::DeskError;
+use crate::cluster::PodLogs;
+use crate::{Clusters, DeskError};
 
 mod output;
 
@@ -92,10 +93,16 @@ pub struct Lines {
     pub follow: bool,
 }
 
-/// An engine that is asked for logs.
+/// An engine, or a cluster, that is asked for logs.
 #[derive(Clone)]
 pub struct ContainerLogs {
-    engine: Arc<Engine>,
+    from: From,
+}
+
+#[derive(Clone)]
+enum From {
+    Engine(Arc<Engine>),
+    Pods(Arc<PodLogs>),
 }
 
 fn told(error: &connect_docker::DockerError) -> DeskError {
@@ -110,16 +117,34 @@ impl ContainerLogs {
     /// Connects to nothing yet.
     pub fn open(surroundings: &Surroundings, disk: &dyn Disk) -> Result<ContainerLogs, DeskError> {
         let found = find(surroundings, disk).map_err(|error| told(&error))?;
-        Ok(ContainerLogs { engine: Arc::new(Engine::new(found).map_err(|error| told(&error))?) })
+        Ok(ContainerLogs { from: From::Engine(Arc::new(Engine::new(found).map_err(|error| told(&error))?)) })
+    }
+
+    /// Those of a plan's pods; nothing if it is not one on a cluster.
+    pub fn of_pods(clusters: &Clusters, plan: &Plan) -> Option<Result<ContainerLogs, DeskError>> {
+        let pods = PodLogs::of(clusters, plan)?.map_err(DeskError::Settings);
+        Some(pods.map(|pods| ContainerLogs { from: From::Pods(Arc::new(pods)) }))
+    }
+
+    /// Who is asked, in one word.
+    fn who(&self) -> &'static str {
+        match &self.from {
+            From::Engine(_) => "docker",
+            From::Pods(_) => "kubernetes",
+        }
     }
 
     /// Containers of both versions in any state, the oldest first, but for those that were never started: whoever asks the engine to follow one is
     /// told at once that there is no more, and would miss what it writes later.
     pub async fn writers(&self, of: &LogsOf) -> Result<Vec<Writer>, DeskError> {
+        let engine = match &self.from {
+            From::Engine(engine) => engine,
+            From::Pods(pods) => return pods.writers(of).await,
+        };
         let labels =
             [(label::PROJECT, &of.project), (label::SERVICE, &of.service), (label::ENVIRONMENT, &of.environment)];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).into();
-        let mut listed = self.engine.containers(&labels).await.map_err(|error| told(&error))?;
+        let mut listed = engine.containers(&labels).await.map_err(|error| told(&error))?;
         listed.retain(|one| one.state != State::Created);
         listed.sort_by_key(|one| (one.created_s, one.name.clone()));
         let writer = |one: ContainerListed| Writer {
@@ -136,6 +161,10 @@ impl ContainerLogs {
         by: Writer,
         lines: Lines,
     ) -> Result<BoxStream<'static, Result<Written, DeskError>>, DeskError> {
+        let engine = match &self.from {
+            From::Engine(engine) => engine,
+            From::Pods(pods) => return pods.lines(by, lines).await,
+        };
         let since = lines.since_ms.max(0);
         let options = LogOptions {
             follow: lines.follow,
@@ -145,7 +174,7 @@ impl ContainerLogs {
             until: None,
             timestamps: true,
         };
-        let stream = match self.engine.logs(&by.id, &options).await {
+        let stream = match engine.logs(&by.id, &options).await {
             Ok(stream) => stream,
             Err(error) if error.is_not_found() => return Ok(futures_util::stream::empty().boxed()),
             Err(error) => return Err(told(&error)),

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use base_explain::Report;
 use base_world::Disk;
-use operate_manifest::{File, FileKind, Limits, ReadError, look};
+use operate_manifest::{File, FileKind, Limits, ReadError, look, read};
 
-pub use render::render_manifests;
+pub use render::{Rendering, render_manifests};
 
 /// Files of one call.
 const FILES_MAX: usize = 20_000;
@@ -44,6 +44,41 @@ pub fn manifest_sources(paths: &[PathBuf], disk: &dyn Disk) -> Result<Vec<Manife
         }
     }
     Ok(walk.sources)
+}
+
+/// A text of objects: a file, or what another program made of a folder.
+#[derive(Debug, Clone)]
+pub struct ManifestText {
+    /// For people, and in front of every place.
+    pub name: String,
+    /// Nothing for what was rendered.
+    pub path: Option<PathBuf>,
+    pub text: String,
+    pub file: File,
+}
+
+/// The texts of all sources, those of folders by their own programs.
+pub async fn manifest_texts(
+    paths: &[PathBuf],
+    disk: &dyn Disk,
+    rendering: &Rendering<'_>,
+) -> Result<Vec<ManifestText>, Report> {
+    let mut texts = Vec::new();
+    for source in manifest_sources(paths, disk)? {
+        texts.push(match source {
+            ManifestSource::File { path, text, file } => {
+                let file = file.map_err(|error| Report::of(&error))?;
+                ManifestText { name: path.display().to_string(), path: Some(path), text, file }
+            }
+            rendered => {
+                let (name, text) = render_manifests(&rendered, rendering).await?;
+                let limits = Limits { bytes_max: render::RENDERED_BYTES_MAX, ..Limits::default() };
+                let file = read(&name, &text, &limits).map_err(|error| Report::of(&error))?;
+                ManifestText { name, path: None, text, file }
+            }
+        });
+    }
+    Ok(texts)
 }
 
 struct Walk<'d> {

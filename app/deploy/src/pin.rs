@@ -11,7 +11,7 @@ use operate_execute::{Filter, Status, Target};
 use operate_plan::{Finding, ObjectId, Seen, Severity};
 use serde_json::Value;
 
-use crate::{Desk, DeskError, Wanted};
+use crate::{Asked, Desk, DeskError, Project, Wanted};
 
 /// A plan is not kept waiting longer by a registry that does not answer.
 const ASK_MAX: Duration = Duration::from_secs(30);
@@ -56,11 +56,12 @@ pub(crate) async fn pinned(
 
 impl Desk {
     /// The release made of the very image that this version was the last time it stayed: a tag may have moved since.
-    pub async fn wanted_before(&self, wanted: Wanted) -> Result<Wanted, DeskError> {
-        Ok(match wanted {
-            Wanted::Containers(release) => Wanted::Containers(Box::new(self.as_before(*release).await?)),
-            Wanted::Objects(release) => Wanted::Objects(Box::new(self.objects_before(*release).await?)),
-        })
+    pub async fn wanted_before(&self, project: &Project, asked: &Asked) -> Result<Wanted, DeskError> {
+        if project.is_on_cluster(asked).map_err(DeskError::Settings)? {
+            return Ok(Wanted::Objects(Box::new(self.cluster_before(project, asked).await?)));
+        }
+        let release = self.release(project, asked).map_err(DeskError::Settings)?;
+        Ok(Wanted::Containers(Box::new(self.as_before(release).await?)))
     }
 
     async fn as_before(&self, release: Release) -> Result<Release, DeskError> {

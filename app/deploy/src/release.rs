@@ -15,6 +15,7 @@ use operate_target_docker::secret_name;
 use serde_json::Value;
 
 use crate::agent;
+use crate::cluster::Plain;
 use crate::env_files;
 use crate::exposed;
 use crate::front;
@@ -35,10 +36,14 @@ pub struct Asked {
     pub strategy: Option<Strategy>,
     pub adopt: bool,
     pub force: bool,
+    /// Somebody says that no helm is at work on a release that hangs.
+    pub repair: bool,
     pub actor: String,
     pub reason: String,
     /// Where the containers send their telemetry, unless their settings say.
     pub otlp_endpoint: Option<String>,
+    /// Manifests alone, on a cluster, whatever else the settings say of the service.
+    pub plain: Option<Plain>,
 }
 
 impl Project {
@@ -85,9 +90,9 @@ impl Project {
         fronts: &Path,
     ) -> Result<Release, Report> {
         let (service, settings) = self.chosen(asked.service.as_deref())?;
-        if self.is_on_cluster(Some(&service))? {
+        if self.is_on_cluster(asked)? {
             let report = Report::new(format!("{service} runs on a cluster, and this is about containers of an engine"));
-            return Err(report.hint("`apm deploy --dry-run` shows what would change on the cluster"));
+            return Err(report.hint("`apm deploy --env NAME` releases it to one environment"));
         }
         let (image, version) = image(&service, settings, asked)?;
         let mut container = container(settings, &self.environment, asked, seal, disk)?;

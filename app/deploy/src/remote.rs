@@ -263,7 +263,7 @@ impl Remote {
 fn wanted(asked: &Asked, environment: Option<&str>, is_dry: bool) -> Value {
     json!({
         "service": asked.service, "environment": environment, "image": asked.image, "version": asked.version,
-        "strategy": asked.strategy, "adopt": asked.adopt, "force": asked.force, "dry_run": is_dry,
+        "strategy": asked.strategy, "adopt": asked.adopt, "force": asked.force, "repair": asked.repair, "dry_run": is_dry,
         "actor": asked.actor, "reason": asked.reason,
     })
 }

@@ -38,9 +38,11 @@ fn asked(wanted: &Wanted) -> Asked {
         strategy: wanted.strategy,
         adopt: wanted.adopt,
         force: wanted.force,
+        repair: wanted.repair,
         actor: wanted.actor.clone(),
         reason: wanted.reason.clone(),
         otlp_endpoint: None,
+        plain: None,
     }
 }
 
@@ -100,6 +102,8 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::NoSender { .. } => "no-sender",
         Refusal::DividedServices { .. } => "divided-services",
         Refusal::LeftOverObject { .. } => "left-over",
+        Refusal::HelmStrategy { .. } => "helm-strategy",
+        Refusal::HelmBusy { .. } => "helm-busy",
     }
 }
 

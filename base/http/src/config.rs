@@ -52,13 +52,17 @@ pub struct BasicAuth {
 pub struct Authorization {
     #[serde(rename = "type", default = "bearer")]
     pub kind: String,
+    #[serde(default)]
     pub credentials: Secret,
+    /// Where the credentials are instead, exchanged by whoever writes the file. Whoever sends the request reads it and adds the header.
+    #[serde(default)]
+    pub credentials_file: String,
 }
 
 impl Authorization {
     /// `Authorization: Bearer TOKEN`.
     pub fn bearer(token: &str) -> Self {
-        Authorization { kind: bearer(), credentials: Secret::new(token) }
+        Authorization { kind: bearer(), credentials: Secret::new(token), credentials_file: String::new() }
     }
 }
 
@@ -70,6 +74,19 @@ fn bearer() -> String {
 #[serde(default, deny_unknown_fields)]
 pub struct TlsConfig {
     pub insecure_skip_verify: bool,
+    /// The authority that signed the server's certificate, instead of those that this machine trusts.
+    pub ca_file: String,
+    /// What we show to the server.
+    pub cert_file: String,
+    pub key_file: String,
+}
+
+/// What stands in the files that a configuration names, in PEM. This room reads none.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub authority: Option<Vec<u8>>,
+    /// A certificate and its key, one after the other.
+    pub identity: Option<Vec<u8>>,
 }
 
 #[cfg(test)]
@@ -80,7 +97,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let config = HttpConfig {
             basic_auth: Some(BasicAuth { username: "me".into(), password: Secret::new("hunter2") }),
-            authorization: Some(Authorization { kind: bearer(), credentials: Secret::new("hunter2") }),
+            authorization: Some(Authorization::bearer("hunter2")),
             ..HttpConfig::default()
         };
         assert!(!format!("{config:?}").contains("hunter2"));

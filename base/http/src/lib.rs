@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use body::root_cause as cause;
-pub use config::{Authorization, BasicAuth, HttpConfig, Secret, TlsConfig};
+pub use config::{Authorization, BasicAuth, HttpConfig, Secret, TlsConfig, TlsFiles};
 pub use stream::{Incoming, Payload, Request};
 
 /// A client for one `http_config`; cheap to clone, keeps its connections.
@@ -43,6 +43,8 @@ pub struct Limits {
 pub enum HttpError {
     #[error("the HTTP client could not be set up")]
     Setup(#[source] reqwest::Error),
+    #[error("`{key}` of tls_config cannot be used: {reason}")]
+    TlsFile { key: &'static str, reason: String },
     #[error("{url} did not answer within {timeout_ms} ms")]
     Timeout { url: String, timeout_ms: u128 },
     #[error("{url} cannot be reached: {reason}")]
@@ -55,21 +57,49 @@ pub enum HttpError {
 
 impl Client {
     pub fn new(config: HttpConfig) -> Result<Self, HttpError> {
-        Self::built(config, true)
+        Self::built(config, true, &TlsFiles::default())
+    }
+
+    /// With what stands in the files that the configuration names.
+    pub fn with_files(config: HttpConfig, files: &TlsFiles) -> Result<Self, HttpError> {
+        Self::built(config, true, files)
     }
 
     /// For [`Client::open`]: no redirect is followed and no body unpacked, so that a body is what its digest says.
     pub fn verbatim(tls_config: TlsConfig) -> Result<Self, HttpError> {
-        Self::built(HttpConfig { follow_redirects: false, tls_config, ..HttpConfig::default() }, false)
+        Self::built(
+            HttpConfig { follow_redirects: false, tls_config, ..HttpConfig::default() },
+            false,
+            &TlsFiles::default(),
+        )
     }
 
-    fn built(config: HttpConfig, unpack: bool) -> Result<Self, HttpError> {
+    fn built(config: HttpConfig, unpack: bool, files: &TlsFiles) -> Result<Self, HttpError> {
+        let bad = |key| move |error: reqwest::Error| HttpError::TlsFile { key, reason: cause(&error) };
+        let none = |key| HttpError::TlsFile { key, reason: "there is nothing in PEM in it".to_owned() };
+        let tls = &config.tls_config;
+        let authorities = files.authority.as_deref().map(reqwest::Certificate::from_pem_bundle).transpose();
+        let authorities = authorities.map_err(bad("ca_file"))?;
+        if authorities.as_ref().map_or(!tls.ca_file.is_empty(), Vec::is_empty) {
+            return Err(none("ca_file"));
+        }
+        let identity = files.identity.as_deref().map(reqwest::Identity::from_pem).transpose();
+        let identity = identity.map_err(bad("cert_file"))?;
+        if identity.is_none() && !(tls.cert_file.is_empty() && tls.key_file.is_empty()) {
+            return Err(none("cert_file"));
+        }
         let redirects = || match config.follow_redirects {
             true => reqwest::redirect::Policy::limited(10),
             false => reqwest::redirect::Policy::none(),
         };
         let builder = || {
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder();
+            let builder = identity.iter().cloned().fold(builder, reqwest::ClientBuilder::identity);
+            let builder = match &authorities {
+                Some(authorities) => builder.tls_certs_only(authorities.iter().cloned()),
+                None => builder,
+            };
+            builder
                 .user_agent(concat!("apm/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirects())
                 .gzip(unpack)
@@ -137,7 +167,7 @@ impl Client {
         if let Some(basic) = &self.config.basic_auth {
             request = request.basic_auth(&basic.username, Some(basic.password.expose()));
         }
-        if let Some(auth) = &self.config.authorization {
+        if let Some(auth) = self.config.authorization.as_ref().filter(|auth| auth.credentials_file.is_empty()) {
             request = request.header("authorization", format!("{} {}", auth.kind, auth.credentials.expose()));
         }
         let mut response = request.send().await.map_err(|error| told(url, &error, limits))?;

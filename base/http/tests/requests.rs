@@ -71,7 +71,7 @@ async fn a_body_is_posted_with_its_type() {
 async fn credentials_are_sent_as_the_configuration_says() {
     // `apm:secret` in base64.
     let basic = BasicAuth { username: "apm".into(), password: Secret::new("secret") };
-    let bearer = Authorization { kind: "Bearer".into(), credentials: Secret::new("secret") };
+    let bearer = Authorization::bearer("secret");
     for (config, expect) in [
         (HttpConfig { basic_auth: Some(basic), ..HttpConfig::default() }, "authorization: Basic YXBtOnNlY3JldA==\r\n"),
         (HttpConfig { authorization: Some(bearer), ..HttpConfig::default() }, "authorization: Bearer secret\r\n"),

@@ -290,6 +290,11 @@ impl KubeError {
             Self::AdmissionRefused { by: Admission::WebhookSilent { .. }, .. } => {
                 "look after the webhook's service: until it answers, nothing it watches can be written"
             }
+            Self::AdmissionRefused { by: Admission::PodSecurity { .. }, .. } => {
+                "give the pods the security context that it names, or have the level of the namespace changed"
+            }
+            Self::AdmissionRefused { by: Admission::NamespaceEnding, .. } => "wait until it is gone, or take another",
+            Self::AdmissionRefused { .. } => "its words say what it wants: change the object, or ask who owns it",
             Self::QuotaExceeded { .. } => "ask for less, remove what is not needed, or have the ResourceQuota raised",
             _ => return None,
         };

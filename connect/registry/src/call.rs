@@ -179,5 +179,6 @@ pub(crate) fn trouble(doing: &str, registry: &str, error: HttpError) -> Registry
             RegistryError::TooLarge { doing, limit: limit_bytes as u64, unit: "bytes" }
         }
         HttpError::Broken { reason, .. } => RegistryError::Broken { doing, reason },
+        error @ HttpError::TlsFile { .. } => RegistryError::Setup { reason: error.to_string() },
     }
 }

@@ -9,6 +9,7 @@ mod arrival;
 mod before;
 mod canary;
 mod color;
+mod helm;
 mod look;
 mod order;
 mod record;
@@ -19,9 +20,10 @@ mod steps;
 use std::collections::BTreeMap;
 
 pub use before::{cluster_findings, cluster_surroundings};
+pub use helm::{HelmChart, helm_object, helm_revision};
 pub use revision::cluster_revision;
 
-use operate_plan::{Calendar, Inventory, ObjectId, Plan, Seen};
+use operate_plan::{Act, Calendar, Inventory, ObjectId, Plan, Seen, Work};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -84,6 +86,9 @@ pub struct ClusterRelease {
     /// Where the record of the release is kept.
     pub namespace: String,
     pub items: Vec<Item>,
+    /// The chart that the objects are of, where Helm carries the release out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm: Option<HelmChart>,
     pub strategy: Strategy,
     #[serde(default)]
     pub canary: Option<Canary>,
@@ -141,7 +146,11 @@ impl Asks for ClusterRelease {
 /// What must be looked at first.
 pub fn cluster_objects(release: &ClusterRelease) -> Vec<ObjectId> {
     let mut objects: Vec<_> = release.items.iter().map(|item| object(&item.body)).collect();
-    objects.push(record::id(release));
+    objects.push(match &release.helm {
+        // Helm has a record of its own.
+        Some(chart) => helm::id(release, chart),
+        None => record::id(release),
+    });
     if release.strategy != Strategy::Rolling {
         objects.extend(deployments(release).flat_map(|item| color::beside(&object(&item.body))));
     }
@@ -151,13 +160,42 @@ pub fn cluster_objects(release: &ClusterRelease) -> Vec<ObjectId> {
 
 /// What must be looked at besides, once the first look says what earlier releases left.
 pub fn cluster_objects_left(release: &ClusterRelease, seen: &Inventory) -> Vec<ObjectId> {
+    if release.helm.is_some() {
+        return Vec::new();
+    }
     let left = record::left(release, seen);
     let accesses = order::accesses_left(&left);
     left.into_iter().chain(accesses).filter(|object| !seen.facts.contains_key(object)).collect()
 }
 
+/// What would be applied of each object in the form in which it stands in the cluster, what others refer to first: the release as it is, without the
+/// steps in which a strategy gets there.
+pub fn cluster_applies(release: &ClusterRelease, seen: &Inventory) -> Vec<Act> {
+    let mut acts = Vec::new();
+    for item in order::rows(release.items.iter()).into_iter().flatten() {
+        let forms = color::forms(release, item);
+        let stands = forms.iter().find(|form| {
+            let id = object(&form.body);
+            let selector = form.body.pointer("/spec/selector");
+            seen.present(&id).is_some_and(|now| id.kind != "Service" || selector == now.get("selector"))
+        });
+        if let Work::Act(act) = steps::apply(release, stands.unwrap_or(item), seen).work {
+            acts.push(act);
+        }
+    }
+    acts
+}
+
+/// What an earlier release made, this one does not want, and is there.
+pub fn cluster_prunable(release: &ClusterRelease, seen: &Inventory) -> Vec<ObjectId> {
+    record::prunable(release, seen).into_iter().map(|(id, _)| id).collect()
+}
+
 /// The plan that makes the release out of what was seen.
 pub fn plan_cluster(release: &ClusterRelease, seen: &Inventory, now_ms: i64) -> Result<Plan, Refusal> {
+    if let Some(chart) = &release.helm {
+        return helm::plan(release, chart, seen, now_ms);
+    }
     look::check(release, seen)?;
     match release.strategy {
         Strategy::Rolling | Strategy::Recreate => rolling::plan(release, seen, now_ms),

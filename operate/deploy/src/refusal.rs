@@ -61,6 +61,11 @@ pub enum Refusal {
     DividedServices { services: [String; 2] },
     #[error("{name} is left from a release that did not end")]
     LeftOverObject { name: String },
+    #[error("{service} is released by Helm, which knows no {strategy}")]
+    HelmStrategy { service: String, strategy: &'static str },
+    /// Its program may be alive.
+    #[error("the Helm release {name} says {status} since {} s: another helm may be at work on it", age_ms / 1000)]
+    HelmBusy { name: String, status: String, age_ms: u64, stuck_after_ms: u64 },
 }
 
 impl Refusal {
@@ -106,6 +111,13 @@ impl Refusal {
             }
             Refusal::FrontGone { control, listen, .. } => {
                 format!("start it, and it serves as before: apm front run --listen {listen} --control {control}")
+            }
+            Refusal::HelmStrategy { .. } => "leave `strategy` out: its pods are rolled by the cluster".to_owned(),
+            Refusal::HelmBusy { stuck_after_ms, .. } => {
+                format!(
+                    "wait for it; `--repair` if you know that no helm runs; what says so for {} min (`kubernetes.helm.stuck_after`) is repaired by the next release",
+                    stuck_after_ms / 60_000
+                )
             }
             Refusal::NoObjects { service } => {
                 format!("name its manifests: `services.{service}.deploy.manifests: [k8s/]`")

@@ -191,7 +191,8 @@ pub fn arrived(arrival: &Arrival, instances: &[Instance], evidence: &Evidence, s
     let wanting: Vec<Signal> = missing.iter().copied().filter(must).collect();
     let proved_ms = if seen.is_proved() { seen.last_ms() } else { None };
     let is_settled = proved_ms.is_some_and(|ms| now_ms - ms.max(since_ms) >= SETTLE_MS);
-    if !is_over && !(wanting.is_empty() && is_settled) {
+    let is_enough = wanting.is_empty() && is_settled;
+    if !is_over && !is_enough {
         return Arrived::Wait { again_ms: AGAIN_MS, sentence: waits(&seen, &missing) };
     }
     if let Some((signal, reason)) = seen.unknown().filter(|(signal, _)| wanting.contains(signal) || !seen.any()) {

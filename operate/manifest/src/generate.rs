@@ -63,7 +63,7 @@ impl GeneratorOptions {
     }
 
     /// With those of all generators, which its own win over.
-    fn over(&self, all: &GeneratorOptions) -> GeneratorOptions {
+    pub fn over(&self, all: &GeneratorOptions) -> GeneratorOptions {
         let both = |all: &BTreeMap<String, String>, own: &BTreeMap<String, String>| {
             all.iter().chain(own).map(|(key, value)| (key.clone(), value.clone())).collect()
         };

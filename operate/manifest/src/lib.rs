@@ -16,6 +16,7 @@ mod patch;
 mod rules;
 pub mod transform;
 mod validate;
+mod yaml;
 
 pub use change::{Change, ChangeError, Edit, edit};
 pub use detect::{FileKind, detect, look};
@@ -24,12 +25,13 @@ pub use lint::{
     Checked, FINDINGS_MAX, LintFinding, LintOptions, LintRule, Manifests, Mended, check, is_on, lint_named, lint_rules,
     mend,
 };
-pub use object::{File, Identity, Limits, Object, ReadError, read};
+pub use object::{File, Identity, Limits, Object, ReadError, pod_path, read};
 pub use patch::{Draft, Op, apply, json_patch};
 pub use validate::{
     CustomKinds, Finding, MINOR_NEWEST, MINOR_OLDEST, RULES, Rule, Severity, Target, Verdict, catalogue, namespaced,
     rule, validate, validate_one,
 };
+pub use yaml::yaml;
 
 #[cfg(test)]
 mod tests;

@@ -177,7 +177,7 @@ impl Object {
 }
 
 /// Where a kind keeps the pod it makes.
-pub(crate) fn pod_path(group: &str, kind: &str) -> Option<&'static [&'static str]> {
+pub fn pod_path(group: &str, kind: &str) -> Option<&'static [&'static str]> {
     match (group, kind) {
         ("", "Pod") => Some(&[]),
         ("", "PodTemplate") => Some(&["template"]),

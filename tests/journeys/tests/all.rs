@@ -15,6 +15,7 @@ mod flask;
 mod in_cluster;
 mod inject;
 mod kill_under_load;
+mod manifests;
 mod memory;
 mod promql;
 mod python_grpc;

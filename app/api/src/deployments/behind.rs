@@ -24,6 +24,8 @@ pub struct Wanted {
     pub strategy: Option<Strategy>,
     pub adopt: bool,
     pub force: bool,
+    /// Nobody is at work on a release of Helm that hangs: it is repaired, however old it is.
+    pub repair: bool,
     /// The run that this one takes back.
     pub back: Option<RunId>,
     /// A compose project that was read elsewhere, in the form in which `apm deploy --compose` sends it.

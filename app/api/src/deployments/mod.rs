@@ -297,6 +297,7 @@ async fn create(
         strategy: said.strategy,
         adopt: said.adopt,
         force: said.force,
+        repair: said.repair,
         back: None,
         compose: said.compose.map(Arc::new),
         actor: request::actor(caller, said.actor.as_deref())?,

@@ -29,6 +29,7 @@ pub(super) struct CreateBody {
     pub(super) strategy: Option<Strategy>,
     pub(super) adopt: bool,
     pub(super) force: bool,
+    pub(super) repair: bool,
     pub(super) dry_run: bool,
     pub(super) compose: Option<serde_json::Value>,
     pub(super) actor: Option<String>,

@@ -65,9 +65,11 @@ fn asked(args: &StartArgs, otlp_endpoint: Option<String>) -> Asked {
         strategy: args.strategy.as_deref().map(super::start::strategy),
         adopt: args.adopt,
         force: args.force,
+        repair: args.repair,
         actor: actor(),
         reason: args.reason.clone(),
         otlp_endpoint,
+        plain: None,
     }
 }
 

@@ -26,9 +26,8 @@ pub(crate) async fn diff(global: &Global, args: &DiffArgs) -> Result<u8, Failure
     let asked = asked(global, &args.release);
     let (service, version, found) = match Office::open(global, &args.places, &args.server).await? {
         Office::Here(desk, project) => {
-            let release = desk.release(&project, &asked).map_err(Failure::Usage)?;
-            let found = desk.differences(&release).await?;
-            (release.service, release.version, found)
+            let wanted = desk.wanted(&project, &asked).await.map_err(Failure::Usage)?;
+            desk.differences(&wanted).await?
         }
         Office::There(remote) => remote.differences(&asked, global.env.as_deref()).await?,
     };

@@ -26,7 +26,7 @@ const INTERRUPTED: u8 = 130;
 const SAID_MAX: usize = 16;
 
 /// Carries it out, or follows whoever does, to its end; returns the exit code.
-pub(super) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) -> Result<u8, Failure> {
+pub(crate) async fn carry_out(global: &Global, desk: &Arc<Desk>, run: &RunId) -> Result<u8, Failure> {
     let (plan, _) = desk.look(run).await?;
     let mut show = Show::new(global, run, &plan);
     let mut live = desk.watch();

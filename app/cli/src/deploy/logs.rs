@@ -48,10 +48,13 @@ pub(crate) async fn logs(global: &Global, args: &LogsArgs) -> Result<u8, Failure
     let run = office.find(args.run.as_deref()).await?;
     let (plan, _) = office.look(&run).await?;
     let source = match &office {
-        Office::Here(..) => {
-            let surroundings = DockerSurroundings::from_variables(|name| std::env::var(name).ok());
-            Source::Here(ContainerLogs::open(&surroundings, &*world.disk)?)
-        }
+        Office::Here(desk, _) => Source::Here(match desk.pod_logs(&plan) {
+            Some(pods) => pods?,
+            None => {
+                let surroundings = DockerSurroundings::from_variables(|name| std::env::var(name).ok());
+                ContainerLogs::open(&surroundings, &*world.disk)?
+            }
+        }),
         Office::There(remote) => Source::There(remote),
     };
     let created_ms = office.entries(&run, 0).await?.first().map_or(0, |entry| entry.at_ms);
@@ -63,7 +66,7 @@ pub(crate) async fn logs(global: &Global, args: &LogsArgs) -> Result<u8, Failure
     if args.follow { reading.followed(&source, lines).await } else { reading.once(&source, lines).await }
 }
 
-/// Who is asked for lines: the engine of Docker at hand, or an engine of ours that asks its own.
+/// Who is asked for lines: the engine of Docker or the cluster at hand, or an engine of ours that asks its own.
 enum Source<'a> {
     Here(ContainerLogs),
     There(&'a Remote),

@@ -5,16 +5,16 @@ mod artefacts;
 mod compose;
 pub(crate) mod diff;
 mod dora;
-mod follow;
+pub(crate) mod follow;
 mod frame;
 pub(crate) mod judge;
 pub(crate) mod logs;
-mod office;
+pub(crate) mod office;
 mod progress;
 pub(crate) mod promote;
 pub(crate) mod prune;
 mod screen;
-mod start;
+pub(crate) mod start;
 pub(crate) mod tag;
 mod wizard;
 
@@ -37,7 +37,7 @@ use crate::run::find;
 use office::Office;
 
 /// Ended, and what the shell is told.
-fn code(status: Status) -> u8 {
+pub(crate) fn code(status: Status) -> u8 {
     match status {
         Status::Complete => 0,
         Status::RolledBack => 1,
@@ -137,7 +137,7 @@ pub(crate) fn project(world: &World, global: &Global) -> Result<Project, Failure
     project_in(world, global, global.env.as_deref()).map_err(Failure::Usage)
 }
 
-fn project_in(world: &World, global: &Global, environment: Option<&str>) -> Result<Project, Report> {
+pub(crate) fn project_in(world: &World, global: &Global, environment: Option<&str>) -> Result<Project, Report> {
     let tree = tree(world, global, &UpArgs::default())?;
     Project::read(tree, environment, &folder_name()).map_err(|error| error.report().clone())
 }
@@ -185,7 +185,7 @@ fn asked_of(global: &Global, project: &Project) -> AskedAt {
 }
 
 /// Everything that is needed, found as the other commands find it.
-async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Desk, Failure> {
+pub(crate) async fn desk(global: &Global, project: &Project, places: &Places) -> Result<Desk, Failure> {
     let world = World::real();
     let options = DeskOptions {
         history: history(&project.name, places.history.clone()),
@@ -223,7 +223,7 @@ fn lacking(global: &Global, degraded: &[operate_plan::Degraded]) {
 }
 
 /// Who asks.
-fn actor() -> String {
+pub(crate) fn actor() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }
 

@@ -17,7 +17,7 @@ use crate::output::Failure;
 /// A token is not longer.
 const TOKEN_BYTES_MAX: u64 = 4 << 10;
 
-pub(super) enum Office {
+pub(crate) enum Office {
     Here(Arc<Desk>, Box<Project>),
     There(Box<Remote>),
 }
@@ -105,8 +105,10 @@ impl Office {
     pub(super) async fn plan(&self, global: &Global, asked: &Asked, back: Option<&Back>) -> Result<Planned, Failure> {
         match self {
             Office::Here(desk, project) => {
-                let wanted = desk.wanted(project, asked).map_err(Failure::Usage)?;
-                let wanted = if back.is_some() { desk.wanted_before(wanted).await? } else { wanted };
+                let wanted = match back {
+                    Some(_) => desk.wanted_before(project, asked).await?,
+                    None => desk.wanted(project, asked).await.map_err(Failure::Usage)?,
+                };
                 Ok(desk.plan_wanted(&wanted).await?)
             }
             Office::There(remote) => match back.and_then(|back| back.run.as_ref()) {

@@ -48,6 +48,7 @@ async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Resul
         strategy: args.strategy.as_deref().map(strategy),
         adopt: args.adopt,
         force: args.force,
+        repair: args.repair,
         reason: args.reason.clone(),
         ..super::asked(global, &args.release)
     };
@@ -73,7 +74,7 @@ async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Resul
 }
 
 /// Where there is no picture, its head.
-pub(super) fn begun(global: &Global, planned: &Planned, run: &RunId) {
+pub(crate) fn begun(global: &Global, planned: &Planned, run: &RunId) {
     if !follow::is_drawn(global) {
         let name = paint(global, "2", &format!("({run})"));
         say(global, &format!("{} {name}", paint(global, "1", &planned.plan.title)));
@@ -90,7 +91,7 @@ pub(crate) fn strategy(word: &str) -> Strategy {
 }
 
 /// Asks on the terminal; without one somebody must have said `--yes`.
-pub(super) fn agreed(question: &str) -> Result<bool, Failure> {
+pub(crate) fn agreed(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         let report = Report::new("nobody is there to agree").hint("`--yes` agrees, `--dry-run` only shows it");
         return Err(Failure::Usage(report));
@@ -108,22 +109,31 @@ pub(crate) async fn rollback(global: &Global, args: &RollbackArgs) -> Result<u8,
     let mut labels = Vec::new();
     labels.extend(office.environment(global).map(|environment| ("environment".to_owned(), environment)));
     labels.extend(start.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
+    let (version, run) = before(&office, labels, args.to.as_deref()).await?;
+    release(global, start, Some(Back { version, run })).await
+}
+
+/// The version to go back to, by its name, by a tag, or as the one before the newest complete run of these labels; with it that run.
+pub(crate) async fn before(
+    office: &Office,
+    labels: Vec<(String, String)>,
+    to: Option<&str>,
+) -> Result<(String, Option<RunId>), Failure> {
     let complete = Filter { status: Some(Status::Complete), limit: RUNS_MAX, ..Filter::default() };
     let rows = office.runs(&Filter { labels: labels.clone(), ..complete.clone() }).await?;
     // A version that was made anew replaced itself.
     let label = |row: &RunRow, name: &str| row.labels.get(name).cloned();
     let moved = |row: &&RunRow| label(row, "version_before") != label(row, "version");
     let before = rows.iter().find(moved).and_then(|row| label(row, "version_before"));
-    let to = match &args.to {
-        Some(to) => Some(version_of(&office, to, &rows, Filter { labels, ..complete }).await?),
+    let to = match to {
+        Some(to) => Some(version_of(office, to, &rows, Filter { labels, ..complete }).await?),
         None => None,
     };
     let version = to.or(before.filter(|version| version != "unknown")).ok_or_else(|| {
         let report = Report::new("no complete run says which version was there before it");
         Failure::Refused(report.hint("`--to` names the version"))
     })?;
-    let run = rows.into_iter().next().map(|row| row.run);
-    release(global, start, Some(Back { version, run })).await
+    Ok((version, rows.into_iter().next().map(|row| row.run)))
 }
 
 /// A version as it is, or that of the newest run with this tag.

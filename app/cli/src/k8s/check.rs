@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use app_deploy::{ManifestSource, manifest_sources, render_manifests};
+use app_deploy::{ManifestSource, Rendering, manifest_sources, render_manifests};
 use base_explain::finding::{File, Safety, json, sarif, text};
 use base_explain::{Report, Severity, nearest};
 use base_world::World;
@@ -151,7 +151,8 @@ fn read(global: &Global, args: &CheckArgs) -> Result<Vec<Set>, Failure> {
                 }
             }
             rendered => {
-                let (name, text) = runtime.block_on(render_manifests(&rendered)).map_err(Failure::Broken)?;
+                let text = runtime.block_on(render_manifests(&rendered, &Rendering::default()));
+                let (name, text) = text.map_err(Failure::Broken)?;
                 let mut manifests = Manifests::default();
                 manifests.add(&name, text, &Limits { bytes_max: RENDERED_BYTES_MAX, ..Limits::default() });
                 sets.push(Set { manifests, paths: Vec::new() });

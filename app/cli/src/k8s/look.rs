@@ -98,7 +98,7 @@ fn lines(one: &Workload) -> Vec<(&'static str, String)> {
         let code = one.code.map(|code| format!(" [{code}]")).unwrap_or_default();
         lines.push(("0", format!("         {}{code}", one.says)));
     }
-    lines.extend(one.next.map(|next| ("2", format!("         do: {next}"))));
+    lines.extend(one.next.as_ref().map(|next| ("2", format!("         do: {next}"))));
     lines
 }
 
@@ -109,6 +109,7 @@ mod tests {
     fn check(state: WorkloadState, says: &str, next: Option<&'static str>, expect: &[&str]) {
         let code = next.map(|_| "kube.unready");
         let (namespace, kind, name, says) = ("shop".into(), "Deployment".into(), "cart".into(), says.into());
+        let next = next.map(str::to_owned);
         let one = Workload { namespace, kind, name, state, code, says, next };
         let told: Vec<_> = lines(&one).into_iter().map(|(_, line)| line).collect();
         assert_eq!(told, expect);

@@ -4,6 +4,9 @@ mod check;
 mod inject;
 mod install;
 mod look;
+mod release;
+mod render;
+mod which;
 
 use clap::{Args as ClapArgs, Subcommand};
 
@@ -24,6 +27,14 @@ enum K8sCommand {
     Status(look::StatusArgs),
     /// Find what a server would refuse in manifests, what is unsafe, about to go, or leads nowhere
     Check(check::CheckArgs),
+    /// Show manifests as an environment makes them, what that changes, or write it as a kustomization
+    Render(Box<render::RenderArgs>),
+    /// Show what an apply would change on the cluster; of a Secret only that a value changes
+    Diff(Box<release::DiffArgs>),
+    /// Apply manifests: planned, in order, waited for, and undone when it does not get ready
+    Apply(Box<release::ApplyArgs>),
+    /// Put every object of a set of manifests back as it was at an earlier version
+    Rollback(Box<release::RollbackArgs>),
     /// Put telemetry into pods: an agent, its variables, sidecars; in files, or as a webhook
     Inject(Box<inject::InjectArgs>),
     /// Take out of files what was injected, to the byte
@@ -39,6 +50,10 @@ pub(crate) fn k8s(global: &Global, args: &K8sArgs) -> Result<u8, Failure> {
         K8sCommand::Contexts(args) => look::contexts(global, args),
         K8sCommand::Status(args) => look::status(global, args),
         K8sCommand::Check(args) => check::check(global, args),
+        K8sCommand::Render(args) => render::render(global, args),
+        K8sCommand::Diff(args) => release::diff(global, args),
+        K8sCommand::Apply(args) => release::apply(global, args),
+        K8sCommand::Rollback(args) => release::rollback(global, args),
         K8sCommand::Inject(args) => inject::inject(global, args),
         K8sCommand::Uninject(args) => inject::uninject(global, args),
         K8sCommand::Install(args) => install::install(global, args),

@@ -1,48 +1,34 @@
-//! Files of manifests become the objects of a release: read, given the namespace and the image that are meant, held against the API's schema,
-//! and their secrets sealed. It asks no cluster; what another program renders (a chart, a kustomization) is refused by name.
-
-use std::path::PathBuf;
+//! Texts of manifests become the objects of a release: read, held against the API's schema, made what the environment wants of them, and their secrets
+//! sealed. It asks no cluster and starts no program.
 
 use base_explain::Report;
 use base_world::Disk;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use operate_deploy::{Item, Secret, cluster_object, resource_attributes};
+use operate_deploy::{Item, Secret, cluster_object};
 use operate_execute::Seal;
-use operate_manifest::inject::{InjectError, InjectSettings, Outcome, apply, inject};
-use operate_manifest::transform::{TransformSettings, transform};
-use operate_manifest::{Object, Severity, Target, namespaced, validate};
+use operate_manifest::generate::{Generated, generate};
+use operate_manifest::mask::is_secret;
+use operate_manifest::{Draft, Object, Severity, Target, validate};
 use operate_target_kube::secret_name;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::manifests::{ManifestSource, manifest_sources};
+use super::ops::{Meant, ops};
+use crate::manifests::ManifestText;
 
 /// Findings that are told at once.
 const TOLD_MAX: usize = 20;
+/// A file that a ConfigMap is made of; the planner's own limit is lower.
+const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// What is meant.
-pub(crate) struct Meant<'a> {
-    /// Files and folders, as the settings name them.
-    pub(crate) paths: &'a [PathBuf],
-    /// For objects that name none.
-    pub(crate) namespace: &'a str,
-    /// The image whose tag is exchanged: `registry/cart`, and the whole reference that takes its place.
-    pub(crate) image: (&'a str, &'a str),
-    /// What its telemetry is told apart by.
-    pub(crate) service: &'a str,
-    pub(crate) version: &'a str,
-    pub(crate) environment: &'a str,
-    /// Of the API that they are held against, as 34 of 1.34.
-    pub(crate) minor: u8,
-    /// What the environment does to the objects.
-    pub(crate) transform: Option<&'a TransformSettings>,
-    /// Pods get telemetry; left out, they are as their files say.
-    pub(crate) inject: Option<&'a InjectSettings>,
-}
-
-/// The objects, in the order of their files.
-pub(crate) fn items(meant: &Meant<'_>, disk: &dyn Disk, seal: &Seal) -> Result<Vec<Item>, Report> {
-    let objects = objects(meant.paths, disk)?;
+/// The objects, in the order of their files; after them what is generated.
+pub(crate) fn items(
+    meant: &Meant<'_>,
+    texts: &[ManifestText],
+    disk: &dyn Disk,
+    seal: &Seal,
+) -> Result<Vec<Item>, Report> {
+    let objects: Vec<Object> = texts.iter().flat_map(|text| text.file.objects.iter().cloned()).collect();
     let target = Target { minor: meant.minor };
     let verdicts = validate(&objects, &target);
     let errors = verdicts.iter().flat_map(|verdict| verdict.findings.iter().map(|finding| (&verdict.file, finding)));
@@ -60,118 +46,72 @@ pub(crate) fn items(meant: &Meant<'_>, disk: &dyn Disk, seal: &Seal) -> Result<V
         }
         return Err(report.hint("`apm k8s check` shows all of them with their places"));
     }
-    objects.iter().map(|object| item(object, meant, &target, seal)).collect()
-}
-
-fn item(object: &Object, meant: &Meant<'_>, target: &Target, seal: &Seal) -> Result<Item, Report> {
-    let mut body = object.json();
-    let identity = &object.identity;
-    if identity.name.is_empty() {
-        let report = Report::new(format!("{}:{}: {} has no name", object.file, object.line(), identity.kind));
-        return Err(
-            report.hint("a release needs `metadata.name`: what the server names anew each time cannot be undone")
-        );
-    }
-    if let Some(settings) = meant.transform {
-        let failed = |error| {
-            Report::new(format!("{}:{}: {identity}: {error}", object.file, object.line()))
-                .hint("`deploy.kubernetes.transform` in the settings says what is done to manifests")
-        };
-        for op in transform(&body, settings).map_err(failed)? {
-            apply(&mut body, &op);
+    let generated = generated(meant, disk)?;
+    let mut items = Vec::new();
+    for object in &objects {
+        if object.identity.name.is_empty() {
+            let report =
+                Report::new(format!("{}:{}: {} has no name", object.file, object.line(), object.identity.kind));
+            return Err(
+                report.hint("a release needs `metadata.name`: what the server names anew each time cannot be undone")
+            );
         }
-    }
-    // Of a kind that nobody here knows: most live in a namespace, and the server says so if it does not.
-    if body["metadata"]["namespace"].is_null()
-        && namespaced(&identity.api_version, &identity.kind, target).unwrap_or(true)
-    {
-        body["metadata"]["namespace"] = Value::from(meant.namespace);
-    }
-    // The server's own words of an object that was read from it.
-    if let Some(body) = body.as_object_mut() {
-        body.remove("status");
-    }
-    if let Some(metadata) = body["metadata"].as_object_mut() {
-        for name in ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink"] {
-            metadata.remove(name);
-        }
-    }
-    if let Some(pod) = object.pod_path().and_then(|path| path.iter().try_fold(&mut body, |at, key| at.get_mut(*key))) {
-        give(pod, meant);
-    }
-    if let Some(settings) = meant.inject {
-        injected(&mut body, object, meant, settings)?;
-    }
-    let mut item = Item { body, secrets: Default::default(), source: object.file.to_string() };
-    if identity.kind == "Secret" && identity.api_version == "v1" {
-        conceal(&mut item, seal)?;
-    }
-    Ok(item)
-}
-
-/// Puts telemetry into the object's pods. Those that opted out, or where nothing tells the language, stay as they are.
-fn injected(body: &mut Value, object: &Object, meant: &Meant<'_>, settings: &InjectSettings) -> Result<(), Report> {
-    let settings = InjectSettings {
-        environment: settings.environment.clone().or_else(|| Some(meant.environment.to_owned())),
-        ..settings.clone()
-    };
-    let refused = |error: InjectError| {
         let place = format!("{}:{}", object.file, object.line());
-        let report = Report::new(format!("{place}: telemetry cannot be put into {}", object.identity));
-        report.because(error.to_string()).hint("annotate the pod with apm.dev/inject: \"false\" to have it as it is")
+        let item =
+            item(&format!("{place}: {}", object.identity), &object.file, object.json(), meant, &generated, seal)?;
+        items.push((place, item));
+    }
+    for one in &generated {
+        let place = format!("a generator of the settings ({} {})", one.kind, one.plain);
+        items.push((place.clone(), item(&place, "", one.object.clone(), meant, &generated, seal)?));
+    }
+    once(&items)?;
+    Ok(items.into_iter().map(|(_, item)| item).collect())
+}
+
+/// What the settings generate.
+pub(crate) fn generated(meant: &Meant<'_>, disk: &dyn Disk) -> Result<Vec<Generated>, Report> {
+    let Some(settings) = meant.transform else { return Ok(Vec::new()) };
+    let mut read = |name: &str| {
+        disk.read(std::path::Path::new(name), FILE_BYTES_MAX).map_err(|error| Report::of(&error).one_line())
     };
-    if let Outcome::Ops(ops) = inject(body, &settings).map_err(refused)? {
-        for op in &ops {
-            apply(body, op);
+    let hint = "`configMapGenerator` and `secretGenerator` of `deploy.kubernetes.transform` say what is generated";
+    generate(settings, meant.namespace, &mut read).map_err(|error| Report::of(&error).hint(hint))
+}
+
+/// One object may be there once: of two the order of the files would decide.
+fn once(items: &[(String, Item)]) -> Result<(), Report> {
+    let mut known = std::collections::BTreeMap::new();
+    for (place, item) in items {
+        let id = cluster_object(&item.body);
+        if let Some(first) = known.insert(id.clone(), place) {
+            let report = Report::new(format!("{place}: {id} is there twice, the first time in {first}"));
+            return Err(report.hint("take one of them away, or name the folder or the files that are meant"));
         }
     }
     Ok(())
 }
 
-/// Gives the containers of the image's repository the tag or digest that is meant, and the names by which the judge finds their telemetry, where
-/// the manifest does not say them.
-fn give(pod: &mut Value, meant: &Meant<'_>) {
-    let (repository, reference) = meant.image;
-    for list in ["containers", "initContainers"] {
-        let containers = pod.get_mut("spec").and_then(|spec| spec.get_mut(list)).and_then(Value::as_array_mut);
-        let ours = |container: &&mut Value| container["image"].as_str().is_some_and(|image| bare(image) == repository);
-        for container in containers.into_iter().flatten().filter(ours) {
-            container["image"] = Value::from(reference);
-            if container["env"].is_null() {
-                container["env"] = json!([]);
-            }
-            let Some(env) = container["env"].as_array_mut() else { continue };
-            if !env.iter().any(|one| one["name"] == "OTEL_SERVICE_NAME") {
-                env.push(json!({"name": "OTEL_SERVICE_NAME", "value": meant.service}));
-            }
-            match env.iter_mut().find(|one| one["name"] == "OTEL_RESOURCE_ATTRIBUTES") {
-                Some(one) => {
-                    // One from elsewhere (`valueFrom`) is left as it is: nobody here knows what it says.
-                    if let Some(given) = one["value"].as_str() {
-                        one["value"] = Value::from(resource_attributes(given, meant.version, meant.environment));
-                    }
-                }
-                None => {
-                    let value = resource_attributes("", meant.version, meant.environment);
-                    env.push(json!({"name": "OTEL_RESOURCE_ATTRIBUTES", "value": value}));
-                }
-            }
-        }
+fn item(
+    place: &str,
+    source: &str,
+    object: Value,
+    meant: &Meant<'_>,
+    generated: &[Generated],
+    seal: &Seal,
+) -> Result<Item, Report> {
+    let ops = ops(meant, place, &object, generated)?;
+    let mut draft = Draft::new(object);
+    draft.take(ops);
+    let mut item = Item { body: draft.value, secrets: Default::default(), source: source.to_owned() };
+    if is_secret(&item.body) {
+        conceal(&mut item, seal)?;
     }
-}
-
-/// A reference without tag and digest.
-pub(crate) fn bare(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    let name = image.rfind('/').map_or(0, |slash| slash + 1);
-    match image.get(name..).and_then(|name| name.find(':')) {
-        Some(colon) => image.get(..name + colon).unwrap_or(image),
-        None => image,
-    }
+    Ok(item)
 }
 
 /// Takes the values out of a Secret and seals them, in the form in which the server has them.
-fn conceal(item: &mut Item, seal: &Seal) -> Result<(), Report> {
+pub(super) fn conceal(item: &mut Item, seal: &Seal) -> Result<(), Report> {
     let id = cluster_object(&item.body);
     let take = |item: &mut Item, name: &str| match item.body.as_object_mut().and_then(|body| body.remove(name)) {
         Some(Value::Object(values)) => values,
@@ -189,32 +129,17 @@ fn conceal(item: &mut Item, seal: &Seal) -> Result<(), Report> {
     Ok(())
 }
 
-/// All objects of these files and folders, in the order of their names.
-pub(crate) fn objects(paths: &[PathBuf], disk: &dyn Disk) -> Result<Vec<Object>, Report> {
-    let mut objects = Vec::new();
-    for source in manifest_sources(paths, disk)? {
-        match source {
-            ManifestSource::File { file, .. } => objects.extend(file.map_err(|error| Report::of(&error))?.objects),
-            ManifestSource::Kustomization(folder) => {
-                let report = Report::new(format!("{} is a kustomization, which `kustomize` renders", folder.display()));
-                return Err(report.hint("render it first: `kubectl kustomize FOLDER > all.yaml`, and name that file"));
-            }
-            ManifestSource::Chart(path) | ManifestSource::Template(path) => {
-                let report = Report::new(format!("{} is of a Helm chart, which `helm` renders", path.display()));
-                return Err(report.hint("render it first: `helm template NAME CHART > all.yaml`, and name that file"));
-            }
-        }
-    }
-    Ok(objects)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use base_world::World;
+    use operate_manifest::inject::InjectSettings;
+    use operate_manifest::transform::TransformSettings;
+    use serde_json::json;
 
     use super::*;
+    use crate::manifests::{Rendering, manifest_texts};
 
     fn seal() -> Seal {
         Seal::new(&[7; 32], Arc::clone(&World::real().random)).expect("a seal")
@@ -237,11 +162,9 @@ mod tests {
             base_world::replace_file(&*disk, &path, text.as_bytes()).expect("written");
         }
         let paths = [folder.path().to_owned()];
-        let image = ("r.example.org:5000/shop/cart", "r.example.org:5000/shop/cart:2");
         let meant = Meant {
-            paths: &paths,
             namespace: "shop",
-            image,
+            image: Some("r.example.org:5000/shop/cart:2"),
             service: "cart",
             version: "2",
             environment: "prod",
@@ -249,7 +172,9 @@ mod tests {
             transform,
             inject,
         };
-        items(&meant, &*disk, &seal())
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let texts = runtime.block_on(manifest_texts(&paths, &*disk, &Rendering::default()))?;
+        items(&meant, &texts, &*disk, &seal())
     }
 
     const CART: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec:\n  selector: {matchLabels: {a: b}}\n  \
@@ -316,6 +241,35 @@ mod tests {
         assert_ne!(first.secrets, second.secrets, "sealed alike, they would tell that they are alike");
     }
 
+    const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: b}\n";
+
+    #[test]
+    fn what_is_generated_comes_with_the_others_and_is_referred_to() {
+        let settings = json!({"configMapGenerator": [{"name": "cart", "literals": ["a=b"]}], "labels": {"team": "x"},
+            "secretGenerator": [{"name": "cart", "literals": ["password=hush"]}]});
+        let settings: TransformSettings = serde_json::from_value(settings).expect("settings");
+        let text = CART.replace(
+            "image: 'envoy:1'",
+            "image: 'envoy:1', envFrom: [{configMapRef: {name: cart}}, {secretRef: {name: cart}}]",
+        );
+        let found = items_with(&[("cart.yaml", &text)], None, Some(&settings));
+        let [cart, config, secret] = &found.unwrap_or_else(|report| panic!("{}", report.one_line()))[..] else {
+            panic!("three")
+        };
+        let from = &cart.body["spec"]["template"]["spec"]["containers"][1]["envFrom"];
+        for (at, kind, one) in [(0, "configMapRef", config), (1, "secretRef", secret)] {
+            let name = one.body["metadata"]["name"].as_str().expect("a name");
+            assert!(name.starts_with("cart-") && name.len() == 15, "{name}");
+            assert_eq!(from[at][kind]["name"], name);
+            assert_eq!(
+                (&one.body["metadata"]["labels"]["team"], &one.body["metadata"]["namespace"]),
+                (&json!("x"), &json!("shop"))
+            );
+        }
+        assert_eq!(secret.secrets.keys().collect::<Vec<_>>(), ["/data/password"]);
+        assert!(!format!("{secret:?}").contains("aHVzaA"));
+    }
+
     fn check_refused(name: &str, text: &str, words: &[&str]) {
         let refused = items_of(&[(name, text)]).expect_err("it cannot be released").terminal(false);
         for word in words {
@@ -325,22 +279,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_released_is_named_with_its_place() {
-        check_refused("kustomization.yaml", "resources: [a.yaml]\n", &["is a kustomization", "kubectl kustomize"]);
-        check_refused("Chart.yaml", "apiVersion: v2\nname: x\nversion: 1.0.0\n", &["Helm chart", "helm template"]);
+        let two = format!("{CONFIG}---\n{CONFIG}");
+        check_refused("two.yaml", &two, &["two.yaml:6", "ConfigMap/shop/a is there twice", "two.yaml:1"]);
         check_refused("cart.yaml", &CART.replace("containers", "container"), &["cart.yaml:9:7", "container"]);
         check_refused(
             "job.yaml",
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: x-}\n",
             &["job.yaml:1", "has no name"],
         );
-    }
-
-    #[test]
-    fn a_repository_is_what_is_left_without_tag_and_digest() {
-        for (image, expect) in
-            [("cart", "cart"), ("cart:1", "cart"), ("h:5000/cart", "h:5000/cart"), ("h:5000/c:1@sha256:ab", "h:5000/c")]
-        {
-            assert_eq!(bare(image), expect);
-        }
     }
 }

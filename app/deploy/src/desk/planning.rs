@@ -10,6 +10,7 @@ use operate_deploy::{
 };
 use operate_execute::Target as _;
 use operate_plan::{Calendar, Finding, Inventory, ObjectId, Plan, Seen, estimate, guard, hold, lint};
+use operate_target_kube::KubeTarget;
 
 use super::{Desk, DeskError, Planned, rehearsal};
 use crate::cluster::{Wanted, context_of};
@@ -56,10 +57,9 @@ impl Desk {
     /// Looks at the cluster and plans; then the API server is asked what it would say to each object. Changes nothing.
     async fn plan_objects(&self, release: &ClusterRelease) -> Result<Planned, DeskError> {
         let context = context_of(&release.target).unwrap_or_default();
-        let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
-        let mut seen = target.survey(&cluster_objects(release)).await;
-        let left = target.survey(&cluster_objects_left(release, &seen)).await;
-        seen.facts.extend(left.facts);
+        let (target, helm) = self.cluster_target(context)?;
+        let release = &self.rendered(release, &target, &helm).await?;
+        let seen = self.seen_for(&target, release).await;
         let now_ms = self.world.clock.now_ms();
         let plan = match plan_cluster(release, &seen, now_ms) {
             Ok(plan) => plan,
@@ -74,6 +74,14 @@ impl Desk {
         found.extend(rehearsal::rehearsed(&target, &plan).await?);
         self.weighed(&release.calendar.of(&release.environment, now_ms), plan, &seen, now_ms, BTreeMap::new(), found)
             .await
+    }
+
+    /// What the release and its leftovers are on the cluster.
+    pub(crate) async fn seen_for(&self, target: &KubeTarget, release: &ClusterRelease) -> Inventory {
+        let mut seen = target.survey(&cluster_objects(release)).await;
+        let left = target.survey(&cluster_objects_left(release, &seen)).await;
+        seen.facts.extend(left.facts);
+        seen
     }
 
     /// With what earlier runs took, held to the calendar, and looked over.

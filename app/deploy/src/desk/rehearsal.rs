@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_refusal_ends_it_and_what_is_not_known_is_told() {
-        let refused = "apply Deployment shop/cart would be refused: not on a Friday";
+        let refused = "apply Deployment shop/cart would be refused: not on a Friday; wait";
         check(Class::Invalid, "kube.admission", false, true, refused);
         check(Class::Invalid, "kube.admission", true, true, &refused.replace(" would", ": its pods would"));
         check(Class::Invalid, "kube.admission", true, false, "pods-refused");

@@ -39,14 +39,16 @@ impl Keeper {
         environment: Option<&str>,
     ) -> Result<(String, String, Vec<Difference>), DeskError> {
         let desk = self.desk().await?;
-        let release = desk.release(&self.project(environment)?, &self.reachable(asked)).map_err(DeskError::Settings)?;
-        let found = desk.differences(&release).await?;
-        Ok((release.service, release.version, found))
+        desk.differences(&self.wanted(desk, asked, environment).await?).await
     }
 
     async fn logs_of(&self, run: &RunId) -> Result<(ContainerLogs, LogsOf), DeskError> {
+        let desk = self.desk().await?;
+        let plan = desk.plan_of(run).await?;
+        if let Some(pods) = desk.pod_logs(&plan) {
+            return Ok((pods?, LogsOf::run(&plan)));
+        }
         let surroundings = self.0.docker.as_ref().ok_or_else(|| DeskError::Told(Report::new("there is no Docker")))?;
-        let plan = self.desk().await?.plan_of(run).await?;
         Ok((ContainerLogs::open(surroundings, &*self.0.world.disk)?, LogsOf::run(&plan)))
     }
 

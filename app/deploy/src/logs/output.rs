@@ -37,8 +37,8 @@ pub enum Heard {
     Lacks(Degraded),
 }
 
-fn lacks(what: String, error: &DeskError) -> Degraded {
-    Degraded::new(what, error.report().one_line(), "docker")
+fn lacks(what: String, error: &DeskError, who: &str) -> Degraded {
+    Degraded::new(what, error.report().one_line(), who)
 }
 
 fn all_lines(of: &LogsOf) -> String {
@@ -56,7 +56,7 @@ impl ContainerLogs {
         let writers = match self.writers(of).await {
             Ok(writers) => writers,
             Err(error) => {
-                output.degraded.push(lacks(all_lines(of), &error));
+                output.degraded.push(lacks(all_lines(of), &error, self.who()));
                 return output;
             }
         };
@@ -66,11 +66,11 @@ impl ContainerLogs {
                     while let Some(line) = read.next().await {
                         match line {
                             Ok(line) => output.lines.push(line),
-                            Err(error) => output.degraded.push(lacks(lines_of(by), &error)),
+                            Err(error) => output.degraded.push(lacks(lines_of(by), &error, self.who())),
                         }
                     }
                 }
-                Err(error) => output.degraded.push(lacks(lines_of(by), &error)),
+                Err(error) => output.degraded.push(lacks(lines_of(by), &error, self.who())),
             }
         }
         // Lines of the same millisecond stay as they are.
@@ -81,7 +81,7 @@ impl ContainerLogs {
             output.degraded.push(Degraded::new(
                 format!("{over} older lines"),
                 format!("one answer has at most {LINES_MAX}; `--tail` or `--since` ask for fewer"),
-                "docker",
+                self.who(),
             ));
         }
         output.writers = writers;
@@ -108,7 +108,8 @@ impl ContainerLogs {
                     }
                 }
                 Err(error) => {
-                    let told = !is_away && say.send(Heard::Lacks(lacks(all_lines(&of), &error))).await.is_ok();
+                    let told =
+                        !is_away && say.send(Heard::Lacks(lacks(all_lines(&of), &error, self.who()))).await.is_ok();
                     is_away |= told;
                 }
             }
@@ -142,7 +143,7 @@ impl ContainerLogs {
                 Err(error) => error,
             };
             if !is_away {
-                is_away = say.send(Heard::Lacks(lacks(lines_of(&by), &broken))).await.is_ok();
+                is_away = say.send(Heard::Lacks(lacks(lines_of(&by), &broken, self.who()))).await.is_ok();
             }
             tokio::time::sleep(LOOK).await;
         }

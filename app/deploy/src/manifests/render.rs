@@ -11,10 +11,25 @@ use super::ManifestSource;
 
 /// A chart with hundreds of templates takes seconds.
 const RENDER_TIME_MAX: Duration = Duration::from_secs(60);
-const RENDERED_BYTES_MAX: usize = 50 << 20;
+pub(super) const RENDERED_BYTES_MAX: usize = 50 << 20;
+
+/// What a chart is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Rendering<'a> {
+    /// `.Release.Name`
+    pub release: &'a str,
+    /// `.Release.Namespace`; helm's own choice when left out.
+    pub namespace: Option<&'a str>,
+}
+
+impl Default for Rendering<'_> {
+    fn default() -> Self {
+        Rendering { release: "release", namespace: None }
+    }
+}
 
 /// The texts that a source stands for, each with a name for people. A file is as it was read.
-pub async fn render_manifests(source: &ManifestSource) -> Result<(String, String), Report> {
+pub async fn render_manifests(source: &ManifestSource, rendering: &Rendering<'_>) -> Result<(String, String), Report> {
     match source {
         ManifestSource::File { path, text, .. } => Ok((path.display().to_string(), text.clone())),
         ManifestSource::Kustomization(folder) => {
@@ -26,7 +41,11 @@ pub async fn render_manifests(source: &ManifestSource) -> Result<(String, String
         ManifestSource::Chart(folder) => {
             let name = format!("{} (helm)", folder.display());
             let hint = "install `helm`, or render it elsewhere and name the file";
-            Ok((name, first(&[&["helm", "template", "release"]], folder, hint).await?))
+            let mut words = vec!["helm", "template", rendering.release];
+            if let Some(namespace) = rendering.namespace {
+                words.extend(["--namespace", namespace]);
+            }
+            Ok((name, first(&[&words], folder, hint).await?))
         }
         ManifestSource::Template(path) => {
             let report = Report::new(format!("{} is a template of a Helm chart", path.display()));

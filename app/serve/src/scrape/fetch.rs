@@ -1,25 +1,59 @@
 //! The HTTP call of a scrape, by the one outgoing client.
 
+use std::path::Path;
 use std::time::Duration;
 
-use base_http::{Client, HttpConfig, HttpError, Limits};
+use base_http::{Client, HttpConfig, HttpError, Limits, TlsFiles};
+use base_world::World;
 use observe_ingest::scrape::{Fetch, FetchRequest, Fetched};
 
 /// Larger texts are refused even where the configuration sets no limit.
 const BODY_BYTES_MAX: usize = 256 << 20;
 
+/// Of a token, a certificate or a key.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 pub(crate) struct HttpFetch {
     client: Client,
     config: HttpConfig,
+    files: TlsFiles,
+    world: World,
 }
 
 impl HttpFetch {
-    pub(crate) fn new(config: HttpConfig) -> Result<Self, HttpError> {
-        Ok(HttpFetch { client: Client::new(config.clone())?, config })
+    /// Paths of the configuration are relative to `folder`. Certificates are read now, tokens for each request: they are exchanged while we run.
+    pub(crate) fn new(mut config: HttpConfig, folder: &Path) -> Result<Self, HttpError> {
+        let world = World::real();
+        let tls = &mut config.tls_config;
+        let mut paths = vec![&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file];
+        paths.extend(config.authorization.as_mut().map(|given| &mut given.credentials_file));
+        for path in paths.into_iter().filter(|path| !path.is_empty()) {
+            *path = folder.join(&*path).to_string_lossy().into_owned();
+        }
+        let tls = &config.tls_config;
+        let read = |key: &'static str, path: &str| -> Result<Option<Vec<u8>>, HttpError> {
+            let bytes = Some(path).filter(|path| !path.is_empty());
+            let bytes = bytes.map(|path| world.disk.read(Path::new(path), FILE_BYTES_MAX)).transpose();
+            bytes.map_err(|error| HttpError::TlsFile { key, reason: error.to_string() })
+        };
+        let certificate = read("cert_file", &tls.cert_file)?.zip(read("key_file", &tls.key_file)?);
+        let identity = certificate.map(|(certificate, key)| [certificate, b"\n".to_vec(), key].concat());
+        let files = TlsFiles { authority: read("ca_file", &tls.ca_file)?, identity };
+        Ok(HttpFetch { client: Client::with_files(config.clone(), &files)?, config, files, world })
     }
 
-    pub(crate) fn config(&self) -> &HttpConfig {
-        &self.config
+    /// Whether both ask in the same way.
+    pub(crate) fn is_alike(&self, other: &HttpFetch) -> bool {
+        (&self.config, &self.files) == (&other.config, &other.files)
+    }
+
+    /// The header that a file of credentials is for.
+    fn authorization(&self) -> Result<Option<String>, String> {
+        let given = self.config.authorization.as_ref().filter(|given| !given.credentials_file.is_empty());
+        let Some(given) = given else { return Ok(None) };
+        let bytes = self.world.disk.read(Path::new(&given.credentials_file), FILE_BYTES_MAX);
+        let bytes = bytes.map_err(|error| format!("credentials_file: {error}"))?;
+        Ok(Some(format!("{} {}", given.kind, String::from_utf8_lossy(&bytes).trim())))
     }
 }
 
@@ -32,7 +66,9 @@ impl Fetch for HttpFetch {
             body_bytes: limit.unwrap_or(BODY_BYTES_MAX).min(BODY_BYTES_MAX),
         };
         let seconds = (request.timeout_ms as f64 / 1000.0).to_string();
-        let headers = [("accept", request.accept), ("x-prometheus-scrape-timeout-seconds", seconds.as_str())];
+        let mut headers = vec![("accept", request.accept), ("x-prometheus-scrape-timeout-seconds", seconds.as_str())];
+        let authorization = self.authorization()?;
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
         let answer = self.client.get(&request.url, &headers, limits).await.map_err(|error| error.to_string())?;
         match answer.status {
             200 => Ok(Fetched { content_type: answer.content_type, body: answer.body.into() }),

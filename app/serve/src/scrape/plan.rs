@@ -82,7 +82,7 @@ fn is_alike(a: (&Arc<ScrapeJob>, &HttpFetch), b: (&Arc<ScrapeJob>, &HttpFetch)) 
         ..job.config.clone()
     };
     let same_job = Arc::ptr_eq(a.0, b.0) || settings(a.0) == settings(b.0);
-    same_job && a.1.config() == b.1.config()
+    same_job && a.1.is_alike(b.1)
 }
 
 impl ScrapePlan {
@@ -96,6 +96,7 @@ impl ScrapePlan {
         root.get("global").map_or(Ok(()), |global| global.check_keys(&GLOBAL_KEYS))?;
         let global: GlobalConfig = root.get("global").map(Node::read).transpose()?.unwrap_or_default();
         let known: Vec<&str> = ScrapeConfig::KNOWN_KEYS.iter().copied().chain(HTTP_KEYS).collect();
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut jobs: Vec<Job> = Vec::new();
         let configs = root.get("scrape_configs");
         if let Some(node) = configs.filter(|node| !matches!(node.value, Value::List(_) | Value::Null)) {
@@ -118,10 +119,10 @@ impl ScrapePlan {
                 return Err(placed(report.hint("give one of them another job_name")));
             }
             let job = ScrapeJob::new(&global, &config).map_err(|error| placed(Report::of(&error)))?;
-            let fetch = HttpFetch::new(http).map_err(|error| placed(Report::of(&error)))?;
+            let fetch = HttpFetch::new(http, &folder).map_err(|error| placed(Report::of(&error)))?;
             jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch) });
         }
-        Ok(ScrapePlan { jobs, folder: path.parent().map(Path::to_path_buf).unwrap_or_default() })
+        Ok(ScrapePlan { jobs, folder })
     }
 
     pub(crate) fn jobs(&self) -> &[Job] {
@@ -227,12 +228,17 @@ mod tests {
             "rule_files: []\n",
             "unknown key `rule_files` (at prometheus.yml:1:1); one of global, scrape_configs is known here",
         );
+        check(
+            "scrape_configs:\n- job_name: a\n  tls_config: {ca_file: nowhere.pem}\n",
+            "`ca_file` of tls_config cannot be used: cannot open nowhere.pem: not found (at prometheus.yml:2:3)",
+        );
+        check(
+            "scrape_configs:\n- job_name: a\n  tls_config: {ca_file: /dev/null}\n",
+            "`ca_file` of tls_config cannot be used: there is nothing in PEM in it (at prometheus.yml:2:3)",
+        );
         let found = |keys: &str| format!("scrape_configs:\n- job_name: a\n  kubernetes_sd_configs:\n  - {keys}\n");
         check(&found("role: pod\n    namespaces: { names: [shop] }"), "good");
-        check(
-            &found("role: pods"),
-            "unknown variant `pods`, expected one of `node`, `pod`, `service`, `endpoints`, `endpointslice`, `ingress` (at prometheus.yml:4:11)",
-        );
+        check(&found("role: pods"), "unknown value `pods` (at prometheus.yml:4:11); did you mean `pod`?");
         check(
             &found("role: pod\n    attach_metadata: { nodes: true }"),
             "unknown key `nodes` (at prometheus.yml:5:24); did you mean `node`?",

@@ -184,7 +184,7 @@ impl Container {
             }
         }
         self.let_go(reading);
-        Turn::End
+        if self.look_first { Turn::More } else { Turn::End }
     }
 
     /// Whether the file with this progress was cut; then it begins anew.
@@ -223,6 +223,10 @@ impl Container {
             Grown::Anew => {
                 reading.stats.truncated += 1;
                 self.anew(at, reading.id());
+                return Ok(None);
+            }
+            Grown::First => {
+                self.look_first = true;
                 return Ok(None);
             }
             Grown::Bytes(got) => got,

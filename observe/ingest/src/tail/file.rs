@@ -84,6 +84,8 @@ pub(super) enum Grown {
     Nothing,
     /// So many bytes were put into the buffer, from `read` on; fewer than the buffer has only at the end.
     Bytes(usize),
+    /// Its first bytes came. Before they are read its folder is to be looked at: what came before them may have been copied and cut meanwhile.
+    First,
     /// It is not what was read before: it begins anew.
     Anew,
 }
@@ -144,6 +146,13 @@ impl LogFile {
         if len != self.seen_len {
             self.grown_ns = now_ns;
         }
+        if self.progress.read == 0 && !self.progress.mark.is_some() {
+            let mut head = [0; MARK_MAX_BYTES];
+            let got = handle.read_at(0, &mut head)?;
+            self.progress.mark = Mark::of(&head[..got]);
+            self.check = got > 0;
+            return Ok(if got == 0 { Grown::Nothing } else { Grown::First });
+        }
         let got = handle.read_at(self.progress.read, buffer)?;
         // After the read: what was read is of the file that was known, however fast it was cut and written again.
         if !self.still_the_same(handle.as_ref())? {
@@ -166,9 +175,6 @@ impl LogFile {
 
     /// Compares the first bytes with the mark, and lets it grow with what came since.
     fn still_the_same(&mut self, handle: &dyn File) -> Result<bool, DiskError> {
-        if self.progress.read == 0 && !self.progress.mark.is_some() {
-            return Ok(true);
-        }
         let mut head = [0; MARK_MAX_BYTES];
         let want = usize::try_from(self.progress.read).unwrap_or(usize::MAX).min(MARK_MAX_BYTES);
         let want = want.max(self.progress.mark.len as usize);

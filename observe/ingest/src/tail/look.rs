@@ -119,6 +119,7 @@ impl Container {
         let mut head = [0; MARK_MAX_BYTES];
         let got = handle.read_at(0, &mut head)?;
         let head = &head[..got];
+        file.progress.mark = Mark::of(head);
         let same = |past: &Past| past.identity.is_some() && past.identity == identity;
         if let Some(at) = self.past.iter().position(|past| same(past) && past.progress.mark.fits(head)) {
             let mut past = self.past.remove(at);

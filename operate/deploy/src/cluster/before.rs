@@ -45,7 +45,7 @@ pub fn cluster_findings(release: &ClusterRelease, seen: &Inventory, around: &Inv
         traffic::check(&room, &mut findings);
         others::check(&room, &moves, &mut findings);
     }
-    findings.0.sort_by_key(|finding| finding.severity);
+    findings.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings.0
 }
 

@@ -12,6 +12,27 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
     if release.items.is_empty() {
         return Err(Refusal::NoObjects { service: release.service.clone() });
     }
+    known(release, seen)?;
+    for item in &release.items {
+        let id = object(&item.body);
+        // A namespace or a definition is everybody's.
+        if order::keeps(&id.kind).is_some() || release.adopt {
+            continue;
+        }
+        if let Some(value) = seen.present(&id).filter(|value| !is_ours(release, value)) {
+            return Err(Refusal::ForeignObject { object: id, managers: managers(value) });
+        }
+    }
+    let same = |item: &super::Item| color::forms(release, item).iter().any(|form| !differs(release, form, seen));
+    if !release.force && release.items.iter().all(same) && super::record::prunable(release, seen).is_empty() {
+        let (service, version) = (release.service.clone(), release.version.clone());
+        return Err(Refusal::NothingToDo { service, version });
+    }
+    Ok(())
+}
+
+/// What nobody could read, and what we may not do.
+pub(super) fn known(release: &ClusterRelease, seen: &Inventory) -> Result<(), Refusal> {
     let (mut forbidden, mut unknown) = (Vec::new(), None);
     for object in cluster_objects(release) {
         match seen.look(&object) {
@@ -32,21 +53,6 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
     // What could not be looked at for want of a right is among what is forbidden.
     if let Some(refusal) = unknown {
         return Err(refusal);
-    }
-    for item in &release.items {
-        let id = object(&item.body);
-        // A namespace or a definition is everybody's.
-        if order::keeps(&id.kind).is_some() || release.adopt {
-            continue;
-        }
-        if let Some(value) = seen.present(&id).filter(|value| !is_ours(release, value)) {
-            return Err(Refusal::ForeignObject { object: id, managers: managers(value) });
-        }
-    }
-    let same = |item: &super::Item| color::forms(release, item).iter().any(|form| !differs(release, form, seen));
-    if !release.force && release.items.iter().all(same) && super::record::prunable(release, seen).is_empty() {
-        let (service, version) = (release.service.clone(), release.version.clone());
-        return Err(Refusal::NothingToDo { service, version });
     }
     Ok(())
 }
@@ -103,12 +109,17 @@ pub(super) fn rule(forbidden: &[(ObjectId, Value)]) -> String {
         let plural = value["resource"].as_str().map_or_else(|| before::plural(kind), str::to_owned);
         verbs.entry((namespace, group, plural)).or_default().push(verb);
     }
-    let one = |((namespace, group, plural), verbs): ((&str, &str, String), Vec<&str>)| {
-        let role = if namespace.is_empty() { "a ClusterRole".to_owned() } else { format!("a Role in {namespace}") };
+    let mut roles: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for ((namespace, group, plural), verbs) in verbs {
         let verbs = verbs.join(", ");
-        format!("{role} with `- {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}`")
+        let rule = format!("`- {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}`");
+        roles.entry(namespace).or_default().push(rule);
+    }
+    let one = |(namespace, rules): (&str, Vec<String>)| {
+        let role = if namespace.is_empty() { "a ClusterRole".to_owned() } else { format!("a Role in {namespace}") };
+        format!("{role} with {}", rules.join(", "))
     };
-    verbs.into_iter().map(one).collect::<Vec<_>>().join("; ")
+    roles.into_iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn managers(value: &Value) -> String {

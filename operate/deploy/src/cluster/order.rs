@@ -91,7 +91,17 @@ pub(super) fn accesses(release: &ClusterRelease) -> Vec<ObjectId> {
             needed.add("list", kind, namespace, "");
         }
     }
-    needed.changed(&record::id(release));
+    match &release.helm {
+        // Where Helm keeps its records, under a name for each revision.
+        Some(chart) => {
+            let record = format!("sh.helm.release.v1.{}.v1", chart.release);
+            for verb in ["get", "create", "update", "delete"] {
+                needed.add(verb, "Secret", &release.namespace, &record);
+            }
+            needed.add("list", "Secret", &release.namespace, "");
+        }
+        None => needed.changed(&record::id(release)),
+    }
     needed.all()
 }
 

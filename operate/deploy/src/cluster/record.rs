@@ -29,9 +29,11 @@ pub(super) fn item(release: &ClusterRelease, made: &[ObjectId]) -> Item {
 /// What an earlier release made and this one does not want, the last made first. What is not there any more, or is no longer ours, is left
 /// alone; so is what others may have put something into.
 pub(super) fn left(release: &ClusterRelease, seen: &Inventory) -> Vec<ObjectId> {
-    if !release.prune {
-        return Vec::new();
-    }
+    if release.prune { others(release, seen) } else { Vec::new() }
+}
+
+/// What the record has beside what is wanted, as far as it may go at all.
+pub(super) fn others(release: &ClusterRelease, seen: &Inventory) -> Vec<ObjectId> {
     let Some(record) = seen.present(&id(release)).filter(|record| look::is_ours(release, record)) else {
         return Vec::new();
     };
@@ -49,4 +51,52 @@ pub(super) fn prunable<'a>(release: &ClusterRelease, seen: &'a Inventory) -> Vec
     let left = left(release, seen).into_iter().filter(|object| is_there(seen, object));
     let there = left.filter_map(|object| seen.present(&object).map(|value| (object.clone(), value)));
     there.filter(|(_, value)| look::is_ours(release, value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use operate_plan::{Seen, Work};
+
+    use super::*;
+    use crate::{cluster_objects, plan_cluster};
+
+    /// What the record of a release remembers, and what is deleted, where an earlier one made two ConfigMaps more.
+    fn check(prune: bool, remembered: &str, deleted: &[&str]) {
+        let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}});
+        let release = json!({"project": "shop", "service": "cart", "environment": "dev", "version": "2", "target": "kube:/shop", "prune": prune,
+            "namespace": "shop", "items": [{"body": body}], "strategy": "rolling", "ready_ms": 1, "judge_ms": 1, "actor": "ann"});
+        let release: ClusterRelease = serde_json::from_value(release).expect("a release");
+        let ours = json!({"uid": "u", "version": "1", "labels": {"apm.service": "cart", "apm.environment": "dev"}, "annotations": {}});
+        let mut seen = Inventory::new("kube:/shop");
+        for object in cluster_objects(&release) {
+            let mut value = ours.clone();
+            value["allowed"] = json!(true);
+            value["data"] = json!({"objects": "ConfigMap/shop/a\nConfigMap/shop/old\nNamespace/shop"});
+            seen.add(object, Seen::Present(value), "test", 0);
+        }
+        seen.add(ObjectId::new("ConfigMap", "shop/old"), Seen::Present(ours), "test", 0);
+        let plan = plan_cluster(&release, &seen, 0).expect("a plan");
+        let acts = plan.steps.iter().filter_map(|step| match &step.work {
+            Work::Act(act) => Some(act),
+            _ => None,
+        });
+        let (mut record, mut gone) = (String::new(), Vec::new());
+        for act in acts {
+            if act.object == id(&release) {
+                record = act.with["body"]["data"]["objects"].as_str().unwrap_or_default().to_owned();
+            } else if act.verb == "delete" {
+                gone.push(act.object.to_string());
+            }
+        }
+        assert_eq!(
+            (record.as_str(), gone.iter().map(String::as_str).collect::<Vec<_>>()),
+            (remembered, deleted.to_vec())
+        );
+    }
+
+    #[test]
+    fn what_is_not_pruned_is_remembered_for_a_release_that_does() {
+        check(true, "ConfigMap/shop/a", &["ConfigMap/shop/old"]);
+        check(false, "ConfigMap/shop/a\nConfigMap/shop/old", &[]);
+    }
 }

@@ -88,7 +88,11 @@ pub(super) fn finish(
     if let Some(judge) = line.judge() {
         line.add(VERIFYING, judge);
     }
-    let mut record = steps::apply(release, &record::item(release, made), seen);
+    // What is not pruned now may be by a later release.
+    let kept = if release.prune { Vec::new() } else { record::others(release, seen) };
+    let kept = kept.into_iter().filter(|id| !old.contains(id) && !made.contains(id));
+    let remembered: Vec<_> = made.iter().cloned().chain(kept).collect();
+    let mut record = steps::apply(release, &record::item(release, &remembered), seen);
     record.reason = "the next release finds by it what this one made".into();
     record.by_hand = String::new();
     line.add(VERIFYING, record);
@@ -105,7 +109,7 @@ pub(super) fn finish(
     line.end(labels, seen, now_ms)
 }
 
-fn labels(release: &ClusterRelease, seen: &Inventory) -> BTreeMap<String, String> {
+pub(super) fn labels(release: &ClusterRelease, seen: &Inventory) -> BTreeMap<String, String> {
     let mut labels: BTreeMap<String, String> = [
         ("project", release.project.as_str()),
         ("service", &release.service),

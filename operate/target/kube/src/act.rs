@@ -1,11 +1,12 @@
 //! The changes: apply, scale, select, delete. Each may be done again after it was cut off anywhere.
 
-use connect_kube::{DeleteOptions, KubeError, Patch, Propagation, WriteOptions};
+use connect_kube::{DeleteOptions, KubeError, Patch, Propagation, WriteOptions, Written};
 use operate_execute::Done;
 use operate_plan::{Act, Class, Failure, ObjectId};
 use serde_json::{Value, json};
 
 use crate::failure::{failure, foreign, not_ours};
+use crate::kept::{compared, kept};
 use crate::{KubeTarget, MANAGER, at, writing};
 
 pub(crate) async fn act(target: &KubeTarget, act: &Act) -> Result<Done, Failure> {
@@ -25,6 +26,35 @@ pub fn secret_name(object: &ObjectId, place: &str) -> String {
     format!("{object}#{place}")
 }
 
+/// See [`KubeTarget::preview`].
+pub(crate) async fn preview(target: &KubeTarget, act: &Act) -> Result<(Option<Value>, Value), Failure> {
+    let shown = |object: &Value| compared(&kept(object));
+    let body = whole(target, &act.object, &act.with)?;
+    let found = match at::at_of(target, &act.object, &body).await {
+        Ok(at) => target.cluster.get_if_there(&at).await.map_err(|error| failure(&error))?,
+        // Its definition is not there yet.
+        Err(failure) if failure.code == "kube.no-such-kind" => return Ok((None, shown(&body))),
+        Err(failure) => return Err(failure),
+    };
+    match written(target, &act.object, &act.with, &writing().dry()).await {
+        Ok(written) => Ok((found.as_ref().map(shown), shown(&written.object))),
+        // Its namespace is not there yet.
+        Err(failure) if failure.class == Class::NotFound && found.is_none() => Ok((None, shown(&body))),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The body with its secrets opened.
+fn whole(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<Value, Failure> {
+    let mut body = with["body"].clone();
+    for (place, secret) in with["secrets"].as_object().into_iter().flatten() {
+        let value = opened(target, object, place, secret["sealed"].as_str().unwrap_or_default())?;
+        let value = String::from_utf8(value).map_err(|error| unopened(object, place, &error.utf8_error()))?;
+        set(&mut body, place, value);
+    }
+    Ok(body)
+}
+
 /// Applies, or tries it out as the options say; the server's warnings.
 pub(crate) async fn apply(
     target: &KubeTarget,
@@ -32,11 +62,16 @@ pub(crate) async fn apply(
     with: &Value,
     options: &WriteOptions,
 ) -> Result<Vec<String>, Failure> {
-    let mut body = with["body"].clone();
-    for (place, secret) in with["secrets"].as_object().into_iter().flatten() {
-        let value = opened(target, object, place, secret["sealed"].as_str().unwrap_or_default())?;
-        set(&mut body, place, value);
-    }
+    Ok(written(target, object, with, options).await?.warnings)
+}
+
+async fn written(
+    target: &KubeTarget,
+    object: &ObjectId,
+    with: &Value,
+    options: &WriteOptions,
+) -> Result<Written, Failure> {
+    let body = whole(target, object, with)?;
     let at = at::at_of(target, object, &body).await?;
     let mut options = options.clone();
     options.force = with["force"] == true;
@@ -49,17 +84,16 @@ pub(crate) async fn apply(
         }
         other => other,
     };
-    Ok(written.map_err(|error| failure(&error))?.warnings)
+    written.map_err(|error| failure(&error))
 }
 
-fn opened(target: &KubeTarget, object: &ObjectId, place: &str, sealed: &str) -> Result<String, Failure> {
+pub(crate) fn opened(target: &KubeTarget, object: &ObjectId, place: &str, sealed: &str) -> Result<Vec<u8>, Failure> {
+    target.seal.open(&secret_name(object, place), sealed).map_err(|error| unopened(object, place, &error))
+}
+
+fn unopened(object: &ObjectId, place: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
     let next = "the key file of the machine that made the plan is needed; or plan again here";
-    let refused = |error: &(dyn std::error::Error + 'static)| {
-        Failure::new(Class::Invalid, "seal.failed", format!("{place} of {object} cannot be opened"), next)
-            .caused_by(error)
-    };
-    let plain = target.seal.open(&secret_name(object, place), sealed).map_err(|error| refused(&error))?;
-    String::from_utf8(plain).map_err(|error| refused(&error.utf8_error()))
+    Failure::new(Class::Invalid, "seal.failed", format!("{place} of {object} cannot be opened"), next).caused_by(error)
 }
 
 /// Puts a value at a JSON pointer, whose parent may not be there yet.

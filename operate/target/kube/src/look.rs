@@ -19,6 +19,9 @@ pub(crate) async fn look(target: &KubeTarget, object: &ObjectId) -> Result<Optio
         "all" => return all(target, object).await.map(Some),
         _ => {}
     }
+    if object.kind == crate::helm::KIND {
+        return crate::helm::look(target, object).await;
+    }
     let Some(found) = at::get(target, object).await? else { return Ok(None) };
     let metadata = &found["metadata"];
     let mut fact = json!({

@@ -12,6 +12,7 @@ use crate::{KubeTarget, act, writing};
 pub(crate) async fn rehearse(target: &KubeTarget, act: &Act) -> Result<Vec<String>, Failure> {
     match act.verb.as_str() {
         "apply" => act::apply(target, &act.object, &act.with, &writing().dry()).await,
+        _ if act.object.kind == crate::helm::KIND => crate::helm::rehearse(target, act).await,
         _ => Ok(Vec::new()),
     }
 }

@@ -135,7 +135,8 @@ async fn take_away(target: &KubeTarget, object: &ObjectId) -> Result<(), Failure
     let at = at::at(target, object).await?;
     loop {
         let Some(now) = target.cluster.get_if_there(&at).await.map_err(|error| failure(&error))? else { return Ok(()) };
-        if !now["metadata"]["labels"]["apm.service"].is_string() {
+        let ours = now["metadata"]["labels"]["apm.service"].is_string();
+        if !ours && !crate::helm::orphan(target, object, &now).await? {
             return Err(not_ours(object));
         }
         if now["metadata"]["deletionTimestamp"].is_null() {

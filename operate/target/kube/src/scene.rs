@@ -32,7 +32,7 @@ impl Read {
 
     #[cfg(test)]
     pub(crate) fn of(under: Vec<Value>) -> Read {
-        Read { under, events: Vec::new() }
+        Read { under, ..Read::default() }
     }
 
     /// The label that tells the pods of the newest ReplicaSet of a Deployment.

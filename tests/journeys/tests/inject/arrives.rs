@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -75,15 +74,12 @@ impl Service<'_> {
 
     #[track_caller]
     fn expect(&self, version: &str, code: i32, words: &[&str]) -> String {
-        let begun = Instant::now();
         let (ended, text) = self.deploy(version);
-        let took_s = begun.elapsed().as_secs_f64();
         let missing: Vec<_> = words.iter().filter(|word| !text.contains(**word)).collect();
         assert!(
             ended == Some(code) && missing.is_empty(),
             "code {ended:?}, not {code}; not said: {missing:?}; said:\n{text}"
         );
-        println!("{} {version}: {took_s:.1} s", self.name);
         text
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::selector;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -153,6 +155,8 @@ pub enum KubernetesSdError {
     SelectorRole { role: Role, selector: Role, allowed: String },
     #[error("two selectors for role {0}")]
     SelectorTwice(Role),
+    #[error("a selector for role {role}: {problem}")]
+    Selector { role: Role, problem: String },
     #[error("{key} is given twice: as a text and as a file")]
     GivenTwice { key: &'static str },
     #[error("authorization type {0:?} is not supported for an API server: only Bearer is")]
@@ -212,6 +216,9 @@ impl KubernetesSdConfig {
                 let allowed = allowed.join(", ");
                 return Err(KubernetesSdError::SelectorRole { role, selector: selector.role, allowed });
             }
+            selector::labels(&selector.label)
+                .and_then(|()| selector::fields(&selector.field))
+                .map_err(|problem| KubernetesSdError::Selector { role: selector.role, problem })?;
         }
         Ok(role)
     }

@@ -13,6 +13,7 @@ mod labels;
 mod nodes;
 mod object;
 mod pods;
+mod selector;
 mod services;
 #[cfg(test)]
 mod tests;

@@ -366,6 +366,10 @@ fn configs_that_cannot_be_meant() {
             json!({"role": "service", "selectors": [{"role": "pod"}]}),
             "role service takes selectors of service only, not of pod",
         ),
+        (
+            json!({"role": "pod", "selectors": [{"role": "pod", "label": "app in x"}]}),
+            "a selector for role pod: `app in x` is no condition on a label",
+        ),
         (json!({"role": "pod", "selectors": [{"role": "pod"}, {"role": "pod"}]}), "two selectors for role pod"),
         (
             json!({"role": "pod", "api_server": "https://x", "authorization": {"type": "Digest"}}),

@@ -22,7 +22,7 @@ impl TakeLogs for Sink {
     async fn take<'a>(&'a self, write: &'a LogWrite) -> Result<Appended, SourceError> {
         let mut calls = self.calls.lock();
         *calls += 1;
-        if *calls % 3 == 0 {
+        if calls.is_multiple_of(3) {
             return Err(SourceError::Shed { what: "memory", retry_after_ms: 1 });
         }
         self.came.lock().extend(texts(write));

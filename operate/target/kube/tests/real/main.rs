@@ -3,6 +3,7 @@
 //! feature `real-cluster`.
 
 mod before;
+mod helm;
 mod kills;
 mod reasons;
 mod releases;

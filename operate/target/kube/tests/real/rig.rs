@@ -1,5 +1,6 @@
 //! A namespace of its own for each test, a service in it, and releases of that.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use base_world::World;
@@ -11,7 +12,7 @@ use operate_deploy::{
 use operate_execute::{Context, Entry, Event, Fence, History as _, Image, RunId, Seal, Status, Target};
 use operate_plan::{Finding, Inventory, ObjectId, Plan};
 use operate_target_fake::{Kill, Lives};
-use operate_target_kube::{KubeTarget, secret_name};
+use operate_target_kube::{Helm, KubeTarget, secret_name};
 use serde_json::{Value, json};
 
 pub(crate) struct Rig {
@@ -21,7 +22,7 @@ pub(crate) struct Rig {
     pretended: bool,
     /// Who releases: a user of the cluster's kubeconfigs.
     pub(crate) user: &'static str,
-    runtime: tokio::runtime::Runtime,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 impl Rig {
@@ -61,8 +62,18 @@ impl Rig {
         Cluster::new(found, world)
     }
 
+    pub(crate) fn helm() -> Helm {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let tools = variable("APM_TOOLS")
+            .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("apm-tools")))
+            .or_else(|| variable("HOME").map(|home| home.join(".cache/apm-tools")));
+        let program = tools.expect("a place of the tools").join("bin/helm");
+        let kubeconfig = Some(Rig::folder().join("kubeconfig/admin"));
+        Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm") }
+    }
+
     fn target_of(user: &str, seal: &Arc<Seal>) -> KubeTarget {
-        KubeTarget::new(Rig::cluster_of(user), Arc::clone(seal), World::real().clock)
+        KubeTarget::new(Rig::cluster_of(user), Arc::clone(seal), World::real().clock).with_helm(Rig::helm())
     }
 
     pub(crate) fn target(&self) -> KubeTarget {
@@ -134,6 +145,7 @@ impl Rig {
             context: String::new(),
             namespace: self.namespace.clone(),
             items: items.into(),
+            helm: None,
             strategy: Strategy::Rolling,
             canary: None,
             ready_ms: 60_000,
@@ -186,8 +198,8 @@ impl Rig {
     pub(crate) fn objects(&self) -> Vec<(ObjectId, Image)> {
         let context = Context { run: RunId("look".into()), step: "look".into(), fence: Fence(0) };
         let target = Rig::target_of("admin", &self.lives.seal);
-        let names = ["cart", "cart-blue", "cart-green", "cart-canary", "old", "apm-release-cart"];
-        let kinds = ["ConfigMap", "Secret", "Service", "Deployment.apps"];
+        let names = ["cart", "cart-blue", "cart-green", "cart-canary", "old", "extra", "apm-release-cart"];
+        let kinds = ["ConfigMap", "Secret", "Service", "Deployment.apps", "helm"];
         let ids = kinds.iter().flat_map(|kind| names.iter().map(move |name| (kind, name)));
         self.runtime.block_on(async {
             let mut found = Vec::new();
@@ -200,6 +212,11 @@ impl Rig {
             }
             found
         })
+    }
+
+    pub(crate) fn image(&self, id: &ObjectId) -> Image {
+        let context = Context { run: RunId("look".into()), step: "look".into(), fence: Fence(0) };
+        self.runtime.block_on(self.target().image(&context, id)).expect("an image")
     }
 
     /// Whether everything is what it was, byte for byte but for what the server writes.
