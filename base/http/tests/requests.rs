@@ -115,27 +115,3 @@ async fn trouble_is_told_with_its_innermost_cause() {
     drop(silent);
     check(&url, LIMITS, "URL cannot be reached: Connection refused (os error 111)").await;
 }
-
-#[tokio::test]
-async fn a_token_is_read_from_its_file_each_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let good = answer("200 Said", "retry-after: 7\r\n", "");
-    let (url, asked) = server(&[&good, &good]);
-    let mut authorization = Authorization::bearer("unused");
-    authorization.credentials_file = Some("token".into());
-    let config = HttpConfig { authorization: Some(authorization), ..HttpConfig::default() }.within(folder.path());
-    for token in ["first", "second"] {
-        std::fs::write(folder.path().join("token"), format!("{token}\n")).unwrap();
-        let answer = get(config.clone(), &url).await.unwrap();
-        assert_eq!(answer.retry_after, Some(Duration::from_secs(7)));
-        let asked = asked.recv().unwrap();
-        assert!(asked.contains(&format!("authorization: Bearer {token}\r\n")), "{asked}");
-    }
-    std::fs::remove_file(folder.path().join("token")).unwrap();
-    let error = get(config, &url).await.unwrap_err().to_string();
-    assert!(error.contains("token cannot be read"), "{error}");
-    let mut config = HttpConfig::default();
-    config.tls_config.ca_file = Some(folder.path().join("ca.crt"));
-    let error = Client::new(config).unwrap_err().to_string();
-    assert!(error.contains("ca.crt cannot be read"), "{error}");
-}
