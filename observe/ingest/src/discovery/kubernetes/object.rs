@@ -69,6 +69,8 @@ pub(super) enum Body {
 }
 
 type Pairs = Box<[(Box<str>, Box<str>)]>;
+type Host = Box<str>;
+type Paths = Box<[Box<str>]>;
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Meta {
@@ -216,8 +218,7 @@ pub(super) struct Conditions {
 pub(super) struct Ingress {
     pub(super) class: Option<Box<str>>,
     pub(super) tls_hosts: Box<[Box<str>]>,
-    /// Host and paths.
-    pub(super) rules: Box<[(Box<str>, Box<[Box<str>]>)]>,
+    pub(super) rules: Box<[(Host, Paths)]>,
 }
 
 fn list<T: serde::de::DeserializeOwned>(value: &Value, pointer: &str) -> Box<[T]> {
