@@ -69,6 +69,8 @@ pub(super) enum Body {
 }
 
 type Pairs = Box<[(Box<str>, Box<str>)]>;
+type Host = Box<str>;
+type Paths = Box<[Box<str>]>;
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Meta {
@@ -216,11 +218,8 @@ pub(super) struct Conditions {
 pub(super) struct Ingress {
     pub(super) class: Option<Box<str>>,
     pub(super) tls_hosts: Box<[Box<str>]>,
-    pub(super) rules: Box<[Rule]>,
+    pub(super) rules: Box<[(Host, Paths)]>,
 }
-
-/// Host and paths.
-pub(super) type Rule = (Box<str>, Box<[Box<str>]>);
 
 fn list<T: serde::de::DeserializeOwned>(value: &Value, pointer: &str) -> Box<[T]> {
     items(value, pointer).filter_map(|item| T::deserialize(item).ok()).collect()
