@@ -162,6 +162,8 @@ fn helm_installs_it_the_collector_gathers_and_all_of_it_goes_away() {
     checked(&stage);
     let words = ["install", "apm", CHART, "-n", "apm", "--create-namespace", "--wait", "--timeout", "120s"];
     stage.helm(&[&words[..], &["--set", &stage.sets()]].concat()).expect("Helm installs it");
+    // Helm takes one node's collector for one that may be missing.
+    stage.cluster.kubectl(&["rollout", "status", "-n", "apm", "daemonset/apm-collector", "--timeout", "90s"]);
     stage.cluster.apply(&pod("late"));
     gathered(&stage);
     closed(&stage);
