@@ -49,7 +49,7 @@ spec:
       mkdir /www; echo 'demo_answer 42' >/www/metrics.txt; httpd -p 8080 -h /www
       now=$(date +%s)
       body='{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"{name}\"}}]},\"scopeSpans\":[{\"spans\":[{\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"spanId\":\"b7ad6b7169203331\",\"name\":\"hello\",\"kind\":2,\"startTimeUnixNano\":\"'$now'000000000\",\"endTimeUnixNano\":\"'$now'500000000\"}]}]}]}'
-      until wget -q -O - --header 'Content-Type: application/json' --post-data \"$body\" http://$NODE_IP:4318/v1/traces; do sleep 1; done
+      until wget -q -O /www/answer --header 'Content-Type: application/json' --post-data \"$body\" http://$NODE_IP:4318/v1/traces 2>/www/refused; do sleep 1; done
       i=0; while true; do i=$((i+1)); echo \"{name} says $i\"; sleep 1; done
 ";
 
