@@ -48,13 +48,14 @@ spec:
     - |
       mkdir /www; echo 'demo_answer 42' >/www/metrics.txt; httpd -p 8080 -h /www
       now=$(date +%s)
-      body='{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"{name}\"}}]},\"scopeSpans\":[{\"spans\":[{\"traceId\":\"0af7651916cd43dd8448eb211c80319c\",\"spanId\":\"b7ad6b7169203331\",\"name\":\"hello\",\"kind\":2,\"startTimeUnixNano\":\"'$now'000000000\",\"endTimeUnixNano\":\"'$now'500000000\"}]}]}]}'
+      body='{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"{name}\"}}]},\"scopeSpans\":[{\"spans\":[{\"traceId\":\"0af7651916cd43dd8448eb211c8031{id}\",\"spanId\":\"b7ad6b7169203331\",\"name\":\"hello\",\"kind\":2,\"startTimeUnixNano\":\"'$now'000000000\",\"endTimeUnixNano\":\"'$now'500000000\"}]}]}]}'
       until wget -q -O /www/answer --header 'Content-Type: application/json' --post-data \"$body\" http://$NODE_IP:4318/v1/traces 2>/www/refused; do sleep 1; done
       i=0; while true; do i=$((i+1)); echo \"{name} says $i\"; sleep 1; done
 ";
 
 fn pod(name: &str) -> String {
-    POD.replace("{name}", name)
+    // Each has a trace of its own.
+    POD.replace("{name}", name).replace("{id}", if name == "early" { "01" } else { "02" })
 }
 
 struct Stage {
