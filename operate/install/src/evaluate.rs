@@ -84,9 +84,7 @@ impl Scope {
             Word::Text(text) => Value::from(text.as_str()),
             Word::Number(number) => Value::from(*number),
             Word::Group(pipe) => self.pipe(pipe, depth)?,
-            Word::Path(path) => {
-                path.iter().fold(Some(&self.root), |at, key| at.and_then(|at| at.get(key))).cloned().unwrap_or_default()
-            }
+            Word::Path(path) => path.iter().try_fold(&self.root, |at, key| at.get(key)).cloned().unwrap_or_default(),
             Word::Name(_) => self.command(std::slice::from_ref(word), None, depth)?,
         })
     }

@@ -50,12 +50,12 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Parsed, TemplateError> {
     let mut reader = Reader { file, rest: text, line: 1, defines: BTreeMap::new(), trim_next: false };
     let (body, end) = reader.nodes()?;
     match end {
-        End::File => Ok(Parsed { body, defines: reader.defines }),
+        Stop::File => Ok(Parsed { body, defines: reader.defines }),
         _ => Err(reader.error("`end` or `else` without `if`")),
     }
 }
 
-enum End {
+enum Stop {
     File,
     End,
     Else,
@@ -75,13 +75,13 @@ impl<'t> Reader<'t> {
         TemplateError { file: self.file.to_owned(), line: self.line, what: what.to_owned() }
     }
 
-    fn nodes(&mut self) -> Result<(Vec<Node>, End), TemplateError> {
+    fn nodes(&mut self) -> Result<(Vec<Node>, Stop), TemplateError> {
         let mut nodes = Vec::new();
         loop {
             let Some(start) = self.rest.find("{{") else {
                 let text = std::mem::take(&mut self.rest);
                 self.push_text(&mut nodes, text, false);
-                return Ok((nodes, End::File));
+                return Ok((nodes, Stop::File));
             };
             let (text, after) = (&self.rest[..start], &self.rest[start + 2..]);
             let trims = after.starts_with("- ");
@@ -102,13 +102,13 @@ impl<'t> Reader<'t> {
             let (word, argument) = action.split_once(char::is_whitespace).unwrap_or((action, ""));
             match word {
                 _ if action.starts_with("/*") => {}
-                "end" => return Ok((nodes, End::End)),
-                "else" if argument.is_empty() => return Ok((nodes, End::Else)),
+                "end" => return Ok((nodes, Stop::End)),
+                "else" if argument.is_empty() => return Ok((nodes, Stop::Else)),
                 "if" => {
                     let test = Line { line, it: self.pipe(argument)? };
                     let (then, end) = self.nodes()?;
-                    let (other, end) = if matches!(end, End::Else) { self.nodes()? } else { (Vec::new(), end) };
-                    if !matches!(end, End::End) {
+                    let (other, end) = if matches!(end, Stop::Else) { self.nodes()? } else { (Vec::new(), end) };
+                    if !matches!(end, Stop::End) {
                         return Err(TemplateError { line, ..self.error("an `if` without its `end`") });
                     }
                     nodes.push(Node::If { test, then, other });
@@ -116,7 +116,7 @@ impl<'t> Reader<'t> {
                 "define" => {
                     let name = argument.trim_matches('"').to_owned();
                     let (body, end) = self.nodes()?;
-                    if !matches!(end, End::End) {
+                    if !matches!(end, Stop::End) {
                         return Err(TemplateError { line, ..self.error("a `define` without its `end`") });
                     }
                     self.defines.insert(name, body);

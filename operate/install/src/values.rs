@@ -85,10 +85,7 @@ impl Values {
 
     /// Text at a path; empty where there is none.
     pub(crate) fn text(&self, path: &str) -> &str {
-        path.split('.')
-            .fold(Some(&self.0), |at, key| at.and_then(|at| at.get(key)))
-            .and_then(Value::as_str)
-            .unwrap_or("")
+        path.split('.').try_fold(&self.0, |at, key| at.get(key)).and_then(Value::as_str).unwrap_or("")
     }
 }
 

@@ -50,7 +50,7 @@ fn write(cluster: &Cluster, folder: &Path) {
             let group = group.map(|group| format!("-{group}")).unwrap_or_default();
             let file = format!("{}{group}-{}.json", text("kind").to_lowercase(), text("version"));
             if WANTED.contains(&text("kind")) {
-                let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": reached(&all, &name)});
+                let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": reached(all, &name)});
                 std::fs::write(folder.join(file), schema.to_string()).expect("written");
             }
         }
