@@ -150,7 +150,7 @@ impl Queue {
     }
 
     /// What to do now. What is to be sent stays the same until [`Queue::done`].
-    pub fn next(&mut self) -> Result<Step, BlockError> {
+    pub fn step(&mut self) -> Result<Step, BlockError> {
         let now_ns = self.world.clock.monotonic_ns();
         if now_ns < self.not_before_ns {
             return Ok(Step::Wait(Duration::from_nanos(self.not_before_ns - now_ns)));

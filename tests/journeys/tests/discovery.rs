@@ -43,7 +43,7 @@ impl Sides<'_> {
                 };
                 let unmet: Vec<_> = meant.iter().filter(unmet).map(|want| (want, count(want))).collect();
                 last = match (different.is_empty(), unmet.is_empty()) {
-                    (true, true) => return println!("{when}: {} active, {} dropped", ours.active, ours.dropped),
+                    (true, true) => return,
                     (true, false) => format!("both see the same, but not what is meant: {unmet:?}"),
                     (false, _) => different,
                 };
@@ -57,8 +57,6 @@ impl Sides<'_> {
 /// Every target as text, how often it is there.
 struct Seen {
     targets: BTreeMap<String, usize>,
-    active: usize,
-    dropped: usize,
 }
 
 impl Seen {
@@ -80,7 +78,7 @@ impl Seen {
             let line = format!("{}\n    {discovered}\n    -> {}", words.join(" "), pairs(&target["labels"]));
             *targets.entry(line).or_insert(0) += 1;
         }
-        Seen { targets, active: active.len(), dropped: dropped.len() }
+        Seen { targets }
     }
 
     /// How many targets of a job there are whose text has these words.

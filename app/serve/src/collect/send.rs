@@ -60,7 +60,7 @@ pub(crate) async fn run(lanes: Arc<Lanes>, way: Way, destination: Destination, m
             false => Ok(Ok(Step::Idle)),
             true => {
                 let queue = queue.clone();
-                tokio::task::spawn_blocking(move || queue.lock().next()).await
+                tokio::task::spawn_blocking(move || queue.lock().step()).await
             }
         };
         match next {

@@ -60,7 +60,7 @@ fn step(sim: &SimWorld, queue: &mut Queue, model: &mut Model, rng: &mut Rng) -> 
             Ok(())
         }
         4..=8 => {
-            match queue.next().map_err(text)? {
+            match queue.step().map_err(text)? {
                 Step::Send(batch) => {
                     let request = ids(&batch.body);
                     if let Some(outcome) = answer(model, &request, rng) {
@@ -109,7 +109,7 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
     }
     let mut queue = reopen(&sim)?;
     loop {
-        match queue.next().map_err(|error| error.to_string())? {
+        match queue.step().map_err(|error| error.to_string())? {
             Step::Idle => break,
             Step::Wait(span) => sim.clock.advance_ms(span.as_millis() as u32 + 1),
             Step::Send(batch) => {

@@ -14,7 +14,7 @@ fn taken() -> Outcome {
 }
 
 fn sent(queue: &mut Queue) -> Option<Vec<u32>> {
-    match queue.next().expect("next") {
+    match queue.step().expect("next") {
         Step::Send(batch) => Some(ids(&batch.body)),
         Step::Idle => None,
         Step::Wait(span) => panic!("it waits {span:?}"),
@@ -22,7 +22,7 @@ fn sent(queue: &mut Queue) -> Option<Vec<u32>> {
 }
 
 fn wait(queue: &mut Queue) -> Duration {
-    match queue.next().expect("next") {
+    match queue.step().expect("next") {
         Step::Wait(span) => span,
         other => panic!("it does not wait: {other:?}"),
     }

@@ -54,11 +54,11 @@ fn what_happens_to_files_loses_and_doubles_nothing() {
             on.log("0.log", 30);
             came.extend(on.take(1));
             on.log("0.log", 30);
-            if looks & 1 > 0 {
-                if let Some(batch) = on.tail().poll() {
-                    came.extend(super::texts(batch.write()));
-                    on.tail().acknowledge(batch, &Default::default());
-                }
+            if looks & 1 > 0
+                && let Some(batch) = on.tail().poll()
+            {
+                came.extend(super::texts(batch.write()));
+                on.tail().acknowledge(batch, &Default::default());
             }
             on.copy("0.log", "0.log.20260101-000000");
             if looks & 2 > 0 {
