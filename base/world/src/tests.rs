@@ -86,6 +86,7 @@ fn an_identity_stays_with_the_file_and_not_with_the_name() {
     let (disk, _) = sim_with("/d/a", b"");
     let old = disk.identity(Path::new("/d/a"));
     disk.remove(Path::new("/d/a")).expect("remove");
+    disk.sync_folder(Path::new("/d")).expect("sync");
     disk.reboot(PowerLoss::KeepAll);
     disk.create(Path::new("/d/b")).expect("create");
     assert_eq!(disk.identity(Path::new("/d/b")), old, "numbers are given again when nobody holds the old file");

@@ -81,8 +81,9 @@ async fn shown(global: &Global, args: &RenderArgs) -> Result<u8, Failure> {
     if !global.quiet {
         rendered.notes.iter().for_each(|line| note(line));
         if hidden > 0 {
+            let secrets = if hidden == 1 { "Secret" } else { "Secrets" };
             note(&format!(
-                "masked: the values of {hidden} Secrets, so no server takes this; `--show-secrets` shows them"
+                "masked: the values of {hidden} {secrets}, so no server takes this; `--show-secrets` shows them"
             ));
         }
     }

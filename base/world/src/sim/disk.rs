@@ -119,7 +119,7 @@ impl SimDisk {
                 state.names.lose_power(Some((&mut rng, percent)));
             }
         }
-        let named: std::collections::BTreeSet<NodeId> = state.names.seen.values().copied().collect();
+        let named = state.names.nodes();
         let nameless: Vec<NodeId> = state.nodes.keys().filter(|id| !named.contains(id)).copied().collect();
         let freed = nameless.iter().filter_map(|id| state.nodes.remove(id)).map(|node| node.identity);
         state.free_identities.extend(freed);

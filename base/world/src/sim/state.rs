@@ -145,6 +145,15 @@ impl Names {
         }
     }
 
+    /// Files that have a name, or get one back when power is lost.
+    pub(super) fn nodes(&self) -> BTreeSet<NodeId> {
+        let changed = self.pending.iter().filter_map(|change| match change {
+            Renaming::Add { node, .. } | Renaming::Move { node, .. } => Some(node),
+            Renaming::Remove { .. } => None,
+        });
+        self.seen.values().chain(self.durable.values()).chain(changed).copied().collect()
+    }
+
     pub(super) fn lose_power(&mut self, keep: Option<(&mut Rng, u64)>) {
         let pending = std::mem::take(&mut self.pending);
         if let Some((rng, percent)) = keep {
