@@ -1,7 +1,6 @@
 //! `apm collect`: the collector until a signal ends it. What it does is `app-serve`'s.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use app_config::Tree;
 use app_deploy::{DockerSurroundings, KubeSurroundings};
@@ -13,7 +12,7 @@ use clap::Args;
 use crate::args::Global;
 use crate::config::{read, scrape_plan_with, settings, tokens_of_file, tree_with};
 use crate::output::{Failure, paint, say};
-use crate::up::{Signals, clone, not_started, wait};
+use crate::up::{Signals, clone, not_started, runtime, wait};
 
 #[derive(Debug, Args)]
 #[command(
@@ -62,13 +61,7 @@ pub(crate) fn collect(global: &Global, args: &CollectArgs) -> Result<u8, Failure
     let world = World::real();
     let options = options(&world, global, args)?;
     let broken = |error: std::io::Error| Failure::Broken(Report::of(&error));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(16)
-        .thread_keep_alive(Duration::from_secs(5))
-        .enable_all()
-        .build()
-        .map_err(broken)?;
+    let runtime = runtime(16).map_err(broken)?;
     runtime.block_on(async {
         // Before anything is started, so that no signal is lost.
         let mut signals = Signals::new().map_err(broken)?;

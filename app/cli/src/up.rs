@@ -45,13 +45,7 @@ pub(crate) fn up(global: &Global, args: &UpArgs) -> Result<u8, Failure> {
         demo: args.demo,
     };
     let broken = |error: std::io::Error| Failure::Broken(Report::of(&error));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(32)
-        .thread_keep_alive(Duration::from_secs(5))
-        .enable_all()
-        .build()
-        .map_err(broken)?;
+    let runtime = runtime(32).map_err(broken)?;
     runtime.block_on(async {
         // Before anything is started, so that no signal is lost.
         let mut signals = Signals::new().map_err(broken)?;
@@ -136,6 +130,13 @@ fn span(time: Duration) -> String {
         units.into_iter().find(|(_, ms)| time.as_millis().is_multiple_of(*ms)).unwrap_or(("millisecond", 1));
     let count = time.as_millis() / unit_ms;
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Two workers; what waits for a disk has threads of its own.
+pub(crate) fn runtime(blocking_max: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).max_blocking_threads(blocking_max).thread_keep_alive(Duration::from_secs(5));
+    runtime.enable_all().build()
 }
 
 pub(crate) struct Signals {

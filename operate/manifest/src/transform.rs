@@ -265,7 +265,7 @@ fn elsewhere(image: &str, registries: &BTreeMap<String, String>) -> Option<Strin
 }
 
 /// A reference without tag and digest.
-fn repository(image: &str) -> &str {
+pub fn repository(image: &str) -> &str {
     let image = image.split('@').next().unwrap_or(image);
     let name = image.rfind('/').map_or(0, |slash| slash + 1);
     match image.get(name..).and_then(|name| name.find(':')) {

@@ -6,7 +6,7 @@ use lib_yaml_edit::Step;
 use operate_deploy::resource_attributes;
 use operate_manifest::generate::{Generated, refer};
 use operate_manifest::inject::{InjectError, InjectSettings, Outcome, inject};
-use operate_manifest::transform::{TransformSettings, transform};
+use operate_manifest::transform::{TransformSettings, repository, transform};
 use operate_manifest::{Draft, Op, Target, namespaced};
 use serde_json::{Value, json};
 
@@ -101,13 +101,13 @@ fn injected(draft: &mut Draft, place: &str, meant: &Meant<'_>, settings: &Inject
 /// Gives the containers of the image's repository the tag or digest that is meant, and the names by which the judge finds their telemetry, where
 /// the manifest does not say them.
 fn give(draft: &mut Draft, spec: &[Step], image: &str, meant: &Meant<'_>) {
-    let repository = bare(image);
+    let wanted = repository(image);
     for list in ["containers", "initContainers"] {
         let list = [spec, &steps(&[list])].concat();
         for index in 0..draft.items(&list).len() {
             let at = |keys: &[&str]| [list.clone(), vec![Step::from(index)], steps(keys)].concat();
             match draft.at(&at(&["image"])).and_then(Value::as_str) {
-                Some(now) if bare(now) == repository => {
+                Some(now) if repository(now) == wanted => {
                     if now != image {
                         draft.set(&at(&["image"]), Value::from(image));
                     }
@@ -140,30 +140,6 @@ fn give(draft: &mut Draft, spec: &[Step], image: &str, meant: &Meant<'_>) {
                     draft.insert(&env, end, vec![json!({"name": "OTEL_RESOURCE_ATTRIBUTES", "value": value})]);
                 }
             }
-        }
-    }
-}
-
-/// A reference without tag and digest.
-pub(super) fn bare(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    let name = image.rfind('/').map_or(0, |slash| slash + 1);
-    match image.get(name..).and_then(|name| name.find(':')) {
-        Some(colon) => image.get(..name + colon).unwrap_or(image),
-        None => image,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_is_what_is_left_without_tag_and_digest() {
-        for (image, expect) in
-            [("cart", "cart"), ("cart:1", "cart"), ("h:5000/cart", "h:5000/cart"), ("h:5000/c:1@sha256:ab", "h:5000/c")]
-        {
-            assert_eq!(bare(image), expect);
         }
     }
 }

@@ -121,3 +121,12 @@ fn what_comes_from_elsewhere_is_not_overwritten() {
     let after = transform_text("f.yaml", &text, &settings, &Limits::default()).expect("done");
     assert!(!after.contains("allowPrivilegeEscalation"), "{after}");
 }
+
+#[test]
+fn a_repository_is_what_is_left_without_tag_and_digest() {
+    for (image, expect) in
+        [("cart", "cart"), ("cart:1", "cart"), ("h:5000/cart", "h:5000/cart"), ("h:5000/c:1@sha256:ab", "h:5000/c")]
+    {
+        assert_eq!(super::repository(image), expect);
+    }
+}
