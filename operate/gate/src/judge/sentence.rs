@@ -28,11 +28,7 @@ pub(super) fn of(bench: &Bench<'_>, outcome: Outcome, metrics: &[Judged], score:
 fn reasons(bench: &Bench<'_>, metrics: &[Judged], score: Option<f64>) -> String {
     let failed: Vec<&Judged> = metrics.iter().filter(|m| m.critical && m.outcome.is_worse()).collect();
     let Some(first) = failed.iter().max_by(|a, b| a.weight.total_cmp(&b.weight)) else {
-        return format!(
-            "its score is {:.0} of 100, {:.0} are needed",
-            score.unwrap_or(0.0),
-            bench.settings.marginal_score
-        );
+        return too_little(bench, metrics, score, bench.settings.marginal_score);
     };
     let mut text = against(bench, first);
     let mut asides = Vec::new();
@@ -49,6 +45,16 @@ fn reasons(bench: &Bench<'_>, metrics: &[Judged], score: Option<f64>) -> String 
     let others: Vec<String> = failed.iter().filter(|m| m.name != first.name).map(|m| against(bench, m)).collect();
     if !others.is_empty() {
         text.push_str(&format!("; also {}", others.join(", ")));
+    }
+    text
+}
+
+/// The score, and what is worse than before.
+fn too_little(bench: &Bench<'_>, metrics: &[Judged], score: Option<f64>, needed: f64) -> String {
+    let mut text = format!("its score is {:.0} of 100, {needed:.0} are needed", score.unwrap_or(0.0));
+    let worse: Vec<String> = metrics.iter().filter(|m| m.outcome.is_worse()).map(|m| against(bench, m)).collect();
+    if !worse.is_empty() {
+        text.push_str(&format!(": {}", worse.join(", ")));
     }
     text
 }
@@ -91,7 +97,7 @@ fn figures(bench: &Bench<'_>, metrics: &[Judged]) -> String {
 fn doubts(bench: &Bench<'_>, metrics: &[Judged], score: Option<f64>) -> String {
     let doubtful = |metric: &&Judged| bench.is_open(metric);
     let Some(first) = metrics.iter().filter(doubtful).max_by(|a, b| a.weight.total_cmp(&b.weight)) else {
-        return format!("its score is {:.0} of 100, {:.0} are needed", score.unwrap_or(0.0), bench.settings.pass_score);
+        return too_little(bench, metrics, score, bench.settings.pass_score);
     };
     let name = first.name.replace('_', " ");
     match first.outcome {
