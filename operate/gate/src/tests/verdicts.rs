@@ -144,6 +144,7 @@ fn own_checks() {
         story.instead.extend(answer.map(|answer| (id, answer)));
         let (_, verdict) = story.judge();
         assert_eq!(verdict.outcome, expect, "{}", verdict.render());
+        verdict.sentence
     };
     let checked = |ok| Some(Answer::Checked { ok, said: "status 500".into() });
     check(promql(Some(5.0)), Some(points(4.0)), Outcome::Pass);
@@ -153,7 +154,8 @@ fn own_checks() {
     check(http(true), checked(false), Outcome::Fail);
     check(http(true), None, Outcome::Inconclusive);
     // One failing check of weight 1 is all of its layer: without being critical it still keeps the score down.
-    check(http(false), checked(false), Outcome::Fail);
+    let sentence = check(http(false), checked(false), Outcome::Fail);
+    assert!(sentence.contains("its score is 0 of 100, 50 are needed: "), "what is worse is named: {sentence}");
 }
 
 #[test]
