@@ -208,7 +208,7 @@ impl Queue {
         }
     }
 
-    /// Takes note of how what [`Queue::next`] gave went.
+    /// Takes note of how what [`Queue::step`] gave went.
     pub fn done(&mut self, outcome: Outcome) -> Told {
         let Some((batch, behind)) = self.sending.take() else { return Told::Sent };
         match outcome {
