@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests play the person, who edits files and waits on a clock")]
 
 mod arrival;
+mod collected;
 mod demo;
 mod deploy;
 mod discovered;
