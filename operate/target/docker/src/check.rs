@@ -83,7 +83,10 @@ async fn ended(target: &DockerTarget, object: &ObjectId, view: &ContainerView) -
     let how = match (again, view.killed_for_memory) {
         (_, true) => "was killed for the memory it took".to_owned(),
         // While it runs again, the engine says 0 and means nothing by it.
-        (true, _) if is_running(view) => format!("ends and is started again, {} times by now", view.restarts),
+        (true, _) if is_running(view) => match view.restarts {
+            1 => "ends, and was started again once by now".to_owned(),
+            many => format!("ends, and was started again {many} times by now"),
+        },
         (true, _) => format!("ended with code {}, and again after {} restarts", view.exit_code, view.restarts),
         _ => format!("ended with code {}", view.exit_code),
     };

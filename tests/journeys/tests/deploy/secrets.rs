@@ -58,7 +58,7 @@ pub(crate) fn a_secret_is_nowhere_but_in_the_container(stage: &Stage) {
     assert!(env.lines().any(|line| line == format!("LATE=at {SECRET}2")), "the container has not the second");
     let old = shop.id();
 
-    shop.deploy(&["--version", "blabs", "-vv"]).expect(1, &["ended with code 3", "no way in with $DB_PASSWORD"]);
+    shop.deploy(&["--version", "blabs", "-vv"]).expect(1, &["its last words: no way in with $DB_PASSWORD"]);
     shop.is_restored(&old);
     for words in [&["status"][..], &["plan"], &["list"], &["status", "-vv"]] {
         shop.deploy(words);

@@ -123,7 +123,7 @@ async fn a_condition_says_what_was_seen_instead() {
     bench
         .engine
         .meddle("restarting", |record| record["State"] = json!({"Status": "running", "Running": true, "ExitCode": 0}));
-    check(&bench, "healthy", "restarting", none(), "ends and is started again, 3 times by now").await;
+    check(&bench, "healthy", "restarting", none(), "ends, and was started again 3 times by now").await;
     bench.engine.meddle("ends", |record| record["State"]["OOMKilled"] = json!(true));
     check(&bench, "answers", "ends", json!({"port": 80}), "was killed for the memory it took").await;
     check(&bench, "answers", "serves", json!({"port": 80}), "").await;
