@@ -6,11 +6,13 @@
 mod disk;
 mod file;
 mod state;
+mod sweep;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 pub use disk::{PowerLoss, SimDisk};
+pub use sweep::sweep;
 
 use crate::{Clock, Random, World, random};
 

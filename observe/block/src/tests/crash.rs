@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use base_world::Rng;
-use base_world::sim::{PowerLoss, SimWorld};
+use base_world::sim::{PowerLoss, SimWorld, sweep};
 
 use super::{DIR, frame, settings};
 use crate::{BlockError, Manifest, Wal};
@@ -130,13 +130,7 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
 
 #[test]
 fn acknowledged_frames_survive_every_crash() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(600), |seed| seed..seed + 1);
-    for seed in seeds {
-        if let Err(why) = run(seed, false) {
-            panic!("APM_SEED={seed}: {why}");
-        }
-    }
+    sweep(600, |seed| run(seed, false)).unwrap_or_else(|why| panic!("{why}"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base_signal::{Labels, RangeNs, Span, SpanId, TraceId};
 use base_world::Rng;
-use base_world::sim::{PowerLoss, SimWorld};
+use base_world::sim::{PowerLoss, SimWorld, sweep};
 use observe_source::{Direction, LogSource, SourceError, SpanSource, SpanWrite};
 
 use super::{Ask, DIR, S, Seen, entry, log_write, select_spans, settings, span, tenant};
@@ -287,13 +287,7 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
 
 #[test]
 fn acknowledged_events_survive_every_crash() {
-    let one = std::env::var("APM_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = one.map_or(0..300, |seed: u64| seed..seed + 1);
-    for seed in seeds {
-        if let Err(why) = run(seed, false) {
-            panic!("APM_SEED={seed}: {why}");
-        }
-    }
+    sweep(300, |seed| run(seed, false)).unwrap_or_else(|why| panic!("{why}"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use base_world::Rng;
-use base_world::sim::{PowerLoss, SimWorld};
+use base_world::sim::{PowerLoss, SimWorld, sweep};
 use observe_wire::otlp::Encoding;
 
 use super::{FOLDER, append, ids, settings};
@@ -155,13 +155,7 @@ fn judge(model: &Model) -> Result<(), String> {
 
 #[test]
 fn what_was_acknowledged_arrives_whatever_happens() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(300), |seed| seed..seed + 1);
-    for seed in seeds {
-        if let Err(why) = run(seed, false) {
-            panic!("APM_SEED={seed}: {why}");
-        }
-    }
+    sweep(300, |seed| run(seed, false)).unwrap_or_else(|why| panic!("{why}"));
 }
 
 #[test]

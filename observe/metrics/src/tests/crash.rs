@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base_signal::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricKind, RangeMs, STALE_NAN_BITS};
 use base_world::Rng;
-use base_world::sim::{PowerLoss, SimWorld};
+use base_world::sim::{PowerLoss, SimWorld, sweep};
 use observe_source::{MetricSource, MetricWrite, SourceError};
 
 use super::codecs::histogram;
@@ -296,13 +296,7 @@ fn run(seed: u64, ignore_sync: bool) -> Result<(), String> {
 
 #[test]
 fn acknowledged_data_survives_every_crash() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = number("APM_SEED").map_or(0..number("APM_SEEDS").unwrap_or(400), |seed| seed..seed + 1);
-    for seed in seeds {
-        if let Err(why) = run(seed, false) {
-            panic!("APM_SEED={seed}: {why}");
-        }
-    }
+    sweep(400, |seed| run(seed, false)).unwrap_or_else(|why| panic!("{why}"));
 }
 
 #[test]

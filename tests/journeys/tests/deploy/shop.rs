@@ -17,8 +17,8 @@ const CRASH: &str = "/bin/apm __demo store --listen 127.0.0.1:$PORT --feed-url $
 const LEAK: &str = "cd /sys/fs/cgroup; [ -d memory ] && cd memory; \
     used() { u=$(cat memory.usage_in_bytes memory.current 2>/dev/null); f=$(awk '$1 ~ /^(total_)?inactive_file$/ {v=$2} END {print v}' memory.stat); echo $((u - f)); }; \
     (i=0; while [ $(used) -lt 73400000 ]; do i=$((i+1)); dd if=/dev/zero of=/dev/shm/$i bs=1M count=1 2>/dev/null; sleep 0.2; done) & ";
-/// Long enough for everything that the journeys get wrong; the slow version waits 400 ms, and what other tests do to a good one is no fault of it.
-pub(crate) const BAKE: &str = "settings: { bake: 60s, fast_enough: 100ms }";
+/// Long enough for everything that the journeys get wrong.
+pub(crate) const BAKE: &str = "settings: { bake: 60s }";
 /// Tags and what is wrong with them.
 const VERSIONS: [(&str, &str); 5] =
     [("1", "{}"), ("2", "{}"), ("3", "{}"), ("errors", "{\"error_ratio\": 0.3}"), ("slow", "{\"slow_store_ms\": 400}")];
