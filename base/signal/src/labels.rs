@@ -9,6 +9,7 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// An owned, cheaply cloned label set.
@@ -164,6 +165,12 @@ impl LabelArena {
         self.close()
     }
 
+    /// Begins a set whose pairs are given one by one, sorted by name; nothing of it is kept unless it is closed.
+    pub fn open(&mut self) -> OpenSet<'_> {
+        let (start, last) = (self.bytes.len(), 0..0);
+        OpenSet { arena: self, start, last }
+    }
+
     /// Adds a finished set.
     pub fn push_set(&mut self, set: LabelsRef<'_>) -> u32 {
         self.bytes.extend_from_slice(set.0);
@@ -199,6 +206,53 @@ impl LabelArena {
     /// Bytes held, for budgets.
     pub fn size_bytes(&self) -> usize {
         self.bytes.len() + self.ends.len() * 4
+    }
+}
+
+/// A set on its way into an arena.
+#[derive(Debug)]
+pub struct OpenSet<'a> {
+    arena: &'a mut LabelArena,
+    start: usize,
+    /// Where the name before lies.
+    last: Range<usize>,
+}
+
+impl OpenSet<'_> {
+    /// Adds a pair; false, and nothing is added, when the name does not come after the one before or either text is empty.
+    pub fn pair(&mut self, name: &str, value: &str) -> bool {
+        let before = self.arena.bytes.get(self.last.clone()).unwrap_or_default();
+        if value.is_empty() || !comes_after(name.as_bytes(), before) {
+            return false;
+        }
+        let bytes = &mut self.arena.bytes;
+        put_varint(bytes, name.len());
+        self.last = bytes.len()..bytes.len() + name.len();
+        bytes.extend_from_slice(name.as_bytes());
+        put_varint(bytes, value.len());
+        bytes.extend_from_slice(value.as_bytes());
+        true
+    }
+
+    /// Keeps the set and returns its index.
+    pub fn close(self) -> u32 {
+        let mut this = self;
+        this.start = this.arena.bytes.len();
+        this.arena.close()
+    }
+}
+
+impl Drop for OpenSet<'_> {
+    fn drop(&mut self) {
+        self.arena.bytes.truncate(self.start);
+    }
+}
+
+/// As `after > before`; names mostly differ in their first byte, and that needs no call.
+fn comes_after(after: &[u8], before: &[u8]) -> bool {
+    match (after.first(), before.first()) {
+        (Some(after), Some(before)) if after != before => after > before,
+        _ => after > before,
     }
 }
 

@@ -16,7 +16,7 @@ mod value;
 
 pub use histogram::{Buckets, CounterReset, NativeHistogram, SpanRun};
 pub use ids::{IdError, SpanId, TraceId};
-pub use labels::{LabelArena, Labels, LabelsBuilder, LabelsRef};
+pub use labels::{LabelArena, Labels, LabelsBuilder, LabelsRef, OpenSet};
 pub use log::{LogEntry, Severity};
 pub use matcher::{MatchOp, Matcher};
 pub use metric::{Exemplar, Metadata, MetricKind, STALE_NAN_BITS, Sample, is_stale_nan, stale_nan};

@@ -10,6 +10,7 @@ use observe_source::{Appended, MetricWrite, RejectReason, SourceError};
 
 use crate::head::{Head, Verdict};
 use crate::histogram::histogram_bytes;
+use crate::index::Key;
 use crate::points::Point;
 use crate::record::WriteRecords;
 use crate::segment::{Cursor, Segment};
@@ -111,7 +112,8 @@ fn refused(error: BlockError) -> SourceError {
 fn number_series(head: &mut Head, write: &MetricWrite, free: usize) -> Numbers {
     let mut free = free;
     let mut number = |labels: LabelsRef<'_>| {
-        if let Some(id) = head.find(labels) {
+        let key = Key::of(labels);
+        if let Some(id) = head.find(key) {
             return Ok(id);
         }
         if labels.as_bytes().len() > LABEL_BYTES_MAX {
@@ -121,7 +123,7 @@ fn number_series(head: &mut Head, write: &MetricWrite, free: usize) -> Numbers {
             return Err(RejectReason::InvalidLabels);
         }
         free = free.checked_sub(1).ok_or(RejectReason::SeriesLimit)?;
-        Ok(head.find_or_insert(labels))
+        Ok(head.insert(labels, key))
     };
     write.series.iter().map(&mut number).collect()
 }
@@ -309,8 +311,8 @@ impl Segments<'_> {
     }
 
     fn at(&self, tenant: &str, labels: LabelsRef<'_>, time_ms: i64) -> Result<Option<Point>, BlockError> {
-        let hash = crate::index::hash_labels(labels.as_bytes());
-        let frozen = self.frozen.and_then(|head| head.at(head.index.find(labels, hash)?, time_ms));
+        let key = Key::of(labels);
+        let frozen = self.frozen.and_then(|head| head.at(head.find(key)?, time_ms));
         if frozen.is_some() {
             return Ok(frozen);
         }
@@ -320,7 +322,7 @@ impl Segments<'_> {
             if !covers || segment.reader.tenant() != tenant {
                 continue;
             }
-            match at(segment, labels, hash, time_ms) {
+            match at(segment, key, time_ms) {
                 Ok(Some(point)) => {
                     let gone = tombstone::deleted(self.tombstones, tenant, segment.id, labels);
                     if !gone.iter().any(|range| range.contains(time_ms)) {
@@ -337,9 +339,9 @@ impl Segments<'_> {
     }
 }
 
-fn at(segment: &Segment, labels: LabelsRef<'_>, hash: u64, time_ms: i64) -> Result<Option<Point>, BlockError> {
+fn at(segment: &Segment, key: Key, time_ms: i64) -> Result<Option<Point>, BlockError> {
     let index = segment.index()?;
-    let row = index.series.find(labels, hash).and_then(|id| index.row(id));
+    let row = index.series.find(key).and_then(|id| index.row(id));
     let Some(row) = row.filter(|row| row.overlaps(time_ms, time_ms)) else { return Ok(None) };
     Ok(segment.points(&index.pages, row, (time_ms, time_ms), &mut Cursor::default())?.at(time_ms))
 }

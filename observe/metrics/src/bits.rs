@@ -2,9 +2,11 @@
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BitWriter {
-    pub(crate) bytes: Vec<u8>,
-    /// Unused bits of the last byte.
-    free: u8,
+    /// Whole words.
+    bytes: Vec<u8>,
+    /// The word that is not full yet, from its highest bit on.
+    word: u64,
+    used: u8,
 }
 
 impl BitWriter {
@@ -14,20 +16,34 @@ impl BitWriter {
 
     /// The low `count` bits of `value`, `count` up to 64.
     pub(crate) fn put(&mut self, value: u64, count: u32) {
-        let mut left = count;
-        while left > 0 {
-            if self.free == 0 {
-                self.bytes.push(0);
-                self.free = 8;
-            }
-            let now = left.min(u32::from(self.free));
-            let part = (value >> (left - now)) & ((1u64 << now) - 1);
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= (part << (u32::from(self.free) - now)) as u8;
-            }
-            self.free -= now as u8;
-            left -= now;
+        if count == 0 {
+            return;
         }
+        let value = value & (u64::MAX >> (64 - count));
+        let free = 64 - u32::from(self.used);
+        if count < free {
+            self.word |= value << (free - count);
+            self.used += count as u8;
+            return;
+        }
+        let over = count - free;
+        self.word |= value >> over;
+        self.bytes.extend_from_slice(&self.word.to_be_bytes());
+        self.word = if over == 0 { 0 } else { value << (64 - over) };
+        self.used = over as u8;
+    }
+
+    /// All that was put, the last byte filled up with zeros.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let rest = usize::from(self.used.div_ceil(8));
+        let mut bytes = Vec::with_capacity(self.bytes.len() + rest);
+        bytes.extend_from_slice(&self.bytes);
+        bytes.extend_from_slice(self.word.to_be_bytes().get(..rest).unwrap_or_default());
+        bytes
+    }
+
+    pub(crate) fn capacity_bytes(&self) -> usize {
+        self.bytes.capacity()
     }
 }
 
@@ -43,22 +59,62 @@ impl<'a> BitReader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// `None` at the end of the input.
+    /// The next `count` bits, `count` up to 64; `None` at the end of the input.
     pub(crate) fn take(&mut self, count: u32) -> Option<u64> {
-        let (mut value, mut left) = (0u64, count);
-        while left > 0 {
-            let byte = *self.bytes.get(self.at / 8)?;
-            let available = 8 - (self.at % 8) as u32;
-            let now = left.min(available);
-            let part = (u64::from(byte) >> (available - now)) & ((1 << now) - 1);
-            value = if now == 64 { part } else { (value << now) | part };
-            self.at += now as usize;
-            left -= now;
+        if count == 0 {
+            return Some(0);
         }
-        Some(value)
+        let (byte, bit) = (self.at / 8, (self.at % 8) as u32);
+        if self.at + count as usize > self.bytes.len() * 8 {
+            return None;
+        }
+        let word = self.word(byte) << bit;
+        self.at += count as usize;
+        if count + bit <= 64 {
+            return Some(word >> (64 - count));
+        }
+        // The last bits are in a ninth byte.
+        let more = count + bit - 64;
+        let ninth = u64::from(*self.bytes.get(byte + 8)?) >> (8 - more);
+        Some(word >> (64 - count) | ninth)
+    }
+
+    /// Eight bytes from here on, zeros behind the end.
+    fn word(&self, byte: usize) -> u64 {
+        let rest = self.bytes.get(byte..).unwrap_or_default();
+        rest.first_chunk::<8>().map_or_else(
+            || rest.iter().fold((0, 64), |(word, left), byte| (word | u64::from(*byte) << (left - 8), left - 8)).0,
+            |eight| u64::from_be_bytes(*eight),
+        )
     }
 
     pub(crate) fn take_bit(&mut self) -> Option<bool> {
         self.take(1).map(|bit| bit == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base_world::sim::SimWorld;
+
+    use super::*;
+
+    #[test]
+    fn bits_of_any_width_come_back() {
+        for seed in 0..200 {
+            let world = SimWorld::new(seed).world();
+            let random = || world.random.next_u64();
+            let fields: Vec<(u64, u32)> = (0..100).map(|_| (random(), (random() % 65) as u32)).collect();
+            let mut out = BitWriter::default();
+            fields.iter().for_each(|(value, count)| out.put(*value, *count));
+            let bytes = out.to_bytes();
+            assert_eq!(bytes.len(), fields.iter().map(|(_, count)| *count as usize).sum::<usize>().div_ceil(8));
+            let mut input = BitReader::new(&bytes);
+            for (value, count) in &fields {
+                let expect = if *count == 0 { 0 } else { value & (u64::MAX >> (64 - count)) };
+                assert_eq!(input.take(*count), Some(expect), "seed {seed}, {count} bits");
+            }
+            assert!(input.take(8).is_none(), "seed {seed}: nothing behind the end");
+        }
     }
 }

@@ -43,12 +43,12 @@ impl Chunk {
         self.count += 1;
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.out.bytes
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.out.to_bytes()
     }
 
     pub(crate) fn capacity_bytes(&self) -> usize {
-        self.out.bytes.capacity()
+        self.out.capacity_bytes()
     }
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn xor_encode(values: &[u64]) -> Vec<u8> {
     for bits in values {
         xor.put(&mut out, *bits);
     }
-    out.bytes
+    out.to_bytes()
 }
 
 pub(crate) fn xor_decode(bytes: &[u8], count: usize) -> Option<Vec<u64>> {

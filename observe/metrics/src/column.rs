@@ -171,7 +171,7 @@ fn encode_decimal(values: &[u64]) -> Option<Vec<u8>> {
     out.push(bits as u8);
     let mut packed = BitWriter::default();
     rest.iter().for_each(|number| packed.put(number.wrapping_sub(lowest) as u64, bits));
-    out.extend_from_slice(&packed.bytes);
+    out.extend_from_slice(&packed.to_bytes());
     codec::put_varint(&mut out, exceptions.len() as u64);
     for (at, bits) in exceptions {
         codec::put_varint(&mut out, at as u64);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use base_signal::{Exemplar, Labels, LabelsRef, Metadata};
 
-use crate::index::{SeriesIndex, hash_labels};
+use crate::index::{Key, SeriesIndex};
 use crate::points::Point;
 use crate::series::{Series, Snapshot};
 
@@ -60,19 +60,21 @@ impl Head {
         self.series.len()
     }
 
-    pub(crate) fn find(&self, labels: LabelsRef<'_>) -> Option<u32> {
-        self.index.find(labels, hash_labels(labels.as_bytes()))
+    pub(crate) fn find(&self, key: Key) -> Option<u32> {
+        self.index.find(key)
     }
 
     /// The series of these labels, made if need be.
     pub(crate) fn find_or_insert(&mut self, labels: LabelsRef<'_>) -> u32 {
-        let hash = hash_labels(labels.as_bytes());
-        if let Some(id) = self.index.find(labels, hash) {
-            return id;
-        }
+        let key = Key::of(labels);
+        self.find(key).unwrap_or_else(|| self.insert(labels, key))
+    }
+
+    /// Makes a series that is not there yet.
+    pub(crate) fn insert(&mut self, labels: LabelsRef<'_>, key: Key) -> u32 {
         let flushed_max_ms = self.segments_max_ms.unwrap_or(i64::MIN);
         self.series.push(Series::new(flushed_max_ms));
-        self.index.insert(labels, hash)
+        self.index.insert(labels, key)
     }
 
     pub(crate) fn series_mut(&mut self, id: u32) -> Option<&mut Series> {
@@ -196,7 +198,7 @@ impl Head {
             self.segments_max_ms = self.segments_max_ms.max(series.time_range().map(|(_, last)| last));
             if let Some(carried) = series.carry_over() {
                 let labels = old.index.labels(id);
-                self.index.insert(labels.as_ref(), hash_labels(labels.as_bytes()));
+                self.index.insert(labels.as_ref(), Key::of(labels.as_ref()));
                 self.series.push(carried);
             }
         }

@@ -2,8 +2,9 @@
 //! value. Used by the head and, read-only, by segments. Knows nothing of samples.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use base_signal::{LabelArena, Labels, LabelsRef, MatchOp, Matcher};
 use hashbrown::{HashMap, HashTable};
@@ -40,20 +41,34 @@ pub(crate) struct SeriesIndex {
     /// (name, value) of all series back to back.
     pairs: Vec<(u32, u32)>,
     ends: Vec<u32>,
-    hashes: Vec<u64>,
-    by_hash: HashTable<u32>,
+    by_key: HashTable<(Key, u32)>,
     postings: BTreeMap<Arc<str>, BTreeMap<Arc<str>, RoaringBitmap>>,
     bytes: usize,
 }
 
 /// Rough cost of a series, a pair and a fresh value, measured on the shapes above.
-const SERIES_BYTES: usize = 24;
+const SERIES_BYTES: usize = 40;
 const PAIR_BYTES: usize = 12;
 const VALUE_BYTES: usize = 160;
 
-pub(crate) fn hash_labels(bytes: &[u8]) -> u64 {
-    // Fixed keys: hashes are kept in memory only, and senders who could flood a table are limited by `SeriesLimit`.
-    ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(bytes)
+/// Stands for a label set: two hashes of its bytes, each by secret random keys of this process. Two of a thousand million sets have the same one with a
+/// chance of 10^-21, so equal keys are equal sets, and nobody looks at the strings to find a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key(u64, u64);
+
+impl Key {
+    pub(crate) fn of(labels: LabelsRef<'_>) -> Self {
+        static SECRETS: LazyLock<[ahash::RandomState; 2]> = LazyLock::new(|| {
+            let random = std::hash::RandomState::new();
+            let state = |number: u64| {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|part| random.hash_one((number, part)));
+                ahash::RandomState::with_seeds(a, b, c, d)
+            };
+            [state(0), state(1)]
+        });
+        let [first, second] = &*SECRETS;
+        Self(first.hash_one(labels.as_bytes()), second.hash_one(labels.as_bytes()))
+    }
 }
 
 impl SeriesIndex {
@@ -66,12 +81,12 @@ impl SeriesIndex {
         self.bytes
     }
 
-    pub(crate) fn find(&self, labels: LabelsRef<'_>, hash: u64) -> Option<u32> {
-        self.by_hash.find(hash, |id| self.equals(*id, labels)).copied()
+    pub(crate) fn find(&self, key: Key) -> Option<u32> {
+        self.by_key.find(key.0, |(there, _)| *there == key).map(|(_, id)| *id)
     }
 
     /// Adds a set that is not there yet.
-    pub(crate) fn insert(&mut self, labels: LabelsRef<'_>, hash: u64) -> u32 {
+    pub(crate) fn insert(&mut self, labels: LabelsRef<'_>, key: Key) -> u32 {
         let id = self.ends.len() as u32;
         self.bytes += SERIES_BYTES;
         for (name, value) in labels.iter() {
@@ -84,9 +99,7 @@ impl SeriesIndex {
             self.bytes += PAIR_BYTES + if values.len() > before { VALUE_BYTES + value.len() } else { 0 };
         }
         self.ends.push(self.pairs.len() as u32);
-        self.hashes.push(hash);
-        let hashes = &self.hashes;
-        self.by_hash.insert_unique(hash, id, |id| hashes.get(*id as usize).copied().unwrap_or(0));
+        self.by_key.insert_unique(key.0, (key, id), |(key, _)| key.0);
         id
     }
 
@@ -95,11 +108,6 @@ impl SeriesIndex {
         let start = i.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
         let end = self.ends.get(i).map_or(start, |end| *end as usize);
         self.pairs.get(start..end).unwrap_or_default()
-    }
-
-    fn equals(&self, id: u32, labels: LabelsRef<'_>) -> bool {
-        let ours = self.pairs_of(id).iter().map(|(name, value)| (self.symbols.get(*name), self.symbols.get(*value)));
-        ours.eq(labels.iter())
     }
 
     pub(crate) fn labels(&self, id: u32) -> Labels {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base_signal::LabelArena;
 use observe_block::codec::{Malformed, Reader};
 
-use crate::index::{SeriesIndex, hash_labels};
+use crate::index::{Key, SeriesIndex};
 
 type Result<T> = std::result::Result<T, Malformed>;
 
@@ -68,7 +68,7 @@ pub(crate) fn parse_labels(raw: &[u8]) -> Result<SeriesIndex> {
         }
         let set = arena.push(&mut pairs);
         let labels = arena.get(set);
-        index.insert(labels, hash_labels(labels.as_bytes()));
+        index.insert(labels, Key::of(labels));
     }
     Ok(index)
 }

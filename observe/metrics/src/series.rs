@@ -104,7 +104,7 @@ impl Series {
         let extra = self.extra.as_deref();
         Snapshot {
             closed: self.closed.clone(),
-            open: self.chunk.bytes().to_vec(),
+            open: self.chunk.to_bytes(),
             open_count: self.chunk.count,
             out_of_order: extra.map(|extra| extra.out_of_order.clone()).unwrap_or_default(),
             histograms: extra.map(|extra| extra.histograms.clone()).unwrap_or_default(),
@@ -132,7 +132,7 @@ impl Series {
             decode_chunk(&closed.bytes, closed.count, &mut look);
         }
         if self.chunk.count > 0 && (self.chunk.time_min..=self.chunk.time_max).contains(&time_ms) {
-            decode_chunk(self.chunk.bytes(), self.chunk.count, &mut look);
+            decode_chunk(&self.chunk.to_bytes(), self.chunk.count, &mut look);
         }
         found
     }
@@ -168,7 +168,7 @@ impl Series {
         if self.chunk.count >= CHUNK_SAMPLES {
             let full = std::mem::take(&mut self.chunk);
             let (time_min, time_max, count) = (full.time_min, full.time_max, full.count);
-            self.closed.push(Closed { time_min, time_max, count, bytes: Arc::from(full.bytes()) });
+            self.closed.push(Closed { time_min, time_max, count, bytes: Arc::from(full.to_bytes()) });
             // The room the open chunk had is given back; what is in use stays counted.
             grown += size_of::<Closed>();
         }

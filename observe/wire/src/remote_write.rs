@@ -6,6 +6,7 @@
 
 mod encode;
 mod histogram;
+mod plain;
 
 use base_signal::{Exemplar, Labels, Metadata, MetricKind};
 use observe_source::{MetricWrite, RejectReason};
@@ -54,6 +55,10 @@ impl Decoder<'_> {
 
     fn series<'a>(&mut self, value: WireValue<'a>, pairs: &mut Vec<(&'a str, &'a str)>) -> Result<(), DecodeError> {
         let (bytes, offset) = value.bytes()?;
+        if let Some((series, items)) = plain::labels(bytes, &mut self.decoded.write.series) {
+            self.charge(bytes.len())?;
+            return self.items(series, Reader::at(bytes.get(items..).unwrap_or_default(), offset + items));
+        }
         // Labels come first in practice but need not: two passes keep that from mattering.
         let mut reader = Reader::at(bytes, offset);
         let (mut items, mut not_utf8) = (0u64, false);
@@ -77,7 +82,11 @@ impl Decoder<'_> {
         }
         self.charge(bytes.len())?;
         let series = self.decoded.write.series.push(pairs);
-        let mut reader = Reader::at(bytes, offset);
+        self.items(series, Reader::at(bytes, offset))
+    }
+
+    /// What a series carries beside its labels.
+    fn items(&mut self, series: u32, mut reader: Reader<'_>) -> Result<(), DecodeError> {
         while let Some((number, value)) = reader.field()? {
             match number {
                 2 => {
@@ -184,6 +193,9 @@ fn label_problem(pairs: &[(&str, &str)]) -> Option<String> {
 
 fn sample(value: WireValue<'_>) -> Result<(i64, f64), DecodeError> {
     let (bytes, offset) = value.bytes()?;
+    if let Some(sample) = plain::sample(bytes) {
+        return Ok(sample);
+    }
     let mut reader = Reader::at(bytes, offset);
     let (mut time_ms, mut sample) = (0, 0.0);
     while let Some((number, value)) = reader.field()? {
