@@ -4,6 +4,7 @@
 mod client;
 mod deployments;
 mod engine;
+mod metrics;
 mod otlp;
 mod peer;
 mod process;
@@ -13,13 +14,14 @@ mod write;
 
 use crate::sh;
 
-/// `spine` or `deployments`, with `--smoke` for a short run that only shows that everything answers.
+/// `spine`, `deployments` or `metrics`, with `--smoke` for a short run that only shows that everything answers.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     match words {
         [suite] if suite == "spine" => spine::run(&spine::FULL),
         [suite, smoke] if suite == "spine" && smoke == "--smoke" => spine::run(&spine::SMOKE),
         [suite] if suite == "deployments" => deployments::run("full"),
         [suite, smoke] if suite == "deployments" && smoke == "--smoke" => deployments::run("smoke"),
-        _ => Err("say `spine` or `deployments`, and `--smoke` for a short run".into()),
+        [suite, words @ ..] if suite == "metrics" => metrics::run(words),
+        _ => Err("say `spine`, `deployments` or `metrics`, and `--smoke` for a short run".into()),
     }
 }

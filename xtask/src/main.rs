@@ -65,7 +65,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "measure the real binary: `spine`, `deployments`; with `--smoke` a short run",
+        about: "measure the real binary: `spine`, `deployments`, `metrics` beside its peers; with `--smoke` a short run",
         run: bench::run,
     },
     Command {

@@ -45,6 +45,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "python-sdk", get: |cache| python::get(cache, "sdk") },
     Tool { name: "python-grpc", get: |cache| python::get(cache, "grpc") },
     Tool { name: "prometheus", get: go::prometheus },
+    Tool { name: "victoria-metrics", get: |_| debian::package("victoria-metrics") },
     Tool { name: "cadvisor", get: go::cadvisor },
     // A real Kubernetes: see `cargo xtask cluster`.
     Tool { name: "etcd", get: |_| debian::get("etcd", "etcd-server") },

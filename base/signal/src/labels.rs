@@ -129,7 +129,13 @@ impl<'a> LabelsRef<'a> {
     }
 
     pub fn len(self) -> usize {
-        self.iter().count()
+        self.texts().count() / 2
+    }
+
+    /// Names and values in turn, as bytes: comparing and counting need not look whether they are UTF-8.
+    fn texts(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || take(&mut rest))
     }
 
     pub fn is_empty(self) -> bool {
@@ -167,8 +173,8 @@ impl LabelArena {
 
     /// Begins a set whose pairs are given one by one, sorted by name; nothing of it is kept unless it is closed.
     pub fn open(&mut self) -> OpenSet<'_> {
-        let (start, last) = (self.bytes.len(), 0..0);
-        OpenSet { arena: self, start, last }
+        let start = self.bytes.len();
+        OpenSet { arena: self, start, last: None }
     }
 
     /// Adds a finished set.
@@ -215,19 +221,19 @@ pub struct OpenSet<'a> {
     arena: &'a mut LabelArena,
     start: usize,
     /// Where the name before lies.
-    last: Range<usize>,
+    last: Option<Range<usize>>,
 }
 
 impl OpenSet<'_> {
     /// Adds a pair; false, and nothing is added, when the name does not come after the one before or either text is empty.
     pub fn pair(&mut self, name: &str, value: &str) -> bool {
-        let before = self.arena.bytes.get(self.last.clone()).unwrap_or_default();
-        if value.is_empty() || !comes_after(name.as_bytes(), before) {
+        let before = self.last.clone().and_then(|last| self.arena.bytes.get(last));
+        if value.is_empty() || before.is_some_and(|before| !comes_after(name.as_bytes(), before)) {
             return false;
         }
         let bytes = &mut self.arena.bytes;
         put_varint(bytes, name.len());
-        self.last = bytes.len()..bytes.len() + name.len();
+        self.last = Some(bytes.len()..bytes.len() + name.len());
         bytes.extend_from_slice(name.as_bytes());
         put_varint(bytes, value.len());
         bytes.extend_from_slice(value.as_bytes());
@@ -297,7 +303,7 @@ impl Hash for Labels {
 /// By the pairs in turn, as Prometheus sorts series: first name, then value, then the shorter set first.
 impl Ord for LabelsRef<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        self.texts().cmp(other.texts())
     }
 }
 

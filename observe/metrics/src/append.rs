@@ -37,7 +37,8 @@ impl MetricStore {
             let segments_max_ms = self.segments_max_ms(tenant);
             self.heads.insert(tenant.clone(), Head::new(segments_max_ms));
         }
-        let (now_ms, oldest_ms) = (self.world.clock.now_ms(), self.oldest_ms());
+        // A series remembers by the very first time there is that it has no point.
+        let (now_ms, oldest_ms) = (self.world.clock.now_ms(), self.oldest_ms().max(i64::MIN + 1));
         let free = self.settings.series_max.saturating_sub(self.series_count());
         let Some(head) = self.heads.get_mut(tenant) else { return Ok(Appended::default()) };
         let numbers = number_series(head, write, free);
@@ -111,8 +112,10 @@ fn refused(error: BlockError) -> SourceError {
 /// Finds or makes the write's series. New ones beyond `free` are refused.
 fn number_series(head: &mut Head, write: &MetricWrite, free: usize) -> Numbers {
     let mut free = free;
-    let mut number = |labels: LabelsRef<'_>| {
-        let key = Key::of(labels);
+    // All keys first: the searches that follow then wait for memory side by side.
+    let keys: Vec<Key> = write.series.iter().map(Key::of).collect();
+    let mut number = |(labels, key): (LabelsRef<'_>, &Key)| {
+        let key = *key;
         if let Some(id) = head.find(key) {
             return Ok(id);
         }
@@ -125,7 +128,7 @@ fn number_series(head: &mut Head, write: &MetricWrite, free: usize) -> Numbers {
         free = free.checked_sub(1).ok_or(RejectReason::SeriesLimit)?;
         Ok(head.insert(labels, key))
     };
-    write.series.iter().map(&mut number).collect()
+    write.series.iter().zip(&keys).map(&mut number).collect()
 }
 
 /// The most that the write can take in the log.

@@ -1,12 +1,17 @@
 //! Bits into bytes and back, most significant first. Knows nothing of what they mean.
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct BitWriter {
     /// Whole words.
     bytes: Vec<u8>,
-    /// The word that is not full yet, from its highest bit on.
-    word: u64,
-    used: u8,
+    /// The bits that do not fill a word yet, at the low end below a one: a writer is part of each series in memory and must be small.
+    rest: u64,
+}
+
+impl Default for BitWriter {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), rest: 1 }
+    }
 }
 
 impl BitWriter {
@@ -20,25 +25,34 @@ impl BitWriter {
             return;
         }
         let value = value & (u64::MAX >> (64 - count));
-        let free = 64 - u32::from(self.used);
-        if count < free {
-            self.word |= value << (free - count);
-            self.used += count as u8;
+        let used = self.used();
+        if used + count < 64 {
+            self.rest = self.rest << count | value;
             return;
         }
-        let over = count - free;
-        self.word |= value >> over;
-        self.bytes.extend_from_slice(&self.word.to_be_bytes());
-        self.word = if over == 0 { 0 } else { value << (64 - over) };
-        self.used = over as u8;
+        // The one falls off at the high end, or is masked away.
+        let over = used + count - 64;
+        let word = self.rest.checked_shl(64 - used).unwrap_or(0) | value >> over;
+        self.bytes.extend_from_slice(&word.to_be_bytes());
+        self.rest = 1 << over | (value & ((1 << over) - 1));
+    }
+
+    fn used(&self) -> u32 {
+        63 - self.rest.leading_zeros()
+    }
+
+    /// What the first word says; `None` while it is not full.
+    pub(crate) fn first_word(&self) -> Option<u64> {
+        self.bytes.first_chunk::<8>().map(|word| u64::from_be_bytes(*word))
     }
 
     /// All that was put, the last byte filled up with zeros.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let rest = usize::from(self.used.div_ceil(8));
+        let rest = self.used().div_ceil(8) as usize;
         let mut bytes = Vec::with_capacity(self.bytes.len() + rest);
         bytes.extend_from_slice(&self.bytes);
-        bytes.extend_from_slice(self.word.to_be_bytes().get(..rest).unwrap_or_default());
+        let word = self.rest.checked_shl(64 - self.used()).unwrap_or(0);
+        bytes.extend_from_slice(word.to_be_bytes().get(..rest).unwrap_or_default());
         bytes
     }
 

@@ -11,36 +11,48 @@ const RANGES: [(u64, u32, u32); 3] = [(0b10, 2, 14), (0b110, 3, 17), (0b1110, 4,
 #[derive(Clone, Debug, Default)]
 struct Xor {
     bits: u64,
-    leading: u32,
-    meaningful: u32,
+    leading: u8,
+    meaningful: u8,
 }
 
-/// A growing chunk. Times must ascend strictly.
+/// A growing chunk. Times must ascend strictly. Part of each series in memory, so every byte of it counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chunk {
     out: BitWriter,
-    pub(crate) count: u32,
-    pub(crate) time_min: i64,
     pub(crate) time_max: i64,
     delta: i64,
-    xor: Xor,
+    /// Of the newest value; an empty chunk may be told of one that is elsewhere.
+    pub(crate) bits: u64,
+    pub(crate) count: u16,
+    leading: u8,
+    meaningful: u8,
 }
 
 impl Chunk {
+    /// An empty one that remembers the value before it.
+    pub(crate) fn after(bits: u64) -> Self {
+        Self { bits, ..Self::default() }
+    }
+
     pub(crate) fn push(&mut self, time_ms: i64, bits: u64) {
         if self.count == 0 {
-            self.time_min = time_ms;
             self.out.put(time_ms as u64, 64);
             self.out.put(bits, 64);
-            self.xor.bits = bits;
         } else {
             let delta = time_ms.wrapping_sub(self.time_max);
             put_time(&mut self.out, delta.wrapping_sub(self.delta));
             self.delta = delta;
-            self.xor.put(&mut self.out, bits);
+            let mut xor = Xor { bits: self.bits, leading: self.leading, meaningful: self.meaningful };
+            xor.put(&mut self.out, bits);
+            (self.leading, self.meaningful) = (xor.leading, xor.meaningful);
         }
+        self.bits = bits;
         self.time_max = time_ms;
         self.count += 1;
+    }
+
+    pub(crate) fn time_min(&self) -> i64 {
+        self.out.first_word().map_or(self.time_max, |word| word as i64)
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -90,17 +102,18 @@ impl Xor {
         }
         out.put_bit(true);
         let (leading, trailing) = (xor.leading_zeros().min(31), xor.trailing_zeros());
-        let old_trailing = 64 - self.leading - self.meaningful;
-        if self.meaningful > 0 && leading >= self.leading && trailing >= old_trailing {
+        let (old_leading, old_meaningful) = (u32::from(self.leading), u32::from(self.meaningful));
+        let old_trailing = 64 - old_leading - old_meaningful;
+        if old_meaningful > 0 && leading >= old_leading && trailing >= old_trailing {
             out.put_bit(false);
-            return out.put(xor >> old_trailing, self.meaningful);
+            return out.put(xor >> old_trailing, old_meaningful);
         }
-        (self.leading, self.meaningful) = (leading, 64 - leading - trailing);
+        let meaningful = 64 - leading - trailing;
+        (self.leading, self.meaningful) = (leading as u8, meaningful as u8);
         out.put_bit(true);
-        out.put(u64::from(leading), 5);
         // 64 does not fit in six bits and 0 never occurs: 0 stands for 64.
-        out.put(u64::from(self.meaningful & 63), 6);
-        out.put(xor >> trailing, self.meaningful);
+        out.put(u64::from(leading << 6 | meaningful & 63), 11);
+        out.put(xor >> trailing, meaningful);
     }
 
     fn take(&mut self, input: &mut BitReader<'_>) -> Option<u64> {
@@ -108,15 +121,15 @@ impl Xor {
             return Some(self.bits);
         }
         if input.take_bit()? {
-            self.leading = input.take(5)? as u32;
-            let meaningful = input.take(6)? as u32;
+            self.leading = input.take(5)? as u8;
+            let meaningful = input.take(6)? as u8;
             self.meaningful = if meaningful == 0 { 64 } else { meaningful };
         }
         if self.meaningful == 0 {
             return None;
         }
-        let trailing = 64u32.checked_sub(self.leading + self.meaningful)?;
-        self.bits ^= input.take(self.meaningful)? << trailing;
+        let trailing = 64u32.checked_sub(u32::from(self.leading + self.meaningful))?;
+        self.bits ^= input.take(u32::from(self.meaningful))? << trailing;
         Some(self.bits)
     }
 }

@@ -88,8 +88,8 @@ impl Head {
 
     /// The series' newest point, if it is of this time and a float: remembered also when it is in a segment.
     pub(crate) fn newest(&self, id: u32, time_ms: i64) -> Option<Point> {
-        let series = self.series.get(id as usize).filter(|series| series.last_ms == Some(time_ms))?;
-        series.last_bits.map(Point::Float)
+        let series = self.series.get(id as usize).filter(|series| series.last_ms() == Some(time_ms))?;
+        series.last_bits().map(Point::Float)
     }
 
     /// Adds a point, or says why not. `stored`: what the segments hold of this time.
@@ -103,14 +103,14 @@ impl Head {
     ) -> Verdict {
         let judge = |there: &Point| if *there == point { Verdict::Same } else { Verdict::Duplicate };
         let Some(series) = self.series.get_mut(id as usize) else { return Verdict::OutOfOrder };
-        let newer = series.last_ms.is_none_or(|last| time_ms > last);
+        let newer = series.last_ms().is_none_or(|last| time_ms > last);
         if !newer {
-            if series.last_ms == Some(time_ms)
-                && let Some(last) = series.last_bits
+            if series.last_ms() == Some(time_ms)
+                && let Some(last) = series.last_bits()
             {
                 return judge(&Point::Float(last));
             }
-            if series.last_ms.is_some_and(|last| last.saturating_sub(time_ms) > window_ms) {
+            if series.last_ms().is_some_and(|last| last.saturating_sub(time_ms) > window_ms) {
                 return Verdict::OutOfOrder;
             }
             if let Some(there) = series.at(time_ms) {
@@ -217,10 +217,7 @@ impl Head {
 
     /// After a deletion the newest point may be gone: forget it, and look into the segments again.
     pub(crate) fn forget_newest(&mut self) {
-        for series in &mut self.series {
-            series.flushed_max_ms = series.flushed_max_ms.max(series.last_ms.unwrap_or(i64::MIN));
-            (series.last_ms, series.last_bits) = (None, None);
-        }
+        self.series.iter_mut().for_each(Series::forget_newest);
     }
 }
 

@@ -1,55 +1,30 @@
-//! Which series have which labels: interned strings, a hash to find a known set in one look, and postings by label and
-//! value. Used by the head and, read-only, by segments. Knows nothing of samples.
+//! Which series have which labels: a key to find a known set in one look, the pairs of each, and who has a pair. Used by the head and, read-only, by
+//! segments. Knows nothing of samples.
 
-use std::collections::BTreeMap;
+mod pairs;
+
 use std::hash::BuildHasher;
-use std::ops::Bound;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use base_signal::{LabelArena, Labels, LabelsRef, MatchOp, Matcher};
-use hashbrown::{HashMap, HashTable};
+use base_signal::{LabelArena, Labels, LabelsRef, Matcher};
+use hashbrown::HashTable;
 use roaring::RoaringBitmap;
 
-/// Every distinct string once.
-#[derive(Default)]
-struct Symbols {
-    strings: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u32, ahash::RandomState>,
-}
-
-impl Symbols {
-    fn intern(&mut self, text: &str) -> (u32, Arc<str>) {
-        if let Some((string, number)) = self.numbers.get_key_value(text) {
-            return (*number, Arc::clone(string));
-        }
-        let number = self.strings.len() as u32;
-        let string: Arc<str> = Arc::from(text);
-        self.strings.push(Arc::clone(&string));
-        self.numbers.insert(Arc::clone(&string), number);
-        (number, string)
-    }
-
-    fn get(&self, number: u32) -> &str {
-        self.strings.get(number as usize).map_or("", |string| string)
-    }
-}
+use pairs::Pairs;
 
 /// Label sets by number, in the order they were added.
 #[derive(Default)]
 pub(crate) struct SeriesIndex {
-    symbols: Symbols,
-    /// (name, value) of all series back to back.
-    pairs: Vec<(u32, u32)>,
+    pairs: Pairs,
+    /// Numbers of the pairs of all series back to back.
+    sets: Vec<u32>,
     ends: Vec<u32>,
-    by_key: HashTable<(Key, u32)>,
-    postings: BTreeMap<Arc<str>, BTreeMap<Arc<str>, RoaringBitmap>>,
-    bytes: usize,
+    keys: Vec<Key>,
+    by_key: HashTable<u32>,
 }
 
-/// Rough cost of a series, a pair and a fresh value, measured on the shapes above.
-const SERIES_BYTES: usize = 40;
-const PAIR_BYTES: usize = 12;
-const VALUE_BYTES: usize = 160;
+/// What a series takes beside the numbers of its pairs.
+const SERIES_BYTES: usize = size_of::<Key>() + size_of::<u32>() + 8;
 
 /// Stands for a label set: two hashes of its bytes, each by secret random keys of this process. Two of a thousand million sets have the same one with a
 /// chance of 10^-21, so equal keys are equal sets, and nobody looks at the strings to find a series.
@@ -78,90 +53,66 @@ impl SeriesIndex {
 
     /// Estimated heap bytes.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.bytes
+        self.pairs.size_bytes() + self.len() * SERIES_BYTES + self.sets.len() * size_of::<u32>()
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<u32> {
-        self.by_key.find(key.0, |(there, _)| *there == key).map(|(_, id)| *id)
+        self.by_key.find(key.0, |id| self.keys.get(*id as usize) == Some(&key)).copied()
     }
 
     /// Adds a set that is not there yet.
     pub(crate) fn insert(&mut self, labels: LabelsRef<'_>, key: Key) -> u32 {
         let id = self.ends.len() as u32;
-        self.bytes += SERIES_BYTES;
         for (name, value) in labels.iter() {
-            let (name_number, name) = self.symbols.intern(name);
-            let (value_number, value_string) = self.symbols.intern(value);
-            self.pairs.push((name_number, value_number));
-            let values = self.postings.entry(name).or_default();
-            let before = values.len();
-            values.entry(value_string).or_default().insert(id);
-            self.bytes += PAIR_BYTES + if values.len() > before { VALUE_BYTES + value.len() } else { 0 };
+            let pair = self.pairs.intern(name, value);
+            self.pairs.add(pair, id);
+            self.sets.push(pair);
         }
-        self.ends.push(self.pairs.len() as u32);
-        self.by_key.insert_unique(key.0, (key, id), |(key, _)| key.0);
+        self.ends.push(self.sets.len() as u32);
+        self.keys.push(key);
+        let keys = &self.keys;
+        self.by_key.insert_unique(key.0, id, |id| keys.get(*id as usize).map_or(0, |key| key.0));
         id
     }
 
-    fn pairs_of(&self, id: u32) -> &[(u32, u32)] {
+    /// Name and value of each label, sorted by name.
+    fn iter(&self, id: u32) -> impl Iterator<Item = (&str, &str)> {
         let i = id as usize;
         let start = i.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
         let end = self.ends.get(i).map_or(start, |end| *end as usize);
-        self.pairs.get(start..end).unwrap_or_default()
+        self.sets.get(start..end).unwrap_or_default().iter().map(|pair| self.pairs.get(*pair))
     }
 
     pub(crate) fn labels(&self, id: u32) -> Labels {
-        let pairs = self.pairs_of(id).iter();
         let mut arena = LabelArena::default();
-        let mut pairs = pairs.map(|(name, value)| (self.symbols.get(*name), self.symbols.get(*value))).collect();
-        let set = arena.push(&mut pairs);
+        let mut set = arena.open();
+        for (name, value) in self.iter(id) {
+            set.pair(name, value);
+        }
+        let set = set.close();
         arena.get(set).to_labels()
     }
 
     pub(crate) fn value(&self, id: u32, name: &str) -> Option<&str> {
-        let pair = self.pairs_of(id).iter().find(|(n, _)| self.symbols.get(*n) == name);
-        pair.map(|(_, value)| self.symbols.get(*value))
+        self.iter(id).find(|(there, _)| *there == name).map(|(_, value)| value)
     }
 
     pub(crate) fn names(&self, id: u32) -> impl Iterator<Item = &str> {
-        self.pairs_of(id).iter().map(|(name, _)| self.symbols.get(*name))
+        self.iter(id).map(|(name, _)| name)
     }
 
     /// The series that all matchers take.
     pub(crate) fn matching(&self, matchers: &[Matcher]) -> RoaringBitmap {
         let mut found: Option<RoaringBitmap> = None;
         for matcher in matchers.iter().filter(|matcher| !matcher.matches_empty()) {
-            let with = self.with_value(matcher);
+            let with = self.pairs.with(matcher);
             found = Some(found.map_or_else(|| with.clone(), |found| found & &with));
         }
         let mut found = found.unwrap_or_else(|| (0..self.len() as u32).collect());
+        // A series without the label passes; one with a value that does not match fails.
         for matcher in matchers.iter().filter(|matcher| matcher.matches_empty()) {
-            // A series without the label passes; one with a value that does not match fails.
-            if let Some(values) = self.postings.get(matcher.name.as_str()) {
-                for (_, postings) in values.iter().filter(|(value, _)| !matcher.matches(value)) {
-                    found -= postings;
-                }
-            }
+            found -= self.pairs.against(matcher);
         }
         found
-    }
-
-    /// Series whose value of the label matches, for a matcher that does not take the empty value.
-    fn with_value(&self, matcher: &Matcher) -> RoaringBitmap {
-        let Some(values) = self.postings.get(matcher.name.as_str()) else { return RoaringBitmap::new() };
-        let one = |value: &str| values.get(value).cloned().unwrap_or_default();
-        let pattern = matcher.pattern().filter(|_| matcher.op == MatchOp::Regex);
-        if matcher.op == MatchOp::Equal {
-            return one(&matcher.value);
-        }
-        if let Some(literals) = pattern.and_then(|pattern| pattern.literals()) {
-            return literals.iter().fold(RoaringBitmap::new(), |found, literal| found | one(literal));
-        }
-        let prefix = pattern.map_or("", |pattern| pattern.prefix());
-        values
-            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
-            .take_while(|(value, _)| value.starts_with(prefix))
-            .filter(|(value, _)| matcher.matches(value))
-            .fold(RoaringBitmap::new(), |found, (_, postings)| found | postings)
     }
 }

@@ -8,28 +8,33 @@ use crate::chunk::{Chunk, decode_chunk};
 use crate::points::{Point, Points};
 
 /// Samples of a chunk before it is closed. Twice Prometheus's 120: out-of-order inserts still decode little.
-const CHUNK_SAMPLES: u32 = 240;
+const CHUNK_SAMPLES: u16 = 240;
 /// A series that took nothing between so many flushes is forgotten until it comes back.
 const IDLE_FLUSHES_MAX: u8 = 2;
 
-#[derive(Default)]
+/// Its size is what a million series cost first: 96 bytes.
 pub(crate) struct Series {
     chunk: Chunk,
-    closed: Vec<Closed>,
     pub(crate) extra: Option<Box<Extra>>,
-    pub(crate) last_ms: Option<i64>,
-    /// The newest point if it is a float.
-    pub(crate) last_bits: Option<u64>,
+    /// [`NEVER`] before the first point.
+    newest_ms: i64,
     /// Points up to here may be in segments.
     pub(crate) flushed_max_ms: i64,
+    /// The newest point is a float, the last one of the chunk.
+    newest_is_float: bool,
     /// The log holds this series' definition after the last flush.
     pub(crate) defined: bool,
     pub(crate) idle_flushes: u8,
 }
 
+/// A time that no point has.
+const NEVER: i64 = i64::MIN;
+
 /// What few series have.
 #[derive(Default)]
 pub(crate) struct Extra {
+    /// Oldest first.
+    closed: Vec<Closed>,
     /// Ascending in time, as are histograms.
     pub(crate) out_of_order: Vec<(i64, u64)>,
     pub(crate) histograms: Vec<(i64, Arc<[u8]>)>,
@@ -59,21 +64,42 @@ pub(crate) struct Snapshot {
 
 impl Series {
     pub(crate) fn new(flushed_max_ms: i64) -> Self {
-        Self { flushed_max_ms, ..Self::default() }
+        let (chunk, extra, newest_ms) = (Chunk::default(), None, NEVER);
+        Self { chunk, extra, newest_ms, flushed_max_ms, newest_is_float: false, defined: false, idle_flushes: 0 }
+    }
+
+    /// Of its newest point, remembered also when that went to a segment.
+    pub(crate) fn last_ms(&self) -> Option<i64> {
+        (self.newest_ms != NEVER).then_some(self.newest_ms)
+    }
+
+    /// The newest point if it is a float.
+    pub(crate) fn last_bits(&self) -> Option<u64> {
+        self.newest_is_float.then_some(self.chunk.bits)
+    }
+
+    /// Forgets which point is the newest: it may be gone.
+    pub(crate) fn forget_newest(&mut self) {
+        self.flushed_max_ms = self.flushed_max_ms.max(self.newest_ms);
+        (self.newest_ms, self.newest_is_float) = (NEVER, false);
+    }
+
+    fn closed(&self) -> &[Closed] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.closed)
     }
 
     /// What goes on after its points went to a flush; `None` when it has been idle for too long.
     pub(crate) fn carry_over(&self) -> Option<Self> {
         let idle_flushes = if self.has_points() { 0 } else { self.idle_flushes + 1 };
-        let flushed = self.last_ms.filter(|_| self.has_points());
+        let flushed = self.last_ms().filter(|_| self.has_points());
         let created_ms = self.extra.as_deref().and_then(|extra| extra.created_ms);
         (idle_flushes <= IDLE_FLUSHES_MAX).then(|| Self {
-            last_ms: self.last_ms,
-            last_bits: self.last_bits,
-            flushed_max_ms: self.flushed_max_ms.max(flushed.unwrap_or(i64::MIN)),
+            chunk: Chunk::after(self.chunk.bits),
+            newest_ms: self.newest_ms,
+            newest_is_float: self.newest_is_float,
             idle_flushes,
             extra: created_ms.map(|at| Box::new(Extra { created_ms: Some(at), ..Extra::default() })),
-            ..Self::default()
+            ..Self::new(self.flushed_max_ms.max(flushed.unwrap_or(i64::MIN)))
         })
     }
 
@@ -85,12 +111,12 @@ impl Series {
     pub(crate) fn has_points(&self) -> bool {
         let extra = self.extra.as_deref();
         let more = extra.is_some_and(|extra| !extra.out_of_order.is_empty() || !extra.histograms.is_empty());
-        self.chunk.count > 0 || !self.closed.is_empty() || more
+        self.chunk.count > 0 || !self.closed().is_empty() || more
     }
 
     pub(crate) fn time_range(&self) -> Option<(i64, i64)> {
-        let chunks = self.closed.iter().map(|closed| (closed.time_min, closed.time_max));
-        let open = (self.chunk.count > 0).then_some((self.chunk.time_min, self.chunk.time_max));
+        let chunks = self.closed().iter().map(|closed| (closed.time_min, closed.time_max));
+        let open = (self.chunk.count > 0).then_some((self.chunk.time_min(), self.chunk.time_max));
         let extra = self.extra.as_deref();
         let ends = |first: Option<i64>, last: Option<i64>| first.zip(last);
         let floats = extra.map(|extra| &extra.out_of_order);
@@ -103,9 +129,9 @@ impl Series {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let extra = self.extra.as_deref();
         Snapshot {
-            closed: self.closed.clone(),
+            closed: self.closed().to_vec(),
             open: self.chunk.to_bytes(),
-            open_count: self.chunk.count,
+            open_count: self.chunk.count.into(),
             out_of_order: extra.map(|extra| extra.out_of_order.clone()).unwrap_or_default(),
             histograms: extra.map(|extra| extra.histograms.clone()).unwrap_or_default(),
             created_ms: extra.and_then(|extra| extra.created_ms),
@@ -128,11 +154,11 @@ impl Series {
                 found = Some(Point::Float(bits));
             }
         };
-        for closed in self.closed.iter().filter(|c| (c.time_min..=c.time_max).contains(&time_ms)) {
+        for closed in self.closed().iter().filter(|c| (c.time_min..=c.time_max).contains(&time_ms)) {
             decode_chunk(&closed.bytes, closed.count, &mut look);
         }
-        if self.chunk.count > 0 && (self.chunk.time_min..=self.chunk.time_max).contains(&time_ms) {
-            decode_chunk(&self.chunk.to_bytes(), self.chunk.count, &mut look);
+        if self.chunk.count > 0 && (self.chunk.time_min()..=self.chunk.time_max).contains(&time_ms) {
+            decode_chunk(&self.chunk.to_bytes(), self.chunk.count.into(), &mut look);
         }
         found
     }
@@ -155,8 +181,8 @@ impl Series {
             }
         };
         if newer {
-            self.last_ms = Some(time_ms);
-            self.last_bits = if let Point::Float(bits) = point { Some(bits) } else { None };
+            self.newest_ms = time_ms;
+            self.newest_is_float = matches!(point, Point::Float(_));
         }
         grown
     }
@@ -166,9 +192,10 @@ impl Series {
         self.chunk.push(time_ms, bits);
         let mut grown = self.chunk.capacity_bytes() - before;
         if self.chunk.count >= CHUNK_SAMPLES {
-            let full = std::mem::take(&mut self.chunk);
-            let (time_min, time_max, count) = (full.time_min, full.time_max, full.count);
-            self.closed.push(Closed { time_min, time_max, count, bytes: Arc::from(full.to_bytes()) });
+            let full = std::mem::replace(&mut self.chunk, Chunk::after(bits));
+            let (time_min, time_max, count) = (full.time_min(), full.time_max, full.count.into());
+            let closed = Closed { time_min, time_max, count, bytes: Arc::from(full.to_bytes()) };
+            self.extra.get_or_insert_default().closed.push(closed);
             // The room the open chunk had is given back; what is in use stays counted.
             grown += size_of::<Closed>();
         }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::client::{Client, Reply};
 use super::engine::Engine;
-use super::peer::Prometheus;
+use super::peer::Program;
 use super::process::Process;
 use super::{otlp, write};
 use crate::{ci, sh};
@@ -155,7 +155,7 @@ fn sustained(engine: &Engine, size: &Size) -> sh::Outcome {
     load(&engine.process, &samples)?;
     // The peer acknowledges from memory, before anything is synced; its figures are read with that in mind.
     let home = folder()?;
-    let peer = Prometheus::start(&home)?;
+    let peer = Program::prometheus()?.start(&home)?;
     (samples.url, samples.unit) = (&peer.url, "samples (Prometheus)");
     load(&peer.process, &samples)?;
     row("memory after the load (Prometheus, samples only)", peer.process.memory_mb(), "MB");
@@ -193,7 +193,7 @@ fn load(process: &Process, load: &Load<'_>) -> sh::Outcome {
     Ok(())
 }
 
-fn good(reply: &Reply, path: &str) -> Result<(), String> {
+pub(super) fn good(reply: &Reply, path: &str) -> Result<(), String> {
     if (200..300).contains(&reply.status) {
         return Ok(());
     }
@@ -201,7 +201,7 @@ fn good(reply: &Reply, path: &str) -> Result<(), String> {
 }
 
 /// `$APM_BIN`, else the `dist` build.
-fn program() -> sh::Outcome<(PathBuf, String)> {
+pub(super) fn program() -> sh::Outcome<(PathBuf, String)> {
     if let Some(program) = std::env::var_os("APM_BIN") {
         return Ok((program.clone().into(), format!("as built in {}", PathBuf::from(program).display())));
     }
@@ -209,11 +209,11 @@ fn program() -> sh::Outcome<(PathBuf, String)> {
     Ok((ci::target_folder()?.join("dist/apm"), "dist".into()))
 }
 
-fn folder() -> sh::Outcome<TempDir> {
+pub(super) fn folder() -> sh::Outcome<TempDir> {
     tempfile::Builder::new().prefix("apm-bench-").tempdir().map_err(|error| format!("no temporary folder: {error}"))
 }
 
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -231,7 +231,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))

@@ -60,7 +60,7 @@ fn values_and_times_come_back_bit_for_bit() {
                 times.push(time);
             }
             let mut back = Vec::new();
-            decode_chunk(&chunk.to_bytes(), chunk.count, |time, bits| back.push((time, bits)));
+            decode_chunk(&chunk.to_bytes(), chunk.count.into(), |time, bits| back.push((time, bits)));
             assert_eq!(back, times.iter().copied().zip(values).collect::<Vec<_>>());
             assert_eq!(decode_times(&encode_times(&times)).expect("times"), times);
         }

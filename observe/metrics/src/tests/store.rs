@@ -144,7 +144,7 @@ fn metadata_and_creation_survive_restarts_flushes_and_merges() {
 #[test]
 fn memory_is_bounded_by_flushing_and_then_by_shedding() {
     let sim = SimWorld::new(1);
-    let limits = Settings { memory_bytes: 600_000, series_max: 1000, wal_bytes_max: 64 << 20, ..settings() };
+    let limits = Settings { memory_bytes: 300_000, series_max: 1000, wal_bytes_max: 64 << 20, ..settings() };
     let (mut store, _) = open(&sim, limits);
     let now = sim.clock.now_ms();
     let mut refused = 0;
@@ -155,7 +155,7 @@ fn memory_is_bounded_by_flushing_and_then_by_shedding() {
             Err(RejectReason::SeriesLimit) => refused += 1,
             Err(other) => panic!("{other:?}"),
         }
-        assert!(store.memory_used() < 600_000, "{} bytes after {i} series", store.memory_used());
+        assert!(store.memory_used() < 300_000, "{} bytes after {i} series", store.memory_used());
     }
     assert!(store.segment_count() > 0, "it was flushed on the way");
     assert_eq!(select_all(&store).len(), 1200 - refused);

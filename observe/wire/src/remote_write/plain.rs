@@ -41,7 +41,7 @@ pub(super) fn labels(bytes: &[u8], arena: &mut LabelArena) -> Option<(u32, usize
             return None;
         }
         let (name, value) = (region.get(name_from..name_to)?, region.get(value_from..value_to)?);
-        if !set.pair(name, value) {
+        if name.is_empty() || !set.pair(name, value) {
             return None;
         }
         named |= name == "__name__";
