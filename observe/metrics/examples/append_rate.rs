@@ -45,6 +45,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let median = taken.get(taken.len() / 2).copied().unwrap_or(0);
     println!("known series: {} ns a sample, median of {} rounds", median / u64::from(SERIES), taken.len());
     drop(store);
+    let (mut store, report) = MetricStore::open(&world, &folder, Settings::default())?;
+    println!("replay: {} samples in {} ms", report.samples, report.duration_ms);
+    let begun = Instant::now();
+    store.flush()?;
+    println!("flush: {} ms", begun.elapsed().as_millis());
+    let begun = Instant::now();
+    let merges = store.compact()?;
+    println!("merge: {merges} in {} ms", begun.elapsed().as_millis());
+    drop(store);
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

@@ -114,9 +114,13 @@ fn number_series(head: &mut Head, write: &MetricWrite, free: usize) -> Numbers {
     let mut free = free;
     // All keys first: the searches that follow then wait for memory side by side.
     let keys: Vec<Key> = write.series.iter().map(Key::of).collect();
-    let mut number = |(labels, key): (LabelsRef<'_>, &Key)| {
-        let key = *key;
-        if let Some(id) = head.find(key) {
+    let known: Vec<Option<u32>> = {
+        let index = head.index();
+        keys.iter().map(|key| index.find(*key)).collect()
+    };
+    let mut number = |((labels, key), known): ((LabelsRef<'_>, &Key), &Option<u32>)| {
+        // Not known a moment ago may be known by now: a write may name a series twice.
+        if let Some(id) = known.or_else(|| head.find(*key)) {
             return Ok(id);
         }
         if labels.as_bytes().len() > LABEL_BYTES_MAX {
@@ -126,9 +130,9 @@ fn number_series(head: &mut Head, write: &MetricWrite, free: usize) -> Numbers {
             return Err(RejectReason::InvalidLabels);
         }
         free = free.checked_sub(1).ok_or(RejectReason::SeriesLimit)?;
-        Ok(head.insert(labels, key))
+        Ok(head.insert(labels, *key))
     };
-    write.series.iter().zip(&keys).map(&mut number).collect()
+    write.series.iter().zip(&keys).zip(&known).map(&mut number).collect()
 }
 
 /// The most that the write can take in the log.

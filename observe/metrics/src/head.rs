@@ -2,8 +2,10 @@
 //! in the log. Knows nothing of files: what segments hold it is told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use base_signal::{Exemplar, Labels, LabelsRef, Metadata};
+use base_signal::{Exemplar, LabelsRef, Metadata};
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::index::{Key, SeriesIndex};
 use crate::points::Point;
@@ -27,7 +29,9 @@ pub(crate) enum Verdict {
 
 #[derive(Default)]
 pub(crate) struct Head {
-    pub(crate) index: SeriesIndex,
+    /// Shared with the head that a flush is writing: numbers stay, and nothing is built anew. Series that came since have numbers that the older head
+    /// does not know.
+    index: Arc<RwLock<SeriesIndex>>,
     series: Vec<Series>,
     pub(crate) metadata: BTreeMap<String, Metadata>,
     pub(crate) metadata_is_new: bool,
@@ -52,8 +56,16 @@ impl Head {
         }
     }
 
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.data_bytes + self.index.size_bytes() + self.series.len() * size_of::<Series>()
+    /// Bytes held; the index is left out if it is counted with `other`.
+    pub(crate) fn size_bytes(&self, other: Option<&Head>) -> usize {
+        let shared = other.is_some_and(|other| Arc::ptr_eq(&self.index, &other.index));
+        let index = if shared { 0 } else { self.index().size_bytes() };
+        self.data_bytes + index + self.series.len() * size_of::<Series>()
+    }
+
+    /// To look, for as short as possible: an append that makes series waits.
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, SeriesIndex> {
+        self.index.read()
     }
 
     pub(crate) fn series_count(&self) -> usize {
@@ -61,7 +73,7 @@ impl Head {
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<u32> {
-        self.index.find(key)
+        self.index().find(key)
     }
 
     /// The series of these labels, made if need be.
@@ -73,8 +85,9 @@ impl Head {
     /// Makes a series that is not there yet.
     pub(crate) fn insert(&mut self, labels: LabelsRef<'_>, key: Key) -> u32 {
         let flushed_max_ms = self.segments_max_ms.unwrap_or(i64::MIN);
-        self.series.push(Series::new(flushed_max_ms));
-        self.index.insert(labels, key)
+        let id = self.index.write().insert(labels, key);
+        self.series.resize_with(id as usize + 1, || Series::new(flushed_max_ms));
+        id
     }
 
     pub(crate) fn series_mut(&mut self, id: u32) -> Option<&mut Series> {
@@ -177,31 +190,33 @@ impl Head {
     }
 
     /// All that a flush writes, sorted by labels: series with points, exemplars or news of their creation.
-    pub(crate) fn to_flush(&self) -> Vec<(Labels, u32)> {
-        let has_news = |series: &Series| {
-            series.has_points() || series.extra.as_deref().is_some_and(|e| !e.exemplars.is_empty() || e.created_is_new)
-        };
-        let ids = (0u32..).zip(&self.series).filter(|(_, series)| has_news(series)).map(|(id, _)| id);
-        let mut found: Vec<(Labels, u32)> = ids.map(|id| (self.index.labels(id), id)).collect();
-        found.sort_by(|a, b| a.0.cmp(&b.0));
-        found
+    pub(crate) fn to_flush(&self) -> Vec<u32> {
+        let mut order = self.index().sorted();
+        order.retain(|id| self.series.get(*id as usize).is_some_and(Series::has_news));
+        order
     }
 
-    /// Hands out all it has for a flush and goes on with the series alone; those that have been idle are forgotten.
-    /// Numbers change: the log must define them anew.
+    /// Hands out all it has for a flush and goes on with the series alone. When most of them have been idle for long, those are forgotten and the numbers of
+    /// the others change; the log must define all of them anew in any case.
     pub(crate) fn freeze(&mut self) -> Head {
         let old = std::mem::take(self);
         self.metadata.clone_from(&old.metadata);
         self.data_bytes = metadata_bytes(&self.metadata);
-        self.segments_max_ms = old.segments_max_ms;
-        for (id, series) in (0u32..).zip(&old.series) {
-            self.segments_max_ms = self.segments_max_ms.max(series.time_range().map(|(_, last)| last));
-            if let Some(carried) = series.carry_over() {
-                let labels = old.index.labels(id);
-                self.index.insert(labels.as_ref(), Key::of(labels.as_ref()));
-                self.series.push(carried);
-            }
+        let newest_ms = old.series.iter().filter_map(|series| series.time_range().map(|(_, last)| last)).max();
+        self.segments_max_ms = old.segments_max_ms.max(newest_ms);
+        let idle = old.series.iter().filter(|series| series.is_idle()).count();
+        if idle * 2 <= old.series.len() {
+            self.index = Arc::clone(&old.index);
+            self.series = old.series.iter().map(Series::carry_over).collect();
+            return old;
         }
+        let mut index = SeriesIndex::default();
+        for (id, series) in (0u32..).zip(&old.series).filter(|(_, series)| !series.is_idle()) {
+            let labels = old.index().labels(id);
+            index.insert(labels.as_ref(), Key::of(labels.as_ref()));
+            self.series.push(series.carry_over());
+        }
+        self.index = Arc::new(RwLock::new(index));
         old
     }
 

@@ -3,11 +3,13 @@
 
 mod pairs;
 
+use std::cmp::Ordering;
 use std::hash::BuildHasher;
 use std::sync::LazyLock;
 
 use base_signal::{LabelArena, Labels, LabelsRef, Matcher};
 use hashbrown::HashTable;
+use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
 use pairs::Pairs;
@@ -21,10 +23,12 @@ pub(crate) struct SeriesIndex {
     ends: Vec<u32>,
     keys: Vec<Key>,
     by_key: HashTable<u32>,
+    /// Sorted by labels, of the series there were when somebody asked last.
+    order: Mutex<Vec<u32>>,
 }
 
 /// What a series takes beside the numbers of its pairs.
-const SERIES_BYTES: usize = size_of::<Key>() + size_of::<u32>() + 8;
+const SERIES_BYTES: usize = size_of::<Key>() + 2 * size_of::<u32>() + 8;
 
 /// Stands for a label set: two hashes of its bytes, each by secret random keys of this process. Two of a thousand million sets have the same one with a
 /// chance of 10^-21, so equal keys are equal sets, and nobody looks at the strings to find a series.
@@ -75,12 +79,16 @@ impl SeriesIndex {
         id
     }
 
-    /// Name and value of each label, sorted by name.
-    fn iter(&self, id: u32) -> impl Iterator<Item = (&str, &str)> {
+    /// Numbers of the pairs of a series, sorted by name.
+    fn set(&self, id: u32) -> &[u32] {
         let i = id as usize;
         let start = i.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
         let end = self.ends.get(i).map_or(start, |end| *end as usize);
-        self.sets.get(start..end).unwrap_or_default().iter().map(|pair| self.pairs.get(*pair))
+        self.sets.get(start..end).unwrap_or_default()
+    }
+
+    fn iter(&self, id: u32) -> impl Iterator<Item = (&str, &str)> {
+        self.set(id).iter().map(|pair| self.pairs.get(*pair))
     }
 
     pub(crate) fn labels(&self, id: u32) -> Labels {
@@ -99,6 +107,29 @@ impl SeriesIndex {
 
     pub(crate) fn names(&self, id: u32) -> impl Iterator<Item = &str> {
         self.iter(id).map(|(name, _)| name)
+    }
+
+    /// All series sorted by labels. What was sorted before is not sorted again.
+    pub(crate) fn sorted(&self) -> Vec<u32> {
+        let mut order = self.order.lock();
+        let known = order.len();
+        if known < self.len() {
+            order.extend(known as u32..self.len() as u32);
+            let by_labels = |a: &u32, b: &u32| self.cmp(*a, *b);
+            if let Some(fresh) = order.get_mut(known..) {
+                fresh.sort_unstable_by(by_labels);
+            }
+            // Two ascending runs: this sort finds them and merges.
+            order.sort_by(by_labels);
+        }
+        order.clone()
+    }
+
+    /// As label sets are compared; pairs that both have need no look at their texts.
+    fn cmp(&self, a: u32, b: u32) -> Ordering {
+        let (a, b) = (self.set(a), self.set(b));
+        let differ = a.iter().zip(b).find(|(a, b)| a != b);
+        differ.map_or(a.len().cmp(&b.len()), |(a, b)| self.pairs.get(*a).cmp(&self.pairs.get(*b)))
     }
 
     /// The series that all matchers take.

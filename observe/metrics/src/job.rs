@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base_signal::{Labels, Metadata, TenantId};
+use base_signal::{Metadata, TenantId};
 use base_world::World;
 use observe_block::{BlockError, Lsn, SegmentKind, SegmentMeta, codec};
 use observe_source::SourceError;
 
 use crate::head::{Head, same_exemplar};
 use crate::points::Points;
-use crate::segment::{Cursor, Segment};
+use crate::segment::{Contents, Segment};
 use crate::segment_write::Builder;
 use crate::store::{EXTENSION, source_error};
 use crate::tombstone::{self, Tombstone};
@@ -134,7 +134,7 @@ impl FlushJob {
         };
         let window_of = |time: i64| time.div_euclid(self.window_ms.max(1));
         let mut windows: BTreeSet<i64> = BTreeSet::new();
-        for (_, id) in &series {
+        for id in &series {
             if let Some((first, last)) = head.time_range(*id) {
                 let (first, last) = (window_of(first), window_of(last));
                 windows.extend([first, last]);
@@ -151,13 +151,14 @@ impl FlushJob {
         let newest = parts.last().copied().flatten();
         for part in parts {
             let mut file = self.out.begin(tenant.as_str(), 0)?;
-            for (labels, id) in &series {
+            for id in &series {
                 let (mut points, created_ms) = read(*id);
                 points.retain(|time| part.is_none_or(|window| window_of(time) == window));
                 let exemplars = if part == newest { head.exemplars(*id) } else { &[] };
                 let news = created_ms.is_some() && part == newest;
                 if !points.is_empty() || !exemplars.is_empty() || news {
-                    file.builder.add(labels, &points, created_ms, exemplars)?;
+                    let labels = head.index().labels(*id);
+                    file.builder.add(&labels, &points, created_ms, exemplars)?;
                 }
             }
             self.out.finish(file, &head.metadata, self.covers)?;
@@ -186,31 +187,27 @@ impl MergeJob {
         let tenant = first.reader.tenant();
         let level = self.inputs.iter().map(|input| input.reader.summary().level).max().unwrap_or(0);
         let rank = self.inputs.iter().map(|input| input.rank).max().unwrap_or(0);
-        let (mut indexes, mut order, mut metadata) = (Vec::new(), Vec::<(Labels, usize, u32)>::new(), BTreeMap::new());
-        for (i, input) in self.inputs.iter().enumerate() {
-            let index = input.index()?;
-            order.extend((0..index.series.len() as u32).map(|id| (index.series.labels(id), i, id)));
+        let (mut sources, mut metadata) = (Vec::new(), BTreeMap::new());
+        for input in &self.inputs {
             metadata.extend(input.metadata()?);
-            indexes.push(index);
+            sources.push(input.contents()?);
         }
-        order.sort();
-        let mut cursors = Vec::new();
-        cursors.resize_with(self.inputs.len(), Cursor::default);
         let mut file = self.out.begin(tenant, level.saturating_add(1))?;
         let mut added = 0u64;
-        for group in order.chunk_by(|a, b| a.0 == b.0) {
+        // Each input is sorted by labels: the least of what is next in each is the next of all.
+        while let Some(labels) = sources.iter().filter_map(Contents::labels).min().cloned() {
             let (mut parts, mut created_ms, mut exemplars) = (Vec::new(), None, Vec::new());
-            let Some((labels, ..)) = group.first() else { continue };
-            for (_, i, id) in group {
-                let input = self.inputs.get(*i).zip(indexes.get(*i)).zip(cursors.get_mut(*i));
-                let Some(((input, index), cursor)) = input else { continue };
-                let Some(row) = index.row(*id) else { continue };
+            for (input, source) in self.inputs.iter().zip(&mut sources) {
+                if source.labels() != Some(&labels) {
+                    continue;
+                }
+                let Some(row) = input.advance(source)? else { continue };
                 let gone = tombstone::deleted(&self.tombstones, tenant, input.id, labels.as_ref());
-                let mut points = input.points(&index.pages, row, (self.oldest_ms, i64::MAX), cursor)?;
+                let mut points = input.points(&source.pages, &row, (self.oldest_ms, i64::MAX), &mut source.cursor)?;
                 points.retain(|time| !gone.iter().any(|range| range.contains(time)));
                 parts.push(points);
                 created_ms = row.created_ms.or(created_ms);
-                for exemplar in input.exemplars(row)? {
+                for exemplar in input.exemplars(&row)? {
                     let deleted = gone.iter().any(|range| range.contains(exemplar.time_ms));
                     let known = exemplars.iter().any(|there| same_exemplar(there, &exemplar));
                     if !deleted && !known && exemplar.time_ms >= self.oldest_ms {
@@ -220,7 +217,7 @@ impl MergeJob {
             }
             let points = Points::merge(parts);
             if !points.is_empty() || !exemplars.is_empty() {
-                file.builder.add(labels, &points, created_ms, &exemplars)?;
+                file.builder.add(&labels, &points, created_ms, &exemplars)?;
                 added += 1;
             }
         }

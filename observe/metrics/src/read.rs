@@ -108,9 +108,10 @@ impl MetricStore {
             sets => sets.iter().map(|set| index.matching(set)).fold(RoaringBitmap::new(), |all, set| all | set),
         };
         for head in self.heads_of(query.tenant) {
-            for id in matching(&head.index) {
+            let index = head.index();
+            for id in matching(&index) {
                 if head.time_range(id).is_some_and(|(first, last)| range.overlaps(RangeMs::new(first, last))) {
-                    each(&head.index, id);
+                    each(&index, id);
                 }
             }
         }
@@ -159,8 +160,9 @@ impl MetricSource for MetricStore {
             Ok(())
         })?;
         for head in self.heads_of(request.tenant) {
-            for id in head.index.matching(request.matchers) {
-                let labels = head.index.labels(id);
+            let index = head.index();
+            for id in index.matching(request.matchers) {
+                let labels = index.labels(id);
                 let overlaps = |(first, last)| range.overlaps(RangeMs::new(first, last));
                 if head.time_range(id).is_some_and(overlaps) || found.contains_key(&labels) {
                     let snapshot = head.snapshot(id);
@@ -250,10 +252,11 @@ impl MetricSource for MetricStore {
             Ok(())
         })?;
         for head in self.heads_of(query.tenant) {
-            for id in 0..head.index.len() as u32 {
+            let index = head.index();
+            for id in 0..index.len() as u32 {
                 let exemplars = head.exemplars(id);
-                if !exemplars.is_empty() && any(head.index.labels(id).as_ref()) {
-                    found.entry(head.index.labels(id)).or_default().extend(exemplars.iter().cloned());
+                if !exemplars.is_empty() && any(index.labels(id).as_ref()) {
+                    found.entry(index.labels(id)).or_default().extend(exemplars.iter().cloned());
                 }
             }
         }

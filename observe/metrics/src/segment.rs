@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use base_signal::{Exemplar, Metadata};
+use base_signal::{Exemplar, Labels, Metadata};
 use base_world::World;
 use observe_block::codec::{Malformed, Reader};
 use observe_block::{BlockError, SegmentReader};
@@ -15,7 +15,7 @@ use crate::column::{decode_run, decode_times};
 use crate::histogram;
 use crate::pack::{take_block, take_packed};
 use crate::points::Points;
-use crate::segment_index::{Pages, Row, SegmentIndex, parse_labels, parse_pages, parse_rows};
+use crate::segment_index::{LabelRows, Pages, Row, SegmentIndex, parse_labels, parse_pages, parse_rows};
 
 type Result<T> = std::result::Result<T, BlockError>;
 
@@ -37,6 +37,22 @@ pub(crate) struct Segment {
 pub(crate) struct Cursor {
     page: Option<(usize, Arc<Vec<u64>>)>,
     times: Option<(u64, Arc<Vec<i64>>)>,
+}
+
+/// A segment read from its first series to its last.
+pub(crate) struct Contents {
+    labels: LabelRows,
+    rows: std::vec::IntoIter<Row>,
+    next: Option<Labels>,
+    pub(crate) pages: Arc<Pages>,
+    pub(crate) cursor: Cursor,
+}
+
+impl Contents {
+    /// The series that stands next.
+    pub(crate) fn labels(&self) -> Option<&Labels> {
+        self.next.as_ref()
+    }
 }
 
 impl Segment {
@@ -73,12 +89,45 @@ impl Segment {
 
     fn read_index(&self) -> Result<SegmentIndex> {
         let labels = self.reader.read("labels")?;
-        let series = parse_labels(&labels).map_err(|e| self.reader.corrupt("labels", e.to_string()))?;
+        let series = parse_labels(labels).map_err(|e| self.reader.corrupt("labels", e.to_string()))?;
         let table = self.reader.read("series")?;
         let rows = parse_rows(&table, series.len()).map_err(|e| self.reader.corrupt("series", e.to_string()))?;
         let pages = self.reader.read("page-index")?;
         let pages = parse_pages(&pages).map_err(|e| self.reader.corrupt("page-index", e.to_string()))?;
         Ok(SegmentIndex { series, rows, pages: Arc::new(pages) })
+    }
+
+    /// All series in turn, without an index to find one.
+    pub(crate) fn contents(&self) -> Result<Contents> {
+        let read = || {
+            let labels = self.reader.read("labels")?;
+            let labels = LabelRows::new(labels).map_err(|e| self.reader.corrupt("labels", e.to_string()))?;
+            let table = self.reader.read("series")?;
+            let rows = parse_rows(&table, labels.len()).map_err(|e| self.reader.corrupt("series", e.to_string()))?;
+            let pages = self.reader.read("page-index")?;
+            let pages = parse_pages(&pages).map_err(|e| self.reader.corrupt("page-index", e.to_string()))?;
+            let (rows, cursor) = (rows.into_iter(), Cursor::default());
+            let mut contents = Contents { labels, rows, next: None, pages: Arc::new(pages), cursor };
+            self.step(&mut contents)?;
+            Ok(contents)
+        };
+        read().inspect_err(|error| self.suspect(error))
+    }
+
+    /// The row of the series that stands next; then the one behind it does.
+    pub(crate) fn advance(&self, contents: &mut Contents) -> Result<Option<Row>> {
+        let row = contents.rows.next();
+        self.step(contents).inspect_err(|error| self.suspect(error))?;
+        Ok(row)
+    }
+
+    fn step(&self, contents: &mut Contents) -> Result<()> {
+        let next = contents.labels.next().map_err(|e| self.reader.corrupt("labels", e.to_string()))?;
+        if next.is_some() && next <= contents.next {
+            return Err(self.reader.corrupt("labels", "they are not sorted"));
+        }
+        contents.next = next;
+        Ok(())
     }
 
     /// Points of a series with `start <= time <= end`.

@@ -1,8 +1,9 @@
 //! A segment's tables in memory: which series it holds, and where their columns lie.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use base_signal::LabelArena;
+use base_signal::{LabelArena, Labels};
 use observe_block::codec::{Malformed, Reader};
 
 use crate::index::{Key, SeriesIndex};
@@ -52,23 +53,62 @@ impl SegmentIndex {
     }
 }
 
-pub(crate) fn parse_labels(raw: &[u8]) -> Result<SeriesIndex> {
-    let mut reader = Reader::new(raw);
-    let count = reader.count("symbols")?;
-    let symbols = (0..count).map(|_| reader.str("symbol")).collect::<Result<Vec<_>>>()?;
-    let mut index = SeriesIndex::default();
-    let mut arena = LabelArena::default();
-    let mut pairs = Vec::new();
-    for _ in 0..reader.varint("series")? {
-        pairs.clear();
+/// Label sets of a segment's series, in their order.
+pub(crate) struct LabelRows {
+    raw: Vec<u8>,
+    /// Where each symbol lies.
+    symbols: Vec<Range<usize>>,
+    at: usize,
+    left: usize,
+    count: usize,
+}
+
+impl LabelRows {
+    pub(crate) fn new(raw: Vec<u8>) -> Result<Self> {
+        let mut reader = Reader::new(&raw);
+        let mut symbols = Vec::new();
+        for _ in 0..reader.count("symbols")? {
+            let text = reader.str("symbol")?.len();
+            let end = raw.len() - reader.remaining();
+            symbols.push(end - text..end);
+        }
+        let count = reader.count("series")?;
+        let at = raw.len() - reader.remaining();
+        Ok(Self { raw, symbols, at, left: count, count })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// `None` behind the last.
+    pub(crate) fn next(&mut self) -> Result<Option<Labels>> {
+        let mut arena = LabelArena::default();
+        Ok(self.next_into(&mut arena)?.map(|set| arena.get(set).to_labels()))
+    }
+
+    fn next_into(&mut self, arena: &mut LabelArena) -> Result<Option<u32>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(self.raw.get(self.at..).unwrap_or_default());
+        let mut pairs = Vec::with_capacity(16);
         for _ in 0..reader.count("pairs")? {
             let (name, value) = (reader.varint_usize("name")?, reader.varint_usize("value")?);
-            let pair = symbols.get(name).copied().zip(symbols.get(value).copied());
-            pairs.push(pair.ok_or_else(|| reader.malformed("pair"))?);
+            let text = |number: usize| std::str::from_utf8(self.raw.get(self.symbols.get(number)?.clone())?).ok();
+            pairs.push(text(name).zip(text(value)).ok_or_else(|| reader.malformed("pair"))?);
         }
         let set = arena.push(&mut pairs);
-        let labels = arena.get(set);
-        index.insert(labels, Key::of(labels));
+        (self.at, self.left) = (self.raw.len() - reader.remaining(), self.left - 1);
+        Ok(Some(set))
+    }
+}
+
+pub(crate) fn parse_labels(raw: Vec<u8>) -> Result<SeriesIndex> {
+    let mut rows = LabelRows::new(raw)?;
+    let mut index = SeriesIndex::default();
+    while let Some(labels) = rows.next()? {
+        index.insert(labels.as_ref(), Key::of(labels.as_ref()));
     }
     Ok(index)
 }

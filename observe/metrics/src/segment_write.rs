@@ -24,6 +24,8 @@ pub(crate) struct Builder {
     out: SegmentWriter,
     symbols: Vec<u8>,
     symbol_numbers: HashMap<String, u64, ahash::RandomState>,
+    /// Symbols of the series before, by their place in it.
+    before: Vec<(String, u64)>,
     labels: Vec<u8>,
     series: Vec<u8>,
     times: Vec<u8>,
@@ -45,6 +47,7 @@ impl Builder {
             out,
             symbols: Vec::new(),
             symbol_numbers: HashMap::default(),
+            before: Vec::new(),
             labels: Vec::new(),
             series: Vec::new(),
             times: Vec::new(),
@@ -66,11 +69,9 @@ impl Builder {
         exemplars: &[Exemplar],
     ) -> Result<()> {
         codec::put_varint(&mut self.labels, labels.len() as u64);
-        for (name, value) in labels.iter() {
-            for text in [name, value] {
-                let number = self.symbol(text);
-                codec::put_varint(&mut self.labels, number);
-            }
+        for (place, text) in labels.iter().flat_map(|(name, value)| [name, value]).enumerate() {
+            let number = self.symbol(place, text);
+            codec::put_varint(&mut self.labels, number);
         }
         let (times_at, times_len) = self.put_times(&points.times_ms);
         let histograms_at = self.histograms.len();
@@ -132,13 +133,27 @@ impl Builder {
         Ok((self.summary, bytes))
     }
 
-    fn symbol(&mut self, text: &str) -> u64 {
-        if let Some(number) = self.symbol_numbers.get(text) {
+    /// The symbol's number; series are sorted, so that most have what the one before has at the same place.
+    fn symbol(&mut self, place: usize, text: &str) -> u64 {
+        if self.before.len() <= place {
+            self.before.resize_with(place + 1, Default::default);
+        }
+        if let Some((before, number)) = self.before.get(place)
+            && before == text
+            && !text.is_empty()
+        {
             return *number;
         }
-        let number = self.symbol_numbers.len() as u64;
-        self.symbol_numbers.insert(text.to_owned(), number);
-        codec::put_bytes(&mut self.symbols, text.as_bytes());
+        let fresh = self.symbol_numbers.len() as u64;
+        let number = *self.symbol_numbers.entry_ref(text).or_insert(fresh);
+        if number == fresh {
+            codec::put_bytes(&mut self.symbols, text.as_bytes());
+        }
+        if let Some((before, known)) = self.before.get_mut(place) {
+            before.clear();
+            before.push_str(text);
+            *known = number;
+        }
         number
     }
 

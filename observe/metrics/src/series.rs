@@ -9,7 +9,7 @@ use crate::points::{Point, Points};
 
 /// Samples of a chunk before it is closed. Twice Prometheus's 120: out-of-order inserts still decode little.
 const CHUNK_SAMPLES: u16 = 240;
-/// A series that took nothing between so many flushes is forgotten until it comes back.
+/// A series that took nothing between so many flushes is idle.
 const IDLE_FLUSHES_MAX: u8 = 2;
 
 /// Its size is what a million series cost first: 96 bytes.
@@ -88,19 +88,23 @@ impl Series {
         self.extra.as_deref().map_or(&[], |extra| &extra.closed)
     }
 
-    /// What goes on after its points went to a flush; `None` when it has been idle for too long.
-    pub(crate) fn carry_over(&self) -> Option<Self> {
-        let idle_flushes = if self.has_points() { 0 } else { self.idle_flushes + 1 };
+    /// What goes on after its points went to a flush.
+    pub(crate) fn carry_over(&self) -> Self {
         let flushed = self.last_ms().filter(|_| self.has_points());
         let created_ms = self.extra.as_deref().and_then(|extra| extra.created_ms);
-        (idle_flushes <= IDLE_FLUSHES_MAX).then(|| Self {
+        Self {
             chunk: Chunk::after(self.chunk.bits),
             newest_ms: self.newest_ms,
             newest_is_float: self.newest_is_float,
-            idle_flushes,
+            idle_flushes: if self.has_points() { 0 } else { self.idle_flushes.saturating_add(1) },
             extra: created_ms.map(|at| Box::new(Extra { created_ms: Some(at), ..Extra::default() })),
-            ..Self::new(self.flushed_max_ms.max(flushed.unwrap_or(i64::MIN)))
-        })
+            ..Self::new(self.flushed_max_ms.max(flushed.unwrap_or(NEVER)))
+        }
+    }
+
+    /// It took nothing for so long that it may be forgotten; it comes back from its labels.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.has_points() && self.idle_flushes >= IDLE_FLUSHES_MAX
     }
 
     pub(crate) fn has_news(&self) -> bool {

@@ -236,12 +236,10 @@ impl MetricStore {
     }
 
     pub(crate) fn head_bytes(&self) -> u64 {
-        self.all_heads().map(|head| head.size_bytes() as u64).sum()
-    }
-
-    fn all_heads(&self) -> impl Iterator<Item = &Head> {
-        let frozen = self.frozen.iter().flat_map(|frozen| frozen.heads.values().map(Arc::as_ref));
-        self.heads.values().chain(frozen)
+        let newest: usize = self.heads.values().map(|head| head.size_bytes(None)).sum();
+        let frozen = self.frozen.iter().flat_map(|frozen| &frozen.heads);
+        let frozen: usize = frozen.map(|(tenant, head)| head.size_bytes(self.heads.get(tenant))).sum();
+        (newest + frozen) as u64
     }
 
     /// The tenant's memory: what a flush is writing first, as it is older.
