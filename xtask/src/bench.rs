@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: measures the real binary and prints Markdown. Each suite is a file; `bench/README.md` keeps the last honest figures. It judges
 //! nothing: bounds live in tests.
 
-mod client;
 mod deployments;
 mod engine;
 mod otlp;

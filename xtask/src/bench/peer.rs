@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::client::Client;
 use super::process::Process;
+use crate::http::Client;
 use crate::{sh, tools};
 
 /// A running Prometheus.

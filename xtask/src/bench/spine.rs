@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 
-use super::client::{Client, Reply};
 use super::engine::Engine;
 use super::peer::Prometheus;
 use super::process::Process;
 use super::{otlp, write};
+use crate::http::{Client, Reply};
 use crate::{ci, sh};
 
 /// How long and how much.
