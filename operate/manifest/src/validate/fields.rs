@@ -7,6 +7,7 @@ use super::at::{At, is_null, whole};
 use super::finding::Out;
 use super::schema::{Definition, Keys, Schemas, Type};
 use crate::format::{base64_bytes, quantity};
+use crate::rules::LOOKS_INTO_PODS;
 
 /// What OpenAPI calls required and servers do without, as `definition field`.
 const OPTIONAL: &[(&str, &str)] = &[
@@ -22,6 +23,8 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("core.v1.Event", "involvedObject"),
     ("core.v1.Event", "metadata"),
     ("events.v1.Event", "eventTime"),
+    ("batch.v1.PodFailurePolicy", "rules"),
+    ("batch.v1.PodFailurePolicyOnPodConditionsPattern", "status"),
     ("rbac.v1.AggregationRule", "clusterRoleSelectors"),
     ("apiextensions.v1.CustomResourceDefinitionVersion", "served"),
     ("apiextensions.v1.CustomResourceDefinitionVersion", "storage"),
@@ -41,20 +44,23 @@ const ENFORCED: &[&str] = &[
     "scheduling.",
 ];
 
+#[derive(Clone, Copy)]
 struct Walk<'s> {
     schemas: &'s Schemas,
     minor: u8,
+    /// The server decodes what stands here and looks no further: what is missing is a warning.
+    unseen: bool,
 }
 
 /// Checks an object against its definition.
 pub(crate) fn check(schemas: &Schemas, root: &At<'_>, definition: u32, minor: u8, out: &mut Out) {
-    Walk { schemas, minor }.value(root, Type::Definition(definition), out);
+    Walk { schemas, minor, unseen: false }.value(root, Type::Definition(definition), out);
 }
 
 /// Checks the metadata, which all kinds have alike.
 pub(crate) fn metadata(schemas: &Schemas, root: &At<'_>, minor: u8, out: &mut Out) {
     if let Some(definition) = schemas.named("meta.v1.ObjectMeta") {
-        Walk { schemas, minor }.value(&root.get("metadata"), Type::Definition(definition), out);
+        Walk { schemas, minor, unseen: false }.value(&root.get("metadata"), Type::Definition(definition), out);
     }
 }
 
@@ -96,8 +102,9 @@ impl Walk<'_> {
         for (key, value) in at.pairs() {
             match definition.field(key, self.minor) {
                 Some(field) => {
-                    // What the server writes itself is nothing that a manifest decides.
-                    self.value(&value, field.kind, out);
+                    let pods = definition.name == "apps.v1.StatefulSetSpec" && key == "template";
+                    let unseen = self.unseen || pods && self.minor < LOOKS_INTO_PODS;
+                    Walk { unseen, ..*self }.value(&value, field.kind, out);
                 }
                 None => unknown(&value, key, definition, self.minor, out),
             }
@@ -107,7 +114,7 @@ impl Walk<'_> {
             if !at.get(field.name).is() && !server_only && !OPTIONAL.contains(&(definition.name, field.name)) {
                 let what = format!("`{}` is missing", field.name);
                 let (place, fix) = (at.get(field.name), format!("add `{}:`", field.name));
-                if ENFORCED.iter().any(|group| definition.name.starts_with(group)) {
+                if !self.unseen && ENFORCED.iter().any(|group| definition.name.starts_with(group)) {
                     out.error(&place, "field/required", what, fix);
                 } else {
                     out.warn(&place, "field/required", what, fix);
