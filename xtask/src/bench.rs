@@ -3,6 +3,7 @@
 
 mod deployments;
 mod engine;
+mod manifests;
 mod otlp;
 mod peer;
 mod process;
@@ -12,13 +13,15 @@ mod write;
 
 use crate::sh;
 
-/// `spine` or `deployments`, with `--smoke` for a short run that only shows that everything answers.
+/// `spine`, `deployments` or `manifests`, with `--smoke` for a short run that only shows that everything answers.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     match words {
         [suite] if suite == "spine" => spine::run(&spine::FULL),
         [suite, smoke] if suite == "spine" && smoke == "--smoke" => spine::run(&spine::SMOKE),
         [suite] if suite == "deployments" => deployments::run("full"),
         [suite, smoke] if suite == "deployments" && smoke == "--smoke" => deployments::run("smoke"),
-        _ => Err("say `spine` or `deployments`, and `--smoke` for a short run".into()),
+        [suite] if suite == "manifests" => manifests::run(&manifests::FULL),
+        [suite, smoke] if suite == "manifests" && smoke == "--smoke" => manifests::run(&manifests::SMOKE),
+        _ => Err("say `spine`, `deployments` or `manifests`, and `--smoke` for a short run".into()),
     }
 }

@@ -67,7 +67,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "measure the real binary: `spine`, `deployments`; with `--smoke` a short run",
+        about: "measure the real binary: `spine`, `deployments`, `manifests`; with `--smoke` a short run",
         run: bench::run,
     },
     Command {

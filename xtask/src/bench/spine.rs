@@ -201,7 +201,7 @@ fn good(reply: &Reply, path: &str) -> Result<(), String> {
 }
 
 /// `$APM_BIN`, else the `dist` build.
-fn program() -> sh::Outcome<(PathBuf, String)> {
+pub(super) fn program() -> sh::Outcome<(PathBuf, String)> {
     if let Some(program) = std::env::var_os("APM_BIN") {
         return Ok((program.clone().into(), format!("as built in {}", PathBuf::from(program).display())));
     }
@@ -209,11 +209,11 @@ fn program() -> sh::Outcome<(PathBuf, String)> {
     Ok((ci::target_folder()?.join("dist/apm"), "dist".into()))
 }
 
-fn folder() -> sh::Outcome<TempDir> {
+pub(super) fn folder() -> sh::Outcome<TempDir> {
     tempfile::Builder::new().prefix("apm-bench-").tempdir().map_err(|error| format!("no temporary folder: {error}"))
 }
 
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -226,7 +226,7 @@ fn row(what: &str, figure: Option<f64>, unit: &str) {
     println!("| {what} | {figure} | {unit} |");
 }
 
-fn median(values: &mut [f64]) -> Option<f64> {
+pub(super) fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
