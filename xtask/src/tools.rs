@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::sh;
 use cache::Cache;
-pub(crate) use go::{MINORS, release};
+pub(crate) use go::{MINORS, programs, release};
 
 /// One counterpart: its name for `--only`, and what gets it.
 struct Tool {

@@ -18,7 +18,7 @@ pub(super) fn start(instance: &Instance) -> sh::Outcome {
 
 /// Starts a part unless it runs.
 pub(super) fn ensure(instance: &Instance, part: &str, command: fn(&Instance) -> sh::Outcome<Command>) -> sh::Outcome {
-    if processes::alive(instance, part).is_none() {
+    if instance.parts().contains(&part) && processes::alive(instance, part).is_none() {
         processes::start(instance, part, &mut command(instance)?)?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::sh;
+use crate::{sh, tools};
 
 /// The version that is built unless another is asked for.
 pub(super) const VERSION: &str = "v1.36.3";
@@ -128,6 +128,10 @@ impl Instance {
         }
         if self.kwok {
             parts.push("kwok");
+        }
+        if let Some(minor) = &self.minor {
+            let built = tools::programs(minor);
+            parts.retain(|part| matches!(*part, "etcd" | "kwok") || built.contains(part));
         }
         parts
     }

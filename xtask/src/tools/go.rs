@@ -44,10 +44,18 @@ pub(super) fn control_plane(cache: &Cache, minor: &str) -> sh::Outcome<Got> {
     let to = "k8s.io/component-base/version";
     let number = minor.trim_start_matches("1.");
     let flags = format!("-s -w -X {to}.gitVersion=v{version} -X {to}.gitMajor=1 -X {to}.gitMinor={number}");
-    let names = ["apiserver", "controller-manager", "scheduler"];
-    let packages = names.map(|name| format!("k8s.io/kubernetes/cmd/kube-{name}"));
-    let fresh = build_as(cache, &name, &flags, &packages.each_ref().map(String::as_str), &format!("-{minor}"))?;
+    let packages: Vec<String> = programs(minor).iter().map(|name| format!("k8s.io/kubernetes/cmd/{name}")).collect();
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let fresh = build_as(cache, &name, &flags, &packages, &format!("-{minor}"))?;
     Ok(Got { version, fresh })
+}
+
+/// What of a minor can be built: a module of the scheduler is refused for 1.32, and the controller manager needs it too.
+pub(crate) fn programs(minor: &str) -> &'static [&'static str] {
+    match minor {
+        "1.32" => &["kube-apiserver"],
+        _ => &["kube-apiserver", "kube-controller-manager", "kube-scheduler"],
+    }
 }
 
 /// The release that the lock of a minor names, as `1.30.14`.

@@ -92,11 +92,14 @@ impl Server {
         Ok(answers.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Pods are refused while their namespace has no service account yet.
+    /// Pods are refused while their namespace has no service account; a control plane without controllers makes none.
     fn account(&self, client: &mut Client) -> sh::Outcome {
-        until("the service account `default`", || {
-            Ok(client.get("/api/v1/namespaces/default/serviceaccounts/default")?.status == 200)
-        })
+        until("the namespace `default`", || Ok(client.get("/api/v1/namespaces/default")?.status == 200))?;
+        let account = r#"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default"}}"#;
+        let path = "/api/v1/namespaces/default/serviceaccounts";
+        let reply = client.post(path, "content-type: application/json\r\n", account.as_bytes())?;
+        // 409: the controllers were first.
+        if matches!(reply.status, 201 | 409) { Ok(()) } else { Err(format!("{path}: status {}", reply.status)) }
     }
 
     fn define(&self, definition: &Value, client: &mut Client) -> sh::Outcome {

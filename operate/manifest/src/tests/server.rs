@@ -33,6 +33,8 @@ fn check(minor: u8, recorded: &str) {
 
 #[test]
 fn verdicts_agree_with_real_servers() {
+    check(30, include_str!("../../corpus/server-1.30.txt"));
+    check(32, include_str!("../../corpus/server-1.32.txt"));
     check(36, include_str!("../../corpus/server-1.36.txt"));
 }
 

@@ -30,6 +30,13 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("apiextensions.v1.CustomResourceDefinitionVersion", "storage"),
 ];
 
+/// The same before a minor version that asks for them, as `definition field minor`.
+const OPTIONAL_BEFORE: &[(&str, &str, u8)] = &[
+    ("rbac.v1.RoleRef", "apiGroup", 36),
+    // Until claims are on, they are dropped.
+    ("core.v1.PodResourceClaim", "name", 34),
+];
+
 /// The groups whose required fields were compared with what servers do without; elsewhere a missing one is a warning.
 const ENFORCED: &[&str] = &[
     "core.",
@@ -111,7 +118,10 @@ impl Walk<'_> {
         }
         for field in definition.fields(self.minor).filter(|field| field.required) {
             let server_only = definition.name.ends_with("Status") || definition.name.ends_with("Condition");
-            if !at.get(field.name).is() && !server_only && !OPTIONAL.contains(&(definition.name, field.name)) {
+            let this = (definition.name, field.name);
+            let later =
+                OPTIONAL_BEFORE.iter().any(|(name, field, minor)| (*name, *field) == this && self.minor < *minor);
+            if !at.get(field.name).is() && !server_only && !later && !OPTIONAL.contains(&this) {
                 let what = format!("`{}` is missing", field.name);
                 let (place, fix) = (at.get(field.name), format!("add `{}:`", field.name));
                 if !self.unseen && ENFORCED.iter().any(|group| definition.name.starts_with(group)) {
