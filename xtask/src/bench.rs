@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: measures the real binary and prints Markdown. Each suite is a file; `bench/README.md` keeps the last honest figures. It judges
 //! nothing: bounds live in tests.
 
-mod client;
 mod deployments;
 mod engine;
+mod manifests;
 mod metrics;
 mod otlp;
 mod peer;
@@ -14,7 +14,7 @@ mod write;
 
 use crate::sh;
 
-/// `spine`, `deployments` or `metrics`, with `--smoke` for a short run that only shows that everything answers.
+/// `spine`, `deployments`, `metrics` or `manifests`, with `--smoke` for a short run that only shows that everything answers.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     match words {
         [suite] if suite == "spine" => spine::run(&spine::FULL),
@@ -22,6 +22,8 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
         [suite] if suite == "deployments" => deployments::run("full"),
         [suite, smoke] if suite == "deployments" && smoke == "--smoke" => deployments::run("smoke"),
         [suite, words @ ..] if suite == "metrics" => metrics::run(words),
-        _ => Err("say `spine`, `deployments` or `metrics`, and `--smoke` for a short run".into()),
+        [suite] if suite == "manifests" => manifests::run(&manifests::FULL),
+        [suite, smoke] if suite == "manifests" && smoke == "--smoke" => manifests::run(&manifests::SMOKE),
+        _ => Err("say `spine`, `deployments`, `metrics` or `manifests`, and `--smoke` for a short run".into()),
     }
 }

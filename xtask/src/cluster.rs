@@ -14,11 +14,16 @@ mod node;
 mod processes;
 mod up;
 
+use std::path::PathBuf;
+
 use crate::sh;
-use instance::{Instance, Wishes};
+use instance::Instance;
+pub(crate) use instance::Wishes;
 
 const USAGE: &str = "\
-up [--name N] [--minor 1.X] [--control-plane-only] [--kwok NODES]   start it, or what is missing of it
+up [--name N] [--control-plane-only] [--kwok NODES]   start it, or what is missing of it
+     [--minor 1.X]              a real control plane of an older minor, built if need be; has no real node
+     [--emulate 1.X]            the newest, behaving as the minor before
   down [--name N]               take it away
   hold [as for up]              the same until its input ends, for tests that may be killed; prints the kubeconfig's path
   list                          the clusters of this user
@@ -59,6 +64,7 @@ impl Said {
             match word.as_str() {
                 "--name" => said.name = value()?.clone(),
                 "--minor" => said.wishes.minor = Some(value()?.clone()),
+                "--emulate" => said.wishes.emulate = Some(value()?.clone()),
                 "--control-plane-only" => said.wishes.control_plane_only = true,
                 "--kwok" => {
                     let nodes = value()?.parse().map_err(|_| "`--kwok` needs a number of nodes".to_owned())?;
@@ -70,6 +76,18 @@ impl Said {
         }
         Ok(said)
     }
+}
+
+/// A control plane of one's own for as long as `work` takes, which is given the program `kubectl` and the administrator's kubeconfig.
+pub(crate) fn for_as_long<T>(
+    name: &str,
+    wishes: &Wishes,
+    work: impl FnOnce(PathBuf, PathBuf) -> sh::Outcome<T>,
+) -> sh::Outcome<T> {
+    up::ensure(name, wishes)?;
+    let paths = || Ok((up::program("kubectl")?, kubeconfig::path(&Instance::open(name)?, "admin")));
+    let done = paths().and_then(|(kubectl, kubeconfig)| work(kubectl, kubeconfig));
+    down::gone(name).and(done)
 }
 
 fn list() -> sh::Outcome {

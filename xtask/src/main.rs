@@ -14,6 +14,7 @@ mod ci;
 mod cluster;
 mod connectors;
 mod coverage;
+mod http;
 mod journeys;
 mod licences;
 mod schemas;
@@ -22,6 +23,7 @@ mod soak;
 mod test;
 mod tidy;
 mod tools;
+mod verdicts;
 
 use std::process::ExitCode;
 
@@ -65,7 +67,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "measure the real binary: `spine`, `deployments`, `metrics` beside its peers; with `--smoke` a short run",
+        about: "measure the real binary: `spine`, `deployments`, `manifests`, `metrics` beside its peers; with `--smoke` a short run",
         run: bench::run,
     },
     Command {
@@ -78,10 +80,15 @@ const COMMANDS: &[Command] = &[
         about: "rewrite the Kubernetes schemas from the OpenAPI of each minor version; a FOLDER of specs instead of the proxy",
         run: schemas::run,
     },
+    Command {
+        name: "verdicts",
+        about: "what our validation and real API servers say of the same objects: `1.30`, `1.36`, `emulated-1.35`; `--count N`, `--record`",
+        run: verdicts::run,
+    },
     Command { name: "coverage", about: "lines of our code that the tests run, against the bar", run: coverage::run },
     Command {
         name: "soak",
-        about: "long sweeps: `kills [N]` of the engine under load, `deploy [N]` and `cluster [N]` of releases on a real Docker and Kubernetes",
+        about: "long sweeps: `kills [N]` of the engine under load, `deploy [N]` and `cluster [N]` of releases on a real Docker and Kubernetes, `minors [N]` of objects on real older API servers",
         run: soak::run,
     },
     Command { name: "ci", about: "everything a merge must pass, stage by stage", run: ci::run },

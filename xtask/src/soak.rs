@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: the long sweeps that CI has no time for. Each is a test of CI with larger numbers, so there is one test to keep true. It judges
 //! nothing itself.
 
-use crate::{connectors, journeys, sh};
+use crate::{connectors, journeys, sh, verdicts};
 
 /// `kills [N]`: kill -9 of the engine under load N times on the same data (300 unless said). `deploy [N]`: releases on a real Docker engine, killed at
 /// N random instants (200 unless said). `cluster [N]`: the same on a real Kubernetes (100 unless said).
@@ -20,6 +20,7 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
         }
         ["deploy"] | ["deploy", _] => killed("operate-target-docker", count.unwrap_or(200)),
         ["cluster"] | ["cluster", _] => killed("operate-target-kube", count.unwrap_or(100)),
+        ["minors"] | ["minors", _] => verdicts::sweep(count.unwrap_or(300)),
         _ => Err(SAY.into()),
     }
 }
@@ -29,4 +30,4 @@ fn killed(package: &str, instants: u32) -> sh::Outcome {
     connectors::more(package, "killed_at_random_instants", &[("APM_TEST_INSTANTS", &instants)])
 }
 
-const SAY: &str = "say `kills [N]`, `deploy [N]` or `cluster [N]`";
+const SAY: &str = "say `kills [N]`, `deploy [N]`, `cluster [N]` or `minors [N]`";

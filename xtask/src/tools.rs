@@ -12,12 +12,22 @@ use std::time::Instant;
 
 use crate::sh;
 use cache::Cache;
+pub(crate) use go::{MINORS, programs, release};
 
 /// One counterpart: its name for `--only`, and what gets it.
 struct Tool {
     name: &'static str,
     get: fn(&Cache) -> sh::Outcome<Got>,
 }
+
+/// The control planes of older minors. A build takes minutes and 300 MB each: they come when they are named, or when a cluster of that minor is started.
+const ASKED_FOR: &[Tool] = &[
+    Tool { name: "kubernetes-1.30", get: |cache| go::control_plane(cache, "1.30") },
+    Tool { name: "kubernetes-1.32", get: |cache| go::control_plane(cache, "1.32") },
+    Tool { name: "kubernetes-1.33", get: |cache| go::control_plane(cache, "1.33") },
+    Tool { name: "kubernetes-1.34", get: |cache| go::control_plane(cache, "1.34") },
+    Tool { name: "kubernetes-1.35", get: |cache| go::control_plane(cache, "1.35") },
+];
 
 /// What a tool turned out to be.
 struct Got {
@@ -61,7 +71,18 @@ const TOOLS: &[Tool] = &[
     Tool { name: "helm", get: go::helm },
 ];
 
-/// Gets all, or those named after `--only`. All are tried; the error names those that failed.
+/// Makes sure that the control plane of an older minor is there, and says its release, as `1.30.14`.
+pub(crate) fn control_plane(minor: &str) -> sh::Outcome<String> {
+    if !MINORS.contains(&minor) {
+        return Err(format!("no control plane of {minor} can be had; there are {}", MINORS.join(", ")));
+    }
+    let release = release(minor)?;
+    eprintln!("Kubernetes {release}, built if it is not in the cache (minutes)");
+    go::control_plane(&Cache::open()?, minor)?;
+    Ok(release)
+}
+
+/// Gets all but older minors, or those named after `--only`. All are tried; the error names those that failed.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     let wanted = wanted(words)?;
     let cache = Cache::open()?;
@@ -94,8 +115,9 @@ fn wanted(words: &[String]) -> sh::Outcome<Vec<&'static Tool>> {
         [only, names @ ..] if only == "--only" && !names.is_empty() => names
             .iter()
             .map(|name| {
-                let all: Vec<&str> = TOOLS.iter().map(|tool| tool.name).collect();
-                let found = TOOLS.iter().find(|tool| tool.name == name);
+                let mut tools = TOOLS.iter().chain(ASKED_FOR);
+                let all: Vec<&str> = tools.clone().map(|tool| tool.name).collect();
+                let found = tools.find(|tool| tool.name == name);
                 found.ok_or_else(|| format!("no tool `{name}`; there are {}", all.join(", ")))
             })
             .collect(),

@@ -2,9 +2,11 @@
 //! the laxer side is taken, so that nothing is refused here that a server would take.
 
 mod access;
+mod cluster;
 mod config;
 mod container;
 mod ingress;
+mod later;
 mod meta;
 mod network;
 mod pod;
@@ -21,6 +23,7 @@ mod workload;
 
 pub(crate) use meta::{Names, metadata};
 pub(crate) use selector::selects;
+pub(crate) use workload::LOOKS_INTO_PODS;
 
 use crate::object::Object;
 use crate::validate::{At, Out};
@@ -63,6 +66,15 @@ pub(crate) fn check(object: &Object, out: &mut Out) {
         ("", "ResourceQuota") => resources::quota(&spec, out),
         ("", "LimitRange") => resources::limit_range(&spec, out),
         ("scheduling.k8s.io", "PriorityClass") => scale::priority_class(&root, out),
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
+            cluster::webhooks(&root, out)
+        }
+        ("node.k8s.io", "RuntimeClass") => cluster::runtime_class(&root, out),
+        ("coordination.k8s.io", "Lease") => cluster::lease(&spec, out),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => cluster::flow_schema(&root, out),
+        ("storage.k8s.io", "VolumeAttributesClass") => cluster::volume_attributes(&root, out),
+        ("networking.k8s.io", "ServiceCIDR") => cluster::service_range(&spec, out),
+        ("resource.k8s.io", "DeviceClass") => cluster::device_class(&spec, out),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crate::validate::definition(&root, out),
         _ => {}
     }

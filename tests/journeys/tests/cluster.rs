@@ -119,7 +119,7 @@ fn pods_run_services_answer_parts_come_back_and_nothing_is_left() {
 
 #[test]
 fn an_older_minor_runs_and_a_cluster_killed_whole_leaves_nothing() {
-    let old = Cluster::start("older", &["--control-plane-only", "--minor", "1.35"]);
+    let old = Cluster::start("older", &["--control-plane-only", "--emulate", "1.35"]);
     let version: serde_json::Value = serde_json::from_str(&old.kubectl(&["get", "--raw", "/version"])).expect("JSON");
     assert_eq!(version["emulationMinor"], "35", "{version}");
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::client::Client;
 use super::process::Process;
+use crate::http::Client;
 
 /// A running `apm up`; killed when dropped.
 pub(super) struct Engine {

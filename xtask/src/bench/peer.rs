@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::client::Client;
 use super::process::Process;
+use crate::http::Client;
 use crate::{sh, tools};
 
 /// Whose flags a program takes.

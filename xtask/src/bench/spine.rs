@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 
-use super::client::{Client, Reply};
 use super::engine::Engine;
 use super::peer::Program;
 use super::process::Process;
 use super::{otlp, write};
+use crate::http::{Client, Reply};
 use crate::{ci, sh};
 
 /// How long and how much.
@@ -226,7 +226,7 @@ fn row(what: &str, figure: Option<f64>, unit: &str) {
     println!("| {what} | {figure} | {unit} |");
 }
 
-fn median(values: &mut [f64]) -> Option<f64> {
+pub(super) fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

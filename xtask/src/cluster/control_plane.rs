@@ -18,7 +18,7 @@ pub(super) fn start(instance: &Instance) -> sh::Outcome {
 
 /// Starts a part unless it runs.
 pub(super) fn ensure(instance: &Instance, part: &str, command: fn(&Instance) -> sh::Outcome<Command>) -> sh::Outcome {
-    if processes::alive(instance, part).is_none() {
+    if instance.parts().contains(&part) && processes::alive(instance, part).is_none() {
         processes::start(instance, part, &mut command(instance)?)?;
     }
     Ok(())
@@ -54,7 +54,7 @@ fn etcd(instance: &Instance) -> sh::Outcome<Command> {
 
 fn api_server(instance: &Instance) -> sh::Outcome<Command> {
     let pki = |file: &str| instance.path(&format!("pki/{file}"));
-    let mut command = within(instance, &program("kube-apiserver")?)?;
+    let mut command = within(instance, &of_its_minor(instance, "kube-apiserver")?)?;
     command.arg(format!("--etcd-servers=http://127.0.0.1:{}", instance.ports.etcd));
     command.arg(format!("--bind-address={}", instance.address())).arg(format!("--secure-port={}", instance.ports.api));
     command.arg(format!("--tls-cert-file={}", pki("server.crt")));
@@ -84,7 +84,7 @@ fn api_server(instance: &Instance) -> sh::Outcome<Command> {
 
 fn controller_manager(instance: &Instance) -> sh::Outcome<Command> {
     let pki = |file: &str| instance.path(&format!("pki/{file}"));
-    let mut command = within(instance, &program("kube-controller-manager")?)?;
+    let mut command = within(instance, &of_its_minor(instance, "kube-controller-manager")?)?;
     client(instance, &mut command, "controller-manager", instance.ports.controller_manager);
     command.arg(format!("--root-ca-file={}", pki("ca.crt")));
     command.arg(format!("--service-account-private-key-file={}", pki("sa.key")));
@@ -96,7 +96,7 @@ fn controller_manager(instance: &Instance) -> sh::Outcome<Command> {
 }
 
 fn scheduler(instance: &Instance) -> sh::Outcome<Command> {
-    let mut command = within(instance, &program("kube-scheduler")?)?;
+    let mut command = within(instance, &of_its_minor(instance, "kube-scheduler")?)?;
     client(instance, &mut command, "scheduler", instance.ports.scheduler);
     Ok(command)
 }
@@ -115,8 +115,15 @@ fn client(instance: &Instance, command: &mut Command, user: &str, port: u16) {
     emulate(instance, command);
 }
 
+fn of_its_minor(instance: &Instance, name: &str) -> sh::Outcome<std::path::PathBuf> {
+    match &instance.minor {
+        Some(minor) => program(&format!("{name}-{minor}")),
+        None => program(name),
+    }
+}
+
 fn emulate(instance: &Instance, command: &mut Command) {
-    if let Some(minor) = &instance.minor {
+    if let Some(minor) = &instance.emulate {
         command.arg(format!("--emulated-version={minor}"));
     }
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::sh;
+use crate::{sh, tools};
 
-/// The version that is built; `--minor` may ask it to behave as the one before.
+/// The version that is built unless another is asked for.
 pub(super) const VERSION: &str = "v1.36.3";
 /// The one real node.
 pub(super) const NODE: &str = "node-1";
@@ -18,18 +18,21 @@ pub(super) const NETWORKS: u8 = 16;
 
 /// What `up` was asked for.
 #[derive(Default)]
-pub(super) struct Wishes {
-    pub(super) minor: Option<String>,
-    pub(super) control_plane_only: bool,
-    pub(super) kwok_nodes: Option<usize>,
+pub(crate) struct Wishes {
+    pub(crate) minor: Option<String>,
+    pub(crate) emulate: Option<String>,
+    pub(crate) control_plane_only: bool,
+    pub(crate) kwok_nodes: Option<usize>,
 }
 
 /// A cluster's description.
 pub(super) struct Instance {
     pub(super) name: String,
     pub(super) folder: PathBuf,
-    /// Behave as this older minor, such as `1.35`.
+    /// It is this older minor, such as `1.30`.
     pub(super) minor: Option<String>,
+    /// The newest, behaving as this minor before it.
+    pub(super) emulate: Option<String>,
     /// The second number of its addresses; none without a real node: then everything listens on loopback.
     pub(super) network: Option<u8>,
     pub(super) kwok: bool,
@@ -52,7 +55,8 @@ impl Instance {
     pub(super) fn plan(name: &str, wishes: &Wishes, network: Option<u8>) -> sh::Outcome<Self> {
         let ports = if network.is_some() { Ports::usual() } else { Ports::free()? };
         let kwok = wishes.kwok_nodes.is_some();
-        Ok(Self { name: name.into(), folder: folder(name)?, minor: wishes.minor.clone(), network, kwok, ports })
+        let (minor, emulate) = (wishes.minor.clone(), wishes.emulate.clone());
+        Ok(Self { name: name.into(), folder: folder(name)?, minor, emulate, network, kwok, ports })
     }
 
     /// One that `up` has made.
@@ -75,6 +79,7 @@ impl Instance {
             name: name.into(),
             folder,
             minor: value["minor"].as_str().map(str::to_owned),
+            emulate: value["emulate"].as_str().map(str::to_owned),
             network: value["network"].as_u64().and_then(|network| u8::try_from(network).ok()),
             kwok: value["kwok"].as_bool().unwrap_or(false),
             ports: Ports {
@@ -94,7 +99,9 @@ impl Instance {
             "etcd": self.ports.etcd, "etcd_peer": self.ports.etcd_peer, "api": self.ports.api,
             "controller_manager": self.ports.controller_manager, "scheduler": self.ports.scheduler, "kwok": self.ports.kwok,
         });
-        let value = json!({ "minor": self.minor, "network": self.network, "kwok": self.kwok, "ports": ports });
+        let value = json!({
+            "minor": self.minor, "emulate": self.emulate, "network": self.network, "kwok": self.kwok, "ports": ports,
+        });
         sh::write(&self.folder.join("cluster.json"), &format!("{value:#}\n"))
     }
 
@@ -121,6 +128,10 @@ impl Instance {
         }
         if self.kwok {
             parts.push("kwok");
+        }
+        if let Some(minor) = &self.minor {
+            let built = tools::programs(minor);
+            parts.retain(|part| matches!(*part, "etcd" | "kwok") || built.contains(part));
         }
         parts
     }

@@ -15,7 +15,11 @@ pub(super) fn up(name: &str, wishes: &Wishes) -> sh::Outcome {
     let was_up = ensure(name, wishes)?;
     let instance = Instance::open(name)?;
     let state = if was_up { "was up".into() } else { format!("is up after {:.1} s", begin.elapsed().as_secs_f64()) };
-    let version = instance.minor.as_ref().map_or(VERSION.into(), |minor| format!("{VERSION}, emulating {minor}"));
+    let version = match (&instance.minor, &instance.emulate) {
+        (Some(minor), _) => format!("v{}", tools::release(minor)?),
+        (None, Some(minor)) => format!("{VERSION}, emulating {minor}"),
+        (None, None) => VERSION.into(),
+    };
     let (server, advice) = (instance.server(), kubeconfig::advice(&instance)?);
     println!("cluster {name} {state}: Kubernetes {version} at {server}\n{advice}");
     Ok(())
@@ -112,7 +116,9 @@ fn start(instance: &Instance, wishes: &Wishes) -> sh::Outcome {
 
 /// A cluster that runs cannot become another.
 fn fitting(known: Instance, wishes: &Wishes) -> sh::Outcome<Instance> {
-    let other = (wishes.minor.is_some() && wishes.minor != known.minor).then_some("another minor version");
+    let differs = |wish: &Option<String>, is: &Option<String>| wish.is_some() && wish != is;
+    let other = differs(&wishes.minor, &known.minor) || differs(&wishes.emulate, &known.emulate);
+    let other = other.then_some("another minor version");
     let other = other.or((wishes.control_plane_only && known.has_node()).then_some("a real node"));
     match other {
         Some(what) => Err(format!("cluster `{0}` is there, with {what}: `cluster down --name {0}` first", known.name)),
@@ -121,6 +127,16 @@ fn fitting(known: Instance, wishes: &Wishes) -> sh::Outcome<Instance> {
 }
 
 fn create(name: &str, wishes: &Wishes) -> sh::Outcome<Instance> {
+    if let Some(minor) = &wishes.minor {
+        // A kubelet must not be newer than its API server, and older ones are not built.
+        if !wishes.control_plane_only {
+            return Err("an older minor has no real node: say `--control-plane-only`, and `--kwok N` for pods".into());
+        }
+        if wishes.emulate.is_some() {
+            return Err("`--minor` is a real one, `--emulate` the newest behaving as the one before: say one".into());
+        }
+        tools::control_plane(minor)?;
+    }
     // What an earlier one left that was killed.
     if let Some(left) = Instance::find(name)? {
         down::take_away(&left)?;

@@ -33,6 +33,39 @@ pub(super) fn kubernetes(cache: &Cache) -> sh::Outcome<Got> {
     Ok(Got { version: "1.36.3".into(), fresh })
 }
 
+/// The older minors whose control plane can be built: each has a lock of its own. 1.31 has none, because the checksum database does not know all of its
+/// modules.
+pub(crate) const MINORS: [&str; 5] = ["1.30", "1.32", "1.33", "1.34", "1.35"];
+
+/// The control plane of an older minor; its programs have the minor behind their names. Its newest release whose modules are all known.
+pub(super) fn control_plane(cache: &Cache, minor: &str) -> sh::Outcome<Got> {
+    let name = format!("kubernetes-{minor}");
+    let version = release(minor)?;
+    let to = "k8s.io/component-base/version";
+    let number = minor.trim_start_matches("1.");
+    let flags = format!("-s -w -X {to}.gitVersion=v{version} -X {to}.gitMajor=1 -X {to}.gitMinor={number}");
+    let packages: Vec<String> = programs(minor).iter().map(|name| format!("k8s.io/kubernetes/cmd/{name}")).collect();
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let fresh = build_as(cache, &name, &flags, &packages, &format!("-{minor}"))?;
+    Ok(Got { version, fresh })
+}
+
+/// What of a minor can be built: a module of the scheduler is refused for 1.32, and the controller manager needs it too.
+pub(crate) fn programs(minor: &str) -> &'static [&'static str] {
+    match minor {
+        "1.32" => &["kube-apiserver"],
+        _ => &["kube-apiserver", "kube-controller-manager", "kube-scheduler"],
+    }
+}
+
+/// The release that the lock of a minor names, as `1.30.14`.
+pub(crate) fn release(minor: &str) -> sh::Outcome<String> {
+    let lock = sh::root().join("tests/journeys/lock").join(format!("kubernetes-{minor}/go.mod"));
+    let text = sh::read(&lock)?;
+    let version = text.lines().find_map(|line| line.strip_prefix("require k8s.io/kubernetes v"));
+    version.map(str::to_owned).ok_or_else(|| format!("{} requires no `k8s.io/kubernetes`", lock.display()))
+}
+
 /// A DNS server for the names of a cluster.
 pub(super) fn coredns(cache: &Cache) -> sh::Outcome<Got> {
     let fresh = build(cache, "coredns", "-s -w", &["apm.test/coredns"])?;
@@ -62,6 +95,11 @@ pub(super) fn helm(cache: &Cache) -> sh::Outcome<Got> {
 
 /// Builds the packages of a locked module; true if that was needed.
 fn build(cache: &Cache, name: &str, link_flags: &str, packages: &[&str]) -> sh::Outcome<bool> {
+    build_as(cache, name, link_flags, packages, "")
+}
+
+/// As [`build`], with something behind the programs' names.
+fn build_as(cache: &Cache, name: &str, link_flags: &str, packages: &[&str], behind: &str) -> sh::Outcome<bool> {
     let lock = sh::root().join("tests/journeys/lock").join(name);
     let module = sh::read(&lock.join("go.mod"))?;
     // A program of a few lines, where the module's own would bring too much.
@@ -81,7 +119,7 @@ fn build(cache: &Cache, name: &str, link_flags: &str, packages: &[&str]) -> sh::
         place.finish()?;
     }
     for program in packages.iter().filter_map(|package| package.rsplit('/').next()) {
-        cache.bin(program, &[], &place.folder.join(program))?;
+        cache.bin(&format!("{program}{behind}"), &[], &place.folder.join(program))?;
     }
     Ok(!place.done)
 }

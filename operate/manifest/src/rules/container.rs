@@ -1,7 +1,7 @@
 //! Containers of a pod: names, images, ports, environment, mounts, security. Probes and resources have files of their own.
 
 use super::words::{exactly_one, named, one_of, port, port_or_name, unique, wanted, within};
-use super::{probe, resources};
+use super::{later, probe, resources};
 use crate::format;
 use crate::validate::{At, Out};
 
@@ -64,6 +64,7 @@ impl<'a> Names<'a> {
 pub(crate) fn main(at: &At<'_>, names: &mut Names<'_>, out: &mut Out) {
     common(at, names, out);
     probe::probes(at, out);
+    later::restarts(at, out);
     if at.get("restartPolicy").is() && out.minor < 34 {
         out.error(
             &at.get("restartPolicy"),
@@ -105,7 +106,7 @@ fn common(at: &At<'_>, names: &mut Names<'_>, out: &mut Out) {
     one_of(&at.get("imagePullPolicy"), &["Always", "IfNotPresent", "Never"], out);
     one_of(&at.get("terminationMessagePolicy"), &["File", "FallbackToLogsOnError"], out);
     ports(&at.get("ports"), names.host_network, out);
-    environment(at, out);
+    environment(at, names.volumes, out);
     mounts(at, names.volumes, out);
     resources::of_container(&at.get("resources"), out);
     security(&at.get("securityContext"), out);
@@ -150,7 +151,7 @@ const FIELDS: &[&str] = &[
     "status.podIPs",
 ];
 
-fn environment(at: &At<'_>, out: &mut Out) {
+fn environment(at: &At<'_>, volumes: &[&str], out: &mut Out) {
     let env = at.get("env");
     for one in env.items() {
         let (name, from) = (one.get("name"), one.get("valueFrom"));
@@ -173,6 +174,7 @@ fn environment(at: &At<'_>, out: &mut Out) {
         match exactly_one(&from, &sources, "source", out) {
             Some("fieldRef") => field_ref(&from.get("fieldRef"), FIELDS, out),
             Some("resourceFieldRef") => resource_ref(&from.get("resourceFieldRef"), out),
+            Some("fileKeyRef") => later::file_key(&from.get("fileKeyRef"), volumes, out),
             Some(source @ ("configMapKeyRef" | "secretKeyRef")) => {
                 let source = from.get(source);
                 if wanted(&source.get("name"), "name", out) {

@@ -33,7 +33,7 @@ impl Names {
                 }
             }
             ("", "Namespace") | ("apps", "StatefulSet") => Names::Label,
-            ("rbac.authorization.k8s.io" | "certificates.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => Names::Segment,
+            ("rbac.authorization.k8s.io" | "certificates.k8s.io", _) => Names::Segment,
             ("apiregistration.k8s.io", _) => Names::Segment,
             ("", "LimitRange") => Names::Optional,
             // Not looked at by the server.

@@ -3,7 +3,7 @@
 use super::container::{self, Names};
 use super::meta::labels;
 use super::words::{ip, named, not_negative, one_of, unique, wanted, within};
-use super::{selector, volume};
+use super::{later, selector, volume};
 use crate::format;
 use crate::validate::{At, Out};
 
@@ -112,6 +112,7 @@ pub(crate) fn with_claims(spec: &At<'_>, claims: &[&str], context: &Context, out
     }
     unique(&gates, "name", out);
     security(&spec.get("securityContext"), out);
+    later::pod(spec, out);
 }
 
 fn containers(spec: &At<'_>, volumes: &[&str], out: &mut Out) {

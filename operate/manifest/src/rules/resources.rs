@@ -5,7 +5,7 @@ use crate::format;
 use crate::validate::{At, Out};
 
 /// Names without a domain that containers may ask for.
-fn standard(name: &str) -> bool {
+pub(crate) fn standard(name: &str) -> bool {
     matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-")
 }
 

@@ -1,7 +1,7 @@
 //! Autoscalers, disruption budgets, priority classes.
 
 use super::selector::{lax, selector};
-use super::words::{count_or_percent, exactly_one, one_of, wanted, within};
+use super::words::{count_or_percent, exactly_one, named, one_of, wanted, within};
 use crate::format;
 use crate::validate::{At, Out};
 
@@ -77,7 +77,10 @@ fn one_metric(at: &At<'_>, out: &mut Out) {
         lax(&metric.get("metric").get("selector"), out);
     }
     if key == "containerResource" {
-        wanted(&metric.get("container"), "container", out);
+        let container = metric.get("container");
+        if wanted(&container, "container", out) {
+            named(&container, format::dns_label, "DNS label", out);
+        }
     }
     let target = metric.get("target");
     let kind = target.get("type");

@@ -158,6 +158,12 @@ fn balancer(spec: &At<'_>, kind: &str, out: &mut Out) {
         );
     }
     one_of(&spec.get("internalTrafficPolicy"), &["Cluster", "Local"], out);
+    // Off before 1.31; two more words came with 1.33, off before 1.34.
+    let near = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+    let words = if out.minor < 33 { &near[..1] } else { &near };
+    if out.minor > 30 {
+        one_of(&spec.get("trafficDistribution"), words, out);
+    }
     let check = spec.get("healthCheckNodePort");
     if check.int().is_some_and(|n| n != 0) && !(kind == "LoadBalancer" && outer.str() == "Local") {
         out.error(

@@ -3,7 +3,7 @@
 use super::selector::selector;
 use super::words::{named, one_of, wanted};
 use crate::format;
-use crate::validate::{At, Out};
+use crate::validate::{At, Out, is_null};
 
 const MODES: &[&str] = &["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
 
@@ -71,7 +71,8 @@ pub(crate) fn volume(spec: &At<'_>, out: &mut Out) {
     for (name, value) in capacity.pairs().filter(|(name, _)| *name != "storage") {
         out.error(&value, "format/name", format!("a volume has no `{name}`"), "its size is `storage` alone");
     }
-    let sources: Vec<&str> = spec.pairs().map(|(key, _)| key).filter(|key| !SETTINGS.contains(key)).collect();
+    let said = spec.pairs().filter(|(_, value)| !value.node.is_some_and(is_null));
+    let sources: Vec<&str> = said.map(|(key, _)| key).filter(|key| !SETTINGS.contains(key)).collect();
     match sources.as_slice() {
         [] => out.error(spec, "field/required", "no source is said", "as `hostPath`, `nfs`, `csi`, `local`"),
         [_] => {}

@@ -1,8 +1,9 @@
 //! Pod templates, and the jobs that have one.
 
 use super::meta::{annotations, labels};
-use super::words::{not_negative, one_of, wanted, within};
+use super::words::{named, not_negative, one_of, wanted, within};
 use super::{pod, selector};
+use crate::format;
 use crate::validate::{At, Out};
 
 pub(crate) fn pod_template(at: &At<'_>, context: &pod::Context, out: &mut Out) {
@@ -51,7 +52,28 @@ pub(crate) fn job(spec: &At<'_>, out: &mut Out) {
     if failures.is() && spec.get("template").get("spec").get("restartPolicy").str() != "Never" {
         out.error(&failures, "relation/match", "it needs pods with `restartPolicy: Never`", "write Never");
     }
+    let rules = failures.get("rules");
+    for rule in rules.items() {
+        failure_rule(&rule, out);
+    }
     pod_template(&spec.get("template"), &pod::Context::JOB, out);
+}
+
+fn failure_rule(at: &At<'_>, out: &mut Out) {
+    let action = at.get("action");
+    if wanted(&action, "action", out) {
+        one_of(&action, &["Count", "FailIndex", "FailJob", "Ignore"], out);
+    }
+    let codes = at.get("onExitCodes");
+    one_of(&codes.get("operator"), &["In", "NotIn"], out);
+    let conditions = at.get("onPodConditions");
+    for condition in conditions.items() {
+        let kind = condition.get("type");
+        if wanted(&kind, "type", out) {
+            named(&kind, format::qualified_name, "qualified name", out);
+        }
+        one_of(&condition.get("status"), &["False", "True", "Unknown"], out);
+    }
 }
 
 /// Eleven signs are added to the names of its jobs.

@@ -1,6 +1,7 @@
 //! Volumes of a pod: names, and one source each.
 
 use super::container::{field_ref, resource_ref};
+use super::storage;
 use super::words::{named, one_of, wanted, within};
 use crate::format;
 use crate::validate::{At, Out};
@@ -87,6 +88,10 @@ fn source(at: &At<'_>, out: &mut Out) {
         }
         "csi" => {
             wanted(&source.get("driver"), "driver", out);
+        }
+        "ephemeral" => {
+            let template = source.get("volumeClaimTemplate");
+            storage::claim(&template.get("spec"), out);
         }
         "downwardAPI" => downward(&source, out),
         "projected" => projected(&source, out),

@@ -8,7 +8,7 @@ use crate::format;
 use crate::validate::{At, Out};
 
 /// The first minor version known to check what StatefulSets make; 1.30 does not.
-const LOOKS_INTO_PODS: u8 = 36;
+pub(crate) const LOOKS_INTO_PODS: u8 = 36;
 
 /// What the server takes for a deadline that is not said.
 const PROGRESS_SECONDS: i64 = 600;

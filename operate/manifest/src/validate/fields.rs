@@ -7,6 +7,7 @@ use super::at::{At, is_null, whole};
 use super::finding::Out;
 use super::schema::{Definition, Keys, Schemas, Type};
 use crate::format::{base64_bytes, quantity};
+use crate::rules::LOOKS_INTO_PODS;
 
 /// What OpenAPI calls required and servers do without, as `definition field`.
 const OPTIONAL: &[(&str, &str)] = &[
@@ -22,9 +23,18 @@ const OPTIONAL: &[(&str, &str)] = &[
     ("core.v1.Event", "involvedObject"),
     ("core.v1.Event", "metadata"),
     ("events.v1.Event", "eventTime"),
+    ("batch.v1.PodFailurePolicy", "rules"),
+    ("batch.v1.PodFailurePolicyOnPodConditionsPattern", "status"),
     ("rbac.v1.AggregationRule", "clusterRoleSelectors"),
     ("apiextensions.v1.CustomResourceDefinitionVersion", "served"),
     ("apiextensions.v1.CustomResourceDefinitionVersion", "storage"),
+];
+
+/// The same before a minor version that asks for them, as `definition field minor`.
+const OPTIONAL_BEFORE: &[(&str, &str, u8)] = &[
+    ("rbac.v1.RoleRef", "apiGroup", 36),
+    // Until claims are on, they are dropped.
+    ("core.v1.PodResourceClaim", "name", 34),
 ];
 
 /// The groups whose required fields were compared with what servers do without; elsewhere a missing one is a warning.
@@ -41,20 +51,23 @@ const ENFORCED: &[&str] = &[
     "scheduling.",
 ];
 
+#[derive(Clone, Copy)]
 struct Walk<'s> {
     schemas: &'s Schemas,
     minor: u8,
+    /// The server decodes what stands here and looks no further: what is missing is a warning.
+    unseen: bool,
 }
 
 /// Checks an object against its definition.
 pub(crate) fn check(schemas: &Schemas, root: &At<'_>, definition: u32, minor: u8, out: &mut Out) {
-    Walk { schemas, minor }.value(root, Type::Definition(definition), out);
+    Walk { schemas, minor, unseen: false }.value(root, Type::Definition(definition), out);
 }
 
 /// Checks the metadata, which all kinds have alike.
 pub(crate) fn metadata(schemas: &Schemas, root: &At<'_>, minor: u8, out: &mut Out) {
     if let Some(definition) = schemas.named("meta.v1.ObjectMeta") {
-        Walk { schemas, minor }.value(&root.get("metadata"), Type::Definition(definition), out);
+        Walk { schemas, minor, unseen: false }.value(&root.get("metadata"), Type::Definition(definition), out);
     }
 }
 
@@ -96,18 +109,22 @@ impl Walk<'_> {
         for (key, value) in at.pairs() {
             match definition.field(key, self.minor) {
                 Some(field) => {
-                    // What the server writes itself is nothing that a manifest decides.
-                    self.value(&value, field.kind, out);
+                    let pods = definition.name == "apps.v1.StatefulSetSpec" && key == "template";
+                    let unseen = self.unseen || pods && self.minor < LOOKS_INTO_PODS;
+                    Walk { unseen, ..*self }.value(&value, field.kind, out);
                 }
                 None => unknown(&value, key, definition, self.minor, out),
             }
         }
         for field in definition.fields(self.minor).filter(|field| field.required) {
             let server_only = definition.name.ends_with("Status") || definition.name.ends_with("Condition");
-            if !at.get(field.name).is() && !server_only && !OPTIONAL.contains(&(definition.name, field.name)) {
+            let this = (definition.name, field.name);
+            let later =
+                OPTIONAL_BEFORE.iter().any(|(name, field, minor)| (*name, *field) == this && self.minor < *minor);
+            if !at.get(field.name).is() && !server_only && !later && !OPTIONAL.contains(&this) {
                 let what = format!("`{}` is missing", field.name);
                 let (place, fix) = (at.get(field.name), format!("add `{}:`", field.name));
-                if ENFORCED.iter().any(|group| definition.name.starts_with(group)) {
+                if !self.unseen && ENFORCED.iter().any(|group| definition.name.starts_with(group)) {
                     out.error(&place, "field/required", what, fix);
                 } else {
                     out.warn(&place, "field/required", what, fix);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::super::client::Client;
+use crate::http::Client;
 use super::super::engine::Engine;
 use super::super::peer::{Kind, Peer, Program};
 use super::super::process::Process;

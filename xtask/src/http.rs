@@ -6,20 +6,20 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// One kept connection.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     host: String,
 }
 
 /// Status and body.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
     /// Connects to `http://HOST:PORT`.
-    pub(super) fn connect(url: &str) -> Result<Self, String> {
+    pub(crate) fn connect(url: &str) -> Result<Self, String> {
         let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let stream = TcpStream::connect(&host).map_err(|error| format!("{host}: {error}"))?;
         let settings = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(Duration::from_secs(60))));
@@ -27,14 +27,23 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream), host })
     }
 
-    pub(super) fn get(&mut self, path: &str) -> Result<Reply, String> {
+    pub(crate) fn get(&mut self, path: &str) -> Result<Reply, String> {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host), &[])
     }
 
     /// `headers` are lines with their line ends.
-    pub(super) fn post(&mut self, path: &str, headers: &str, body: &[u8]) -> Result<Reply, String> {
-        let head =
-            format!("POST {path} HTTP/1.1\r\nhost: {}\r\n{headers}content-length: {}\r\n\r\n", self.host, body.len());
+    pub(crate) fn post(&mut self, path: &str, headers: &str, body: &[u8]) -> Result<Reply, String> {
+        self.with_body("POST", path, headers, body)
+    }
+
+    /// The same to change what is there.
+    pub(crate) fn patch(&mut self, path: &str, headers: &str, body: &[u8]) -> Result<Reply, String> {
+        self.with_body("PATCH", path, headers, body)
+    }
+
+    fn with_body(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Reply, String> {
+        let (host, length) = (&self.host, body.len());
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{headers}content-length: {length}\r\n\r\n");
         self.send(&head, body)
     }
 
