@@ -69,6 +69,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "kwok", get: go::kwok },
     Tool { name: "kubeconform", get: go::kubeconform },
     Tool { name: "helm", get: go::helm },
+    Tool { name: "routes", get: go::routes },
 ];
 
 /// Makes sure that the control plane of an older minor is there, and says its release, as `1.30.14`.
