@@ -183,7 +183,8 @@ fn usual() -> Value {
 }
 
 fn replay(text: &str) -> String {
-    let mut session = Session { seen: Inventory::new("docker:local"), release: usual(), plan: None, clusters: Vec::new() };
+    let mut session =
+        Session { seen: Inventory::new("docker:local"), release: usual(), plan: None, clusters: Vec::new() };
     let mut out = String::new();
     for line in text.lines().filter(|line| line.starts_with(['>', '#']) || line.is_empty()) {
         // An answer ends in an empty line; empty lines between questions are kept once.

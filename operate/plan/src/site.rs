@@ -102,7 +102,13 @@ mod tests {
     fn a_target_says_where_its_leases_are() {
         let check = |target: &str, names: &[&str], expect: &[&str]| {
             let found: Vec<_> = sites(target).into_iter().map(|site| site.name).collect();
-            assert_eq!((found, leases(target)), (names.iter().map(|name| (*name).to_owned()).collect(), expect.iter().map(|lease| (*lease).to_owned()).collect()));
+            assert_eq!(
+                (found, leases(target)),
+                (
+                    names.iter().map(|name| (*name).to_owned()).collect(),
+                    expect.iter().map(|lease| (*lease).to_owned()).collect()
+                )
+            );
         };
         check("docker:shop", &[], &["docker:shop"]);
         check("kube:a=b + c=d/shop", &[], &["kube:a=b + c=d/shop"]);

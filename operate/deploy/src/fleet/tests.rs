@@ -1,7 +1,7 @@
 //! What joined plans of clusters keep to, for every strategy: nobody is changed before all were asked, nor before those before him were found good, and
 //! nothing is deleted before all were.
 
-use operate_plan::{ObjectId, Seen, lint, leases};
+use operate_plan::{ObjectId, Seen, leases, lint};
 use serde_json::{Value, json};
 
 use super::*;
@@ -31,10 +31,13 @@ fn seen(release: &ClusterRelease) -> Inventory {
         let record = object.name.ends_with("apm-release-cart");
         let value = match object.kind.as_str() {
             "access" => json!({"allowed": true}),
-            _ => json!({"uid": "u", "version": "1", "generation": 3, "replicas": 2, "ready": true, "labels": ours, "annotations": {"apm.version": "1"},
-                "selector": {"app": "cart"}, "data": {"objects": if record { "ConfigMap/shop/old" } else { "" }}}),
+            _ => {
+                json!({"uid": "u", "version": "1", "generation": 3, "replicas": 2, "ready": true, "labels": ours, "annotations": {"apm.version": "1"},
+                "selector": {"app": "cart"}, "data": {"objects": if record { "ConfigMap/shop/old" } else { "" }}})
+            }
         };
-        let beside = object.name.ends_with("-blue") || object.name.ends_with("-green") || object.name.ends_with("-canary");
+        let beside =
+            object.name.ends_with("-blue") || object.name.ends_with("-green") || object.name.ends_with("-canary");
         seen.add(object, if beside { Seen::Absent } else { Seen::Present(value) }, "test", 0);
     }
     let old = json!({"uid": "o", "version": "1", "labels": ours, "annotations": {}});
