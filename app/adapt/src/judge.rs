@@ -14,20 +14,38 @@ use operate_scan::ScanSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ArrivalJudge, Checks, ImageJudge, Telemetry};
+use crate::{ArrivalJudge, Checks, Elsewhere, ImageJudge, Telemetry};
 
-/// What a plan's judge step asks for.
+/// What a plan's judge step asks for; `at` is who is asked in the place of the usual ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
     /// May the release begin?
-    Before { subject: Box<Subject>, settings: Box<Settings>, slo: Slo, freezes: Vec<Freeze> },
+    Before {
+        subject: Box<Subject>,
+        settings: Box<Settings>,
+        slo: Slo,
+        freezes: Vec<Freeze>,
+        #[serde(default, skip_serializing_if = "Elsewhere::is_nowhere")]
+        at: Elsewhere,
+    },
     /// Is it good? Asked until it is decided.
-    After { subject: Box<Subject>, settings: Box<Settings> },
+    After {
+        subject: Box<Subject>,
+        settings: Box<Settings>,
+        #[serde(default, skip_serializing_if = "Elsewhere::is_nowhere")]
+        at: Elsewhere,
+    },
     /// Is anything known to be wrong with what is in the image? `image` is what the plan names, `named` what a person asked for.
     Scan { image: String, named: String, settings: Box<ScanSettings> },
     /// Does the telemetry of a workload's new pods arrive? Asked until it is decided. `context` is a kubeconfig's, empty for the current one.
-    Arrives { context: String, object: ObjectId, arrival: Arrival },
+    Arrives {
+        context: String,
+        object: ObjectId,
+        arrival: Arrival,
+        #[serde(default, skip_serializing_if = "Elsewhere::is_nowhere")]
+        at: Elsewhere,
+    },
 }
 
 /// Between two looks, where the judge has no wish.
@@ -51,22 +69,24 @@ impl Judge for GateJudge {
                 .caused_by(&error)
         })?;
         match request {
-            Request::Before { subject, settings, slo, freezes } => {
+            Request::Before { subject, settings, slo, freezes, at } => {
+                let telemetry = self.telemetry.elsewhere(&at);
                 let mut asked = questions_before(&subject, &settings, &slo, self.clock.now_ms());
-                if self.telemetry.has_alertmanager() {
+                if telemetry.has_alertmanager() {
                     asked.push(question_alertmanager(&subject, &settings, self.clock.now_ms()));
                 }
-                let evidence = self.telemetry.ask(asked).await;
+                let evidence = telemetry.ask(asked).await;
                 let admission = before(&subject, &slo, &freezes, &evidence, self.clock.now_ms());
                 let sentence = admission.sentence;
                 let open = Ruling::Pass { sentence: sentence.clone() };
                 Ok(if admission.open { open } else { Ruling::Fail { sentence, hurt_since_ms: None } }.into())
             }
-            Request::After { mut subject, settings } => {
+            Request::After { mut subject, settings, at } => {
+                let telemetry = self.telemetry.elsewhere(&at);
                 // Only now is it known when the new version got its first traffic.
                 subject.released_ms = since_ms;
                 let asked = questions(&subject, &settings, self.clock.now_ms());
-                let (mut evidence, checked) = tokio::join!(self.telemetry.ask(asked), self.checks.run(&subject));
+                let (mut evidence, checked) = tokio::join!(telemetry.ask(asked), self.checks.run(&subject));
                 evidence.extend(checked);
                 let verdict = judge(&subject, &settings, &evidence, self.clock.now_ms());
                 let (health, sentence) = (health(&verdict.layers), verdict.sentence);
@@ -81,10 +101,12 @@ impl Judge for GateJudge {
                 };
                 Ok(Judgement { ruling, health })
             }
-            Request::Arrives { context: kube_context, object, arrival } => match &self.arrivals {
+            Request::Arrives { context: kube_context, object, arrival, at } => match &self.arrivals {
                 Some(arrivals) => {
                     let times = (since_ms, self.clock.now_ms());
-                    arrivals.judge(context, (&kube_context, &object, &arrival), &self.telemetry, times).await
+                    arrivals
+                        .judge(context, (&kube_context, &object, &arrival), &self.telemetry.elsewhere(&at), times)
+                        .await
                 }
                 None => {
                     let next = "carry the run out where the cluster can be asked";

@@ -19,7 +19,7 @@ pub use judge::{GateJudge, Request};
 pub use kubernetes::{Clusters, KubernetesTargets};
 pub use node_pods::NodePods;
 pub use scan::{ImageJudge, KeepReport, ScanError, scan, who_looks};
-pub use telemetry::{Places, Telemetry, without_password};
+pub use telemetry::{Elsewhere, Places, Telemetry, without_password};
 pub use webhook::Webhook;
 
 #[cfg(test)]

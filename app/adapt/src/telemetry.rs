@@ -7,6 +7,7 @@ use std::time::Duration;
 use base_http::{Authorization, Client, HttpConfig, HttpError, Limits};
 use futures_util::StreamExt as _;
 use operate_gate::{Answer, Evidence, Language, Line, Question, Series};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Of one question.
@@ -27,9 +28,37 @@ pub struct Places {
     pub alertmanager: Option<String>,
 }
 
+/// Whom to ask in the place of the usual ones: of one of several clusters. Base URLs; they stand in plans, so they hold no password.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Elsewhere {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loki: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jaeger: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<String>,
+}
+
+impl Elsewhere {
+    /// Whether it names nobody.
+    pub fn is_nowhere(&self) -> bool {
+        *self == Elsewhere::default()
+    }
+
+    /// All that it names.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        [&self.prometheus, &self.loki, &self.jaeger, &self.alertmanager].into_iter().filter_map(Option::as_deref)
+    }
+}
+
 /// See the module. Cheap to clone.
 #[derive(Clone)]
 pub struct Telemetry {
+    /// For whoever is none of ours.
+    stranger: Client,
     prometheus: Place,
     loki: Place,
     jaeger: Place,
@@ -80,11 +109,30 @@ impl Telemetry {
         };
         let or_ours = |url: &Option<String>| place(url.as_deref().unwrap_or(&engine));
         Ok(Telemetry {
+            stranger: stranger.clone(),
             prometheus: or_ours(&places.prometheus),
             loki: or_ours(&places.loki),
             jaeger: or_ours(&places.jaeger),
             alertmanager: places.alertmanager.as_deref().map(place),
         })
+    }
+
+    /// The same with others in the place of some; who is asked already is asked as before.
+    pub fn elsewhere(&self, at: &Elsewhere) -> Telemetry {
+        let known = [&self.prometheus, &self.loki, &self.jaeger];
+        let place = |url: &String| {
+            let base = url.trim_end_matches('/').to_owned();
+            let known = known.into_iter().find(|place| place.base == base).cloned();
+            known.unwrap_or_else(|| Place { client: self.stranger.clone(), base })
+        };
+        let or = |url: &Option<String>, usual: &Place| url.as_ref().map_or_else(|| usual.clone(), place);
+        Telemetry {
+            stranger: self.stranger.clone(),
+            prometheus: or(&at.prometheus, &self.prometheus),
+            loki: or(&at.loki, &self.loki),
+            jaeger: or(&at.jaeger, &self.jaeger),
+            alertmanager: at.alertmanager.as_ref().map(place).or_else(|| self.alertmanager.clone()),
+        }
     }
 
     /// Whether there is an Alertmanager to ask.

@@ -10,6 +10,7 @@ mod ops;
 mod picked;
 mod pods;
 mod render;
+mod several;
 mod status;
 
 use std::path::PathBuf;
@@ -17,11 +18,11 @@ use std::path::PathBuf;
 use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
-use operate_deploy::{ClusterRelease, HelmChart, Item, Release, cluster_revision, helm_revision};
+use operate_deploy::{ClusterRelease, Fleet, HelmChart, Item, Release, cluster_part, cluster_revision, helm_revision};
 use operate_execute::{Filter, Seal, Status};
 use operate_manifest::inject::InjectSettings;
 use operate_manifest::transform::TransformSettings;
-use operate_plan::digest;
+use operate_plan::{digest, overlaps};
 use operate_target_kube::KubeTarget;
 use serde::Deserialize;
 
@@ -37,6 +38,9 @@ pub use kustomize::kustomize;
 pub use picked::Plain;
 pub(crate) use pods::PodLogs;
 pub use render::{Rendered, RenderedFile};
+use several::Placed;
+pub(crate) use several::error_at;
+pub use several::{ClusterJudge, ClusterSettings};
 pub use status::{Workload, WorkloadState};
 
 /// Complete runs in which a version is looked for.
@@ -48,6 +52,10 @@ const PAST_MAX: usize = 200;
 pub struct KubernetesSettings {
     /// Of the kubeconfig; its current one when left out.
     pub context: Option<String>,
+    /// In the place of `context`: a release goes to all of these, in this order, as one.
+    pub clusters: Vec<ClusterSettings>,
+    /// So many of them are changed at once, and the next ones when the judge has agreed to these.
+    pub parallel: usize,
     pub namespace: Option<String>,
     /// Files and folders of manifests, relative to the folder of the settings.
     pub manifests: Vec<PathBuf>,
@@ -70,6 +78,8 @@ impl Default for KubernetesSettings {
         let manifests = vec![PathBuf::from("k8s")];
         KubernetesSettings {
             context: None,
+            clusters: Vec::new(),
+            parallel: 1,
             namespace: None,
             manifests,
             prune: true,
@@ -87,14 +97,17 @@ impl Default for KubernetesSettings {
 pub enum Wanted {
     Containers(Box<Release>),
     Objects(Box<ClusterRelease>),
+    /// Objects on several clusters.
+    Fleet(Box<Fleet>),
 }
 
 impl Wanted {
     /// On what the lease is.
-    pub fn target(&self) -> &str {
+    pub fn target(&self) -> String {
         match self {
-            Wanted::Containers(release) => &release.target,
-            Wanted::Objects(release) => &release.target,
+            Wanted::Containers(release) => release.target.clone(),
+            Wanted::Objects(release) => release.target.clone(),
+            Wanted::Fleet(fleet) => fleet.target(),
         }
     }
 }
@@ -144,14 +157,17 @@ impl Desk {
             [("project", &release.project), ("service", &release.service), ("environment", &release.environment)];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
         let complete = Filter { status: Some(Status::Complete), labels, limit: PAST_MAX, ..Filter::default() };
-        let rows: Vec<_> = self.runs(&complete).await?.into_iter().filter(|row| row.target == release.target).collect();
+        let rows: Vec<_> =
+            self.runs(&complete).await?.into_iter().filter(|row| overlaps(&row.target, &release.target)).collect();
         let Some(at) = rows.iter().position(|row| row.labels.get("version") == Some(&release.version)) else {
             return Ok(release);
         };
         if let Some(chart) = &release.helm {
             // Chart and values are whole in the plan; what is rendered of them today is what it was.
             let before = match rows.get(at) {
-                Some(row) => helm_revision(&self.plan_of(&row.run).await?),
+                Some(row) => {
+                    cluster_part(&self.plan_of(&row.run).await?, &release.target).as_ref().and_then(helm_revision)
+                }
                 None => None,
             };
             let Some((packed, values)) = before else { return Ok(release) };
@@ -160,7 +176,7 @@ impl Desk {
         }
         let mut plans = Vec::new();
         for row in rows.iter().skip(at).rev() {
-            plans.push(self.plan_of(&row.run).await?);
+            plans.extend(cluster_part(&self.plan_of(&row.run).await?, &release.target));
         }
         let items = cluster_revision(&plans);
         // Of a release that was made before this service was known here there is nothing to read.
@@ -169,10 +185,24 @@ impl Desk {
 
     /// What is asked for on a cluster, as it was the last time it stayed; from the history, so that nobody needs the files of that time. What the history
     /// does not know is read from the files of today, unless it is only named by what it held.
-    pub(crate) async fn cluster_before(&self, project: &Project, asked: &Asked) -> Result<ClusterRelease, DeskError> {
+    pub(crate) async fn clusters_before(&self, project: &Project, asked: &Asked) -> Result<Wanted, DeskError> {
+        let mut fleet = self.fleet(project, asked, false).await.map_err(DeskError::Settings)?;
+        for (part, placed) in fleet.parts.iter_mut().zip(project.placed(asked).map_err(DeskError::Settings)?) {
+            let release = self.cluster_before(project, asked, &placed, part.release.clone()).await;
+            part.release = release.map_err(|error| error_at(&placed.name, error))?;
+        }
+        Ok(Wanted::on_clusters(fleet))
+    }
+
+    async fn cluster_before(
+        &self,
+        project: &Project,
+        asked: &Asked,
+        placed: &Placed<'_>,
+        release: ClusterRelease,
+    ) -> Result<ClusterRelease, DeskError> {
         let disk = &*self.world.disk;
-        let release = project.cluster_release(asked, &self.clusters, &self.seal, disk, false).await;
-        let release = self.objects_before(release.map_err(DeskError::Settings)?).await?;
+        let release = self.objects_before(release).await?;
         if !release.items.is_empty() {
             return Ok(release);
         }
@@ -182,7 +212,7 @@ impl Desk {
                 Report::new(format!("no complete run says what {service} {version} was on {}", release.target));
             return Err(DeskError::Standing(report.hint("`apm deploy list` shows the runs")));
         }
-        let release = project.cluster_release(asked, &self.clusters, &self.seal, disk, true).await;
+        let release = project.release_on(asked, placed, &self.clusters, &self.seal, disk, true).await;
         release.map_err(DeskError::Settings)
     }
 }
@@ -205,15 +235,16 @@ impl Project {
     }
 
     /// The release that is wanted. Secrets are sealed here and are never in clear after it. Without `read` it has no objects yet: the history has them.
-    pub(crate) async fn cluster_release(
+    pub(crate) async fn release_on(
         &self,
         asked: &Asked,
+        placed: &Placed<'_>,
         clusters: &Clusters,
         seal: &Seal,
         disk: &dyn Disk,
         read: bool,
     ) -> Result<ClusterRelease, Report> {
-        let picked = self.picked(asked)?;
+        let picked = &placed.picked;
         let (deploy, kubernetes) = (&picked.settings.deploy, &picked.settings.deploy.kubernetes);
         let cluster = clusters.open(picked.context.as_deref().unwrap_or_default())?;
         let context = cluster.found().context.clone().unwrap_or_default();
@@ -226,20 +257,23 @@ impl Project {
             _ => None,
         };
         // Those of a chart are known when it is rendered.
-        let items = if read && chart.is_none() {
+        let mut items = if read && chart.is_none() {
             let texts = picked.texts(Some(&namespace), disk).await?;
             manifests::items(&picked.meant(&namespace, &self.environment), &texts, disk, seal)?
         } else {
             Vec::new()
         };
+        if read {
+            placed.scale(&mut items)?;
+        }
         let usual = || kubernetes.inject.as_ref().map(|_| ArrivalSettings::default());
         let arrival = kubernetes.arrival.clone().or_else(usual).filter(|_| asked.plain.is_none());
-        let arrival = arrival.and_then(|settings| arrives(&settings, &context));
+        let arrival = arrival.and_then(|settings| arrives(&settings, &context, &placed.at.asked));
         let service = picked.service.clone();
         let version = picked.version.clone().unwrap_or_else(|| of_content(&items));
         let plain = asked.plain.as_ref();
         let judged = match plain {
-            None => Some(self.judged(&service, &version, &picked.settings)?),
+            None => Some(self.judged(&service, &version, &picked.settings, &placed.at)?),
             Some(_) => None,
         };
         let usual = deploy.strategy.filter(|_| plain.is_none()).unwrap_or(operate_deploy::Strategy::Rolling);

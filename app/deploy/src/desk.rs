@@ -21,9 +21,10 @@ use operate_execute::{
     RunRow, Seal, Settings, Status, Target, Tell,
 };
 use operate_history::{Action, Deed, SqlHistory, seal_key};
-use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest};
+use operate_plan::{Finding, Inventory, ObjectId, Plan, Severity, digest, overlaps, sites};
 use operate_target_docker::DockerTarget;
 use operate_target_kube::{Helm, KubeTarget};
+use operate_target_many::ManyTargets;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -208,20 +209,26 @@ impl Desk {
 
     /// What is asked for on whatever the service runs on.
     pub async fn wanted(&self, project: &Project, asked: &Asked) -> Result<Wanted, Report> {
-        Ok(if project.is_on_cluster(asked)? {
-            let (clusters, seal, disk) = (&self.clusters, &self.seal, &*self.world.disk);
-            Wanted::Objects(Box::new(project.cluster_release(asked, clusters, seal, disk, true).await?))
-        } else {
-            Wanted::Containers(Box::new(self.release(project, asked)?))
-        })
+        if !project.is_on_cluster(asked)? {
+            return Ok(Wanted::Containers(Box::new(self.release(project, asked)?)));
+        }
+        Ok(Wanted::on_clusters(self.fleet(project, asked, true).await?))
     }
 
     /// What a plan's target is carried out on.
     pub(crate) fn target_of(&self, target: &str) -> Result<Arc<dyn Target>, DeskError> {
-        match context_of(target) {
-            Some(context) => Ok(Arc::new(self.cluster_target(context)?.0)),
-            None => Ok(Arc::clone(&self.target)),
+        let sites = sites(target);
+        if sites.is_empty() {
+            return match context_of(target) {
+                Some(context) => Ok(Arc::new(self.cluster_target(context)?.0)),
+                None => Ok(Arc::clone(&self.target)),
+            };
         }
+        let mut places: BTreeMap<String, Arc<dyn Target>> = BTreeMap::new();
+        for site in sites {
+            places.insert(site.name, self.target_of(&site.lease)?);
+        }
+        Ok(Arc::new(ManyTargets::new(target, places)))
     }
 
     /// A cluster as a target, and the program for releases of Helm on it.
@@ -360,7 +367,7 @@ impl Desk {
 
     /// Refuses a target that a run has not done with: begun, by whomever, and not ended.
     pub async fn free(&self, target: &str) -> Result<(), DeskError> {
-        match self.begun().await?.into_iter().find(|row| row.target == target) {
+        match self.begun().await?.into_iter().find(|row| overlaps(&row.target, target)) {
             Some(row) => Err(DeskError::Occupied { target: row.target, run: row.run, status: row.status }),
             None => Ok(()),
         }

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use base_explain::Report;
-use operate_deploy::{Difference, Refusal, Release, differences, label, objects};
+use operate_deploy::{ClusterRelease, Difference, FleetPart, Refusal, Release, differences, label, objects};
 use operate_execute::Filter;
 use operate_plan::{Plan, Work};
 use serde_json::Value;
 
+use crate::cluster::error_at;
 use crate::{ContainerLogs, Desk, DeskError, Wanted};
 
 /// Runs in which the making of a container is looked for.
@@ -28,15 +29,35 @@ impl Desk {
                 Ok((release.service.clone(), release.version.clone(), found))
             }
             Wanted::Objects(release) => {
-                let compared = self.compare(release, false).await?;
-                // Half an answer would read as a whole one.
-                if let Some(unknown) = compared.unknown.first() {
-                    let report = Report::new(format!("nobody can say what would become of {}", unknown.object));
-                    return Err(DeskError::Told(report.because(unknown.why.clone()).hint(unknown.next.clone())));
+                let found = self.differences_of_objects(release).await?;
+                Ok((release.service.clone(), release.version.clone(), found))
+            }
+            Wanted::Fleet(fleet) => {
+                let mut all = Vec::new();
+                for FleetPart { name, release } in &fleet.parts {
+                    let found = self.differences_of_objects(release).await.map_err(|error| error_at(name, error))?;
+                    all.extend(
+                        found
+                            .into_iter()
+                            .map(|one| Difference { container: format!("{name}:{}", one.container), ..one }),
+                    );
                 }
-                Ok((release.service.clone(), release.version.clone(), compared.differences()))
+                let first =
+                    fleet.parts.first().map(|part| (part.release.service.clone(), part.release.version.clone()));
+                let (service, version) = first.unwrap_or_default();
+                Ok((service, version, all))
             }
         }
+    }
+
+    async fn differences_of_objects(&self, release: &ClusterRelease) -> Result<Vec<Difference>, DeskError> {
+        let compared = self.compare(release, false).await?;
+        // Half an answer would read as a whole one.
+        if let Some(unknown) = compared.unknown.first() {
+            let report = Report::new(format!("nobody can say what would become of {}", unknown.object));
+            return Err(DeskError::Told(report.because(unknown.why.clone()).hint(unknown.next.clone())));
+        }
+        Ok(compared.differences())
     }
 
     async fn differences_of_containers(&self, release: &Release) -> Result<Vec<Difference>, DeskError> {

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use app_adapt::Request;
+use app_adapt::{Elsewhere, Request};
 use base_explain::Report;
 use operate_deploy::{Beside, Canary, Front, Port, Sides};
 use operate_gate::{Settings, Side, Subject};
@@ -94,11 +94,16 @@ fn usual_control(project: &Project, service: &str, folder: &Path) -> PathBuf {
 }
 
 /// The judge's question about both versions while they serve side by side.
-pub(crate) fn beside(subject: &Subject, settings: &Settings, canary: &CanarySettings) -> Option<Beside> {
+pub(crate) fn beside(
+    subject: &Subject,
+    settings: &Settings,
+    canary: &CanarySettings,
+    at: &Elsewhere,
+) -> Option<Beside> {
     let mut settings = settings.clone();
     settings.bake = canary.bake.map_or(settings.bake, |bake| bake.0);
     let subject = Subject { side_by_side: true, old: Side::default(), ..subject.clone() };
-    let request = Request::After { subject: Box::new(subject), settings: Box::new(settings) };
+    let request = Request::After { subject: Box::new(subject), settings: Box::new(settings), at: at.clone() };
     let request = serde_json::to_value(request).ok()?;
     Some(Beside { request, old_version_at: "/after/subject/old/version".to_owned() })
 }
@@ -198,16 +203,17 @@ mod tests {
             (given.steps.as_slice(), canary(&given, None, 7).expect("steps").judge_ms),
             ([10, 50, 100].as_slice(), 150_000)
         );
-        let beside = beside(&Subject::default(), &Settings::default(), &given).expect("a question");
+        let beside =
+            beside(&Subject::default(), &Settings::default(), &given, &Elsewhere::default()).expect("a question");
         let mut request = beside.request;
         *request.pointer_mut(&beside.old_version_at).expect("the old version's place") = "1".into();
-        let Ok(Request::After { subject, settings }) = serde_json::from_value(request) else {
+        let Ok(Request::After { subject, settings, at }) = serde_json::from_value(request) else {
             panic!("another request")
         };
         assert!(subject.side_by_side && settings.bake.as_secs() == 90);
         assert_eq!(subject.old.version.as_deref(), Some("1"));
         // The planner writes the containers there, so there has to be a list.
-        let request = Request::After { subject, settings };
+        let request = Request::After { subject, settings, at };
         let request = serde_json::to_value(request).expect("JSON");
         let sides = sides();
         assert!([sides.new, sides.old].iter().all(|at| request.pointer(at).is_some_and(|list| list.is_array())));

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use app_adapt::{Request, Telemetry};
+use app_adapt::{Elsewhere, Request, Telemetry};
 use base_world::Clock;
 use operate_execute::{Entry, Event, Filter, Order, RunId, RunRow, State, Status};
 use operate_gate::{
@@ -101,6 +101,8 @@ pub struct Replay {
 /// When a run's version was put before the judge.
 struct Past {
     subject: Subject,
+    /// Who was asked in the place of the usual ones.
+    at: Elsewhere,
     /// When the judge was first asked, and until when the new version served.
     from_ms: i64,
     until_ms: Option<i64>,
@@ -130,11 +132,12 @@ impl Judging {
     async fn again(&self, project: &Project, past: Past) -> Looked {
         let (subject, settings) = (past.subject, &project.judge.settings);
         let subject = Subject { released_ms: past.from_ms, checks: project.judge.checks.clone(), ..subject };
+        let here = Judging { telemetry: self.telemetry.elsewhere(&past.at), clock: Arc::clone(&self.clock) };
         let mut kept = HashMap::new();
         let until_ms = past.until_ms.unwrap_or(i64::MAX).min(self.clock.now_ms());
         let mut at_ms = past.from_ms.saturating_add(AGAIN_MS);
         loop {
-            let looked = self.look(&subject, settings, at_ms.min(until_ms), &mut kept).await;
+            let looked = here.look(&subject, settings, at_ms.min(until_ms), &mut kept).await;
             let wait_ms = looked.verdict.again_ms.unwrap_or(AGAIN_MS).max(1_000);
             if looked.verdict.outcome != Outcome::Continue || at_ms >= until_ms || looked.is_alone {
                 return looked;
@@ -272,9 +275,9 @@ impl Chart {
 
 /// What a journal says of the judge's part in a run; `None` when it was never asked.
 fn past(plan: &Plan, entries: &[Entry]) -> Option<Past> {
-    let (step, subject) = plan.steps.iter().find_map(|step| match &step.work {
+    let (step, subject, at) = plan.steps.iter().find_map(|step| match &step.work {
         Work::Judge(request) => match serde_json::from_value(request.clone()).ok()? {
-            Request::After { subject, .. } => Some((&step.id, *subject)),
+            Request::After { subject, at, .. } => Some((&step.id, *subject, at)),
             Request::Before { .. } | Request::Scan { .. } | Request::Arrives { .. } => None,
         },
         _ => None,
@@ -283,7 +286,7 @@ fn past(plan: &Plan, entries: &[Entry]) -> Option<Past> {
     let from_ms = state.step(step).begun_ms?;
     let undone = |entry: &&Entry| matches!(entry.event, Event::UndoBegun { .. });
     let until_ms = entries.iter().find(undone).map(|entry| entry.at_ms);
-    Some(Past { subject, from_ms, until_ms, why: why(&state, entries, step) })
+    Some(Past { subject, at, from_ms, until_ms, why: why(&state, entries, step) })
 }
 
 fn why(state: &State, entries: &[Entry], judge: &StepId) -> Why {

@@ -11,7 +11,7 @@ use base_world::World;
 use futures_util::future::BoxFuture;
 use operate_execute::{Command, Entry, Event, HistoryError, RunError, RunId, Status, Tell};
 use operate_history::Action;
-use operate_plan::Severity;
+use operate_plan::{Severity, overlaps};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, broadcast, watch};
 
@@ -316,16 +316,16 @@ impl Keeper {
             _ => self.wanted(desk, asked, environment).await?,
         };
         // Before it is planned: of a target that somebody changes nothing can be said.
-        self.free(desk, wanted.target()).await?;
+        self.free(desk, &wanted.target()).await?;
         let planned = desk.plan_wanted(&wanted).await?;
         let run = desk.create_as(&planned, &asked.actor, role, action, &asked.reason).await?;
-        self.carry(run.clone(), wanted.target().to_owned(), true);
+        self.carry(run.clone(), planned.plan.target.clone(), true);
         Ok(run)
     }
 
     async fn free(&self, desk: &Desk, target: &str) -> Result<(), DeskError> {
         // One that was begun here a moment ago may not be in the history as running yet.
-        let ours = self.0.carried.lock().iter().find(|(_, held)| *held == target).map(|(run, _)| run.clone());
+        let ours = self.0.carried.lock().iter().find(|(_, held)| overlaps(held, target)).map(|(run, _)| run.clone());
         match ours {
             Some(run) => Err(DeskError::Occupied { target: target.to_owned(), run, status: Status::Running }),
             None => desk.free(target).await,

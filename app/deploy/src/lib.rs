@@ -38,8 +38,9 @@ mod views;
 
 pub use adopt::{Handmade, Named};
 pub use cluster::{
-    ArrivalSettings, Clusters, Compared, HelmSettings, InstallHow, Installed, InstalledObject, KubernetesSettings,
-    ObjectChange, Plain, Rendered, RenderedFile, Unknown, Wanted, Workload, WorkloadState, kustomize,
+    ArrivalSettings, ClusterJudge, ClusterSettings, Clusters, Compared, HelmSettings, InstallHow, Installed,
+    InstalledObject, KubernetesSettings, ObjectChange, Plain, Rendered, RenderedFile, Unknown, Wanted, Workload,
+    WorkloadState, kustomize,
 };
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};

@@ -5,7 +5,7 @@ use app_adapt::Request as JudgeRequest;
 use operate_execute::{Filter, History as _, RunId, RunRow, State, Status};
 use operate_gate::{Answer, Language, Question, Verdict};
 use operate_history::AuditLine;
-use operate_plan::{Degraded, Inventory, ObjectId, Plan, Work};
+use operate_plan::{Degraded, Inventory, ObjectId, Plan, Work, sites};
 
 use crate::lacking::{cut, unanswered, unseen};
 use crate::{Desk, DeskError};
@@ -114,17 +114,20 @@ impl Desk {
 
     async fn verdict(&self, plan: &Plan, state: &State) -> Option<(Verdict, Vec<Degraded>)> {
         let telemetry = self.telemetry.as_ref()?;
-        let (begun_ms, ended_ms, request) = plan.steps.iter().find_map(|step| {
+        let mut judged = plan.steps.iter().filter_map(|step| {
             let Work::Judge(request) = &step.work else { return None };
             let request: JudgeRequest = serde_json::from_value(request.clone()).ok()?;
             let now = state.step(&step.id);
             matches!(request, JudgeRequest::After { .. }).then_some((now.begun_ms?, now.ended_ms, request))
-        })?;
-        let JudgeRequest::After { mut subject, settings } = request else { return None };
+        });
+        // Of several clusters, that of the last one that was asked about.
+        let last = if sites(&plan.target).is_empty() { judged.next() } else { judged.last() };
+        let (begun_ms, ended_ms, request) = last?;
+        let JudgeRequest::After { mut subject, settings, at } = request else { return None };
         subject.released_ms = begun_ms;
         let at_ms = ended_ms.unwrap_or_else(|| self.world.clock.now_ms());
         let asked = operate_gate::questions(&subject, &settings, at_ms);
-        let evidence = telemetry.ask(asked.clone()).await;
+        let evidence = telemetry.elsewhere(&at).ask(asked.clone()).await;
         Some((operate_gate::judge(&subject, &settings, &evidence, at_ms), unanswered(&asked, &evidence)))
     }
 

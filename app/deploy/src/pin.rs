@@ -58,7 +58,7 @@ impl Desk {
     /// The release made of the very image that this version was the last time it stayed: a tag may have moved since.
     pub async fn wanted_before(&self, project: &Project, asked: &Asked) -> Result<Wanted, DeskError> {
         if project.is_on_cluster(asked).map_err(DeskError::Settings)? {
-            return Ok(Wanted::Objects(Box::new(self.cluster_before(project, asked).await?)));
+            return self.clusters_before(project, asked).await;
         }
         let release = self.release(project, asked).map_err(DeskError::Settings)?;
         Ok(Wanted::Containers(Box::new(self.as_before(release).await?)))

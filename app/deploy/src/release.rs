@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use app_adapt::Request;
+use app_adapt::{Elsewhere, Request};
 use base_explain::Report;
 use base_world::Disk;
 use operate_build::Inject;
@@ -106,7 +106,7 @@ impl Project {
             Some(front) => Some(front::front(self, &service, settings, front, &container.ports, fronts)?),
             None => None,
         };
-        let judged = self.judged(&service, &version, settings)?;
+        let judged = self.judged(&service, &version, settings, &JudgedAt::default())?;
         Ok(Release {
             project: self.name.clone(),
             environment: self.environment.clone(),
@@ -138,18 +138,25 @@ impl Project {
     }
 
     /// What the judge is asked about this version, whatever it is released on.
-    pub(crate) fn judged(&self, service: &str, version: &str, settings: &ServiceSettings) -> Result<Judged, Report> {
+    pub(crate) fn judged(
+        &self,
+        service: &str,
+        version: &str,
+        settings: &ServiceSettings,
+        at: &JudgedAt,
+    ) -> Result<Judged, Report> {
         let deploy = &settings.deploy;
         let judge_settings = self.judge.settings.clone();
         judge_settings.check().map_err(|error| Report::of(&error))?;
         // A minute beside the bake, for questions that are slow to answer.
         let judge_ms = ms(judge_settings.bake) + 60_000;
         let mut subject = self.subject(service, Some(version));
+        subject.matchers.clone_from(&at.matchers);
         if deploy.judged {
             subject.checks =
                 self.judge.checks.iter().map(|check| judged_by(check, settings)).collect::<Result<_, _>>()?;
         }
-        let beside = front::beside(&subject, &judge_settings, &deploy.canary);
+        let beside = front::beside(&subject, &judge_settings, &deploy.canary, &at.asked);
         let canary = front::canary(&deploy.canary, beside.filter(|_| deploy.judged), judge_ms)?;
         let mut judged = Judged { gate: None, judge: None, canary, judge_ms };
         if deploy.judged {
@@ -159,8 +166,13 @@ impl Project {
                 settings: Box::new(judge_settings.clone()),
                 slo: settings.slo.clone(),
                 freezes: self.freezes.clone(),
+                at: at.asked.clone(),
             });
-            judged.judge = request(Request::After { subject: Box::new(subject), settings: Box::new(judge_settings) });
+            judged.judge = request(Request::After {
+                subject: Box::new(subject),
+                settings: Box::new(judge_settings),
+                at: at.asked.clone(),
+            });
         }
         Ok(judged)
     }
@@ -173,6 +185,14 @@ impl Project {
             ..Subject::default()
         }
     }
+}
+
+/// Whose telemetry a release is judged by, where it is not the usual one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct JudgedAt {
+    pub(crate) asked: Elsewhere,
+    /// Labels that tell it from others'.
+    pub(crate) matchers: BTreeMap<String, String>,
 }
 
 /// Requests in the judge's own form; none where a service is not judged.

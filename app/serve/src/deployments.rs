@@ -77,6 +77,7 @@ fn refused(error: DeskError) -> Refused {
 
 fn why(refusal: &Refusal) -> &'static str {
     match refusal {
+        Refusal::At { refusal, .. } => why(refusal),
         Refusal::Unknown { .. } => "target-unknown",
         Refusal::NeedsFront { .. } => "needs-front",
         Refusal::PortShared { .. } => "port-shared",

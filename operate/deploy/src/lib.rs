@@ -12,6 +12,7 @@ mod container;
 mod diff;
 mod extra;
 mod extra_by_hand;
+mod fleet;
 mod front_steps;
 mod join;
 mod line;
@@ -33,6 +34,7 @@ pub use cluster::{
 pub use container::{body, container_name, names, resource_attributes};
 pub use diff::{Difference, differences};
 pub use extra::{Endpoint, Extra, Limit, Logging};
+pub use fleet::{ClusterPlan, Fleet, FleetPart, cluster_part, finding_at, join_clusters};
 pub use join::{Part, plan_all};
 pub use promotion::{Next, Promotion, Stage, next};
 pub use refusal::Refusal;

@@ -78,12 +78,16 @@ pub enum Refusal {
     /// Its program may be alive.
     #[error("the Helm release {name} says {status} since {} s: another helm may be at work on it", age_ms / 1000)]
     HelmBusy { name: String, status: String, age_ms: u64, stuck_after_ms: u64 },
+    /// On one of several clusters.
+    #[error("{cluster}: {refusal}")]
+    At { cluster: String, refusal: Box<Refusal> },
 }
 
 impl Refusal {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
+            Refusal::At { refusal, .. } => refusal.hint(),
             Refusal::Unknown { failure, .. } => failure.next.clone(),
             Refusal::NeedsFront { service, .. } => {
                 format!(

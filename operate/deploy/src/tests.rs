@@ -15,6 +15,8 @@ struct Session {
     seen: Inventory,
     release: Value,
     plan: Option<Plan>,
+    /// Plans for single clusters, which are to be one.
+    clusters: Vec<crate::ClusterPlan>,
 }
 
 impl Session {
@@ -102,6 +104,23 @@ impl Session {
                 }
                 Err(refusal) => format!("refused: {refusal}\nhint: {}\n", refusal.hint()),
             },
+            "cluster" => {
+                let (name, seen) = (rest.to_owned(), self.seen.clone());
+                match self.planned() {
+                    Ok(plan) => {
+                        self.clusters.push(crate::ClusterPlan { name, plan, seen });
+                        String::new()
+                    }
+                    Err(refusal) => format!("refused: {refusal}\nhint: {}\n", refusal.hint()),
+                }
+            }
+            "together" => {
+                let parallel = rest.parse().expect("how many at once");
+                let (plan, seen) = crate::join_clusters(&self.clusters, parallel, NOW_MS).expect("clusters");
+                let text = report(&plan, &lint(&plan, &seen, NOW_MS)).replace(plan.id().0.short(), "ID");
+                self.plan = Some(plan);
+                text
+            }
             "body" => serde_json::to_string_pretty(&crate::body(&self.wanted())).expect("JSON") + "\n",
             "requests" => {
                 let plan = self.planned().expect("a plan");
@@ -170,7 +189,8 @@ fn usual() -> Value {
 }
 
 fn replay(text: &str) -> String {
-    let mut session = Session { seen: Inventory::new("docker:local"), release: usual(), plan: None };
+    let mut session =
+        Session { seen: Inventory::new("docker:local"), release: usual(), plan: None, clusters: Vec::new() };
     let mut out = String::new();
     for line in text.lines().filter(|line| line.starts_with(['>', '#']) || line.is_empty()) {
         // An answer ends in an empty line; empty lines between questions are kept once.

@@ -1,13 +1,14 @@
 //! The loop over one run: takes the lease, starts the steps that are ready, listens for orders, keeps the lease, ends or undoes. One task,
 //! so nothing here runs at the same time as anything else but the waits. It does not know how a step is carried out ([`crate::step`]).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base_world::Clock;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use operate_plan::{Class, Failure, OnFailure, Plan, Severity, Step, StepId, Work};
+use operate_plan::{Class, Failure, OnFailure, Plan, Severity, Step, StepId, Work, overlaps, sites};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
@@ -74,7 +75,8 @@ pub(crate) struct Running<'a> {
     pub(crate) plan: Plan,
     pub(crate) fence: Fence,
     pub(crate) log: Arc<Log>,
-    pub(crate) breaker: Mutex<Breaker>,
+    /// One for each place that is changed: trouble in one is none of the others'.
+    pub(crate) breakers: Mutex<BTreeMap<String, Breaker>>,
     spent: Mutex<Spent>,
 }
 
@@ -153,7 +155,7 @@ impl Executor {
             fence,
             spent: Mutex::new(Spent { ms: state.spent_ms(), counted_ms: self.clock.monotonic_ns() / 1_000_000 }),
             log: Arc::new(Log::new(self, run, fence, state)),
-            breaker: Mutex::default(),
+            breakers: Mutex::default(),
         };
         // What was ordered of a run that had ended comes first, so that no line stands after an end that still holds.
         for (number, command) in again {
@@ -185,7 +187,7 @@ impl Executor {
                 if row.run == *run {
                     return Ok(());
                 }
-                if row.target == plan.target && !matches!(row.status, Status::Planned | Status::RolledBack) {
+                if overlaps(&row.target, &plan.target) && !matches!(row.status, Status::Planned | Status::RolledBack) {
                     let (run, target) = (run.clone(), plan.target.clone());
                     return Err(RunError::Overtaken { run, target, by: row.run.clone() });
                 }
@@ -250,9 +252,27 @@ impl Running<'_> {
             return self.end(Status::RolledBack, format!("undone, because {why}{}", self.hurt())).await;
         }
         let names: Vec<_> = failed.iter().map(|step| step.0.as_str()).collect();
-        let sentence = format!("could not be undone at {}; it was undone because {why}", names.join(", "));
+        let stands = self.stands(&failed);
+        let sentence = format!("could not be undone at {}; it was undone because {why}{stands}", names.join(", "));
         self.executor.tell.tell(&self.run, Severity::Critical, &format!("{} {sentence}", self.plan.title));
         self.end(Status::Failed, sentence).await
+    }
+
+    /// What stands where, where several places were to be changed and some could not be put back.
+    fn stands(&self, failed: &[StepId]) -> String {
+        let state = self.state();
+        let of = |id: &StepId| self.plan.step(id).map(Step::site_name).unwrap_or_default();
+        let told = sites(&self.plan.target).into_iter().map(|site| {
+            let stands = if failed.iter().any(|id| of(id) == site.name) {
+                "is not what it was before"
+            } else if state.recorded.iter().any(|id| of(id) == site.name) {
+                "is as it was before"
+            } else {
+                "was not touched"
+            };
+            format!("; {} {stands}", site.name)
+        });
+        told.collect()
     }
 
     /// How long people were hurt, where a judge said since when.

@@ -89,6 +89,9 @@ pub struct NewRun<'a> {
 }
 
 /// The store of runs. Every call is durable before it returns; a call that was cut off was done or not done, never half.
+///
+/// A target may be of several places ([`operate_plan::sites`]): then each of them is leased, all or none, with one token for all. Who has one of them
+/// keeps everybody else from it, whatever else they want.
 #[async_trait]
 pub trait History: Send + Sync {
     /// Keeps a new run with its plan and takes its target for `holder`, both or neither: its first entries are `Created` and `Taken`. Of

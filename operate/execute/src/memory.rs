@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use operate_plan::Plan;
+use operate_plan::{Plan, leases, overlaps};
 use parking_lot::Mutex;
 
 use crate::{
@@ -54,17 +54,29 @@ impl Kept {
         Ok(())
     }
 
+    /// The leases of all places of a target, or none of them. One token for all: higher than any that was ever given for one of them.
     fn lease(&mut self, target: &str, holder: &str, now_ms: i64, ttl_ms: u64) -> Lease {
         let until_ms = now_ms.saturating_add_unsigned(ttl_ms);
-        let mut fence = Fence(1);
-        if let Some(held) = self.leases.get(target) {
-            if held.until_ms > now_ms {
-                return Lease::Held { holder: held.holder.clone(), until_ms: held.until_ms };
-            }
-            fence = Fence(held.fence.0 + 1);
+        if let Some(held) = self.held(target, now_ms) {
+            return Lease::Held { holder: held.holder.clone(), until_ms: held.until_ms };
         }
-        self.leases.insert(target.to_owned(), Held { holder: holder.to_owned(), fence, until_ms });
+        let places = leases(target);
+        let last = places.iter().filter_map(|place| self.leases.get(place)).map(|held| held.fence.0).max();
+        let fence = Fence(last.unwrap_or(0) + 1);
+        for place in places {
+            self.leases.insert(place, Held { holder: holder.to_owned(), fence, until_ms });
+        }
         Lease::Got(fence)
+    }
+
+    /// Whoever has one of a target's places.
+    fn held(&self, target: &str, now_ms: i64) -> Option<&Held> {
+        leases(target).iter().filter_map(|place| self.leases.get(place)).find(|held| held.until_ms > now_ms)
+    }
+
+    /// Whether all places of a target are still the token's.
+    fn is_ours(&self, target: &str, fence: Fence) -> bool {
+        leases(target).iter().all(|place| self.leases.get(place).is_some_and(|held| held.fence == fence))
     }
 }
 
@@ -73,11 +85,11 @@ impl History for MemoryHistory {
     async fn begin(&self, new: NewRun<'_>, at_ms: i64, holder: &str, ttl_ms: u64) -> Result<Begun, HistoryError> {
         let mut kept = self.kept.lock();
         let target = &new.plan.target;
-        if let Some(held) = kept.leases.get(target).filter(|held| held.until_ms > at_ms) {
+        if let Some(held) = kept.held(target, at_ms) {
             return Ok(Begun::Held { holder: held.holder.clone(), until_ms: held.until_ms });
         }
         let begun = kept.runs.iter().map(|run| (run, row(run).status));
-        let mut begun = begun.filter(|(run, status)| run.plan.target == *target && status.is_begun());
+        let mut begun = begun.filter(|(run, status)| overlaps(&run.plan.target, target) && status.is_begun());
         if let Some((run, status)) = begun.next() {
             return Ok(Begun::Occupied { run: run.id.clone(), status });
         }
@@ -109,7 +121,7 @@ impl History for MemoryHistory {
     async fn append(&self, id: &RunId, fence: Fence, at_ms: i64, event: Event) -> Result<Entry, HistoryError> {
         let mut kept = self.kept.lock();
         let target = kept.run(id)?.plan.target.clone();
-        if kept.leases.get(&target).is_none_or(|held| held.fence != fence) {
+        if !kept.is_ours(&target, fence) {
             return Err(HistoryError::LeaseLost { target });
         }
         let entries = &mut kept.run(id)?.entries;
@@ -123,19 +135,25 @@ impl History for MemoryHistory {
     }
 
     async fn renew(&self, target: &str, fence: Fence, now_ms: i64, ttl_ms: u64) -> Result<(), HistoryError> {
-        match self.kept.lock().leases.get_mut(target).filter(|held| held.fence == fence) {
-            Some(held) => {
-                held.until_ms = now_ms.saturating_add_unsigned(ttl_ms);
-                Ok(())
-            }
-            None => Err(HistoryError::LeaseLost { target: target.to_owned() }),
+        let mut kept = self.kept.lock();
+        if !kept.is_ours(target, fence) {
+            return Err(HistoryError::LeaseLost { target: target.to_owned() });
         }
+        for place in leases(target) {
+            if let Some(held) = kept.leases.get_mut(&place) {
+                held.until_ms = now_ms.saturating_add_unsigned(ttl_ms);
+            }
+        }
+        Ok(())
     }
 
     async fn release(&self, target: &str, fence: Fence) -> Result<(), HistoryError> {
         // The row stays, so that tokens keep rising.
-        if let Some(held) = self.kept.lock().leases.get_mut(target).filter(|held| held.fence == fence) {
-            held.until_ms = i64::MIN;
+        let mut kept = self.kept.lock();
+        for place in leases(target) {
+            if let Some(held) = kept.leases.get_mut(&place).filter(|held| held.fence == fence) {
+                held.until_ms = i64::MIN;
+            }
         }
         Ok(())
     }

@@ -206,6 +206,12 @@ impl State {
         }
     }
 
+    /// The place that a step changed; empty where there is only one.
+    fn site(&self, id: &StepId) -> String {
+        let before = self.steps.get(id).and_then(|state| state.before.as_ref()?.first());
+        before.map(|recorded| recorded.object.site_name().to_owned()).unwrap_or_default()
+    }
+
     /// Back to where the undo stopped. A step that could not be undone is before others in time, and those were undone without it: they are
     /// undone once more after it, for what it restores is what was there between them.
     fn undo_again(&mut self) {
@@ -214,9 +220,15 @@ impl State {
         }
         self.ended = None;
         let stuck = |id: &StepId| self.steps.get(id).is_some_and(|state| state.undo_failure.is_some());
-        let last = self.recorded.iter().rposition(stuck).map_or(0, |position| position + 1);
-        for id in self.recorded.iter().take(last) {
-            if let Some(state) = self.steps.get_mut(id) {
+        // Each place has a past of its own: one that was put back whole is left as it is.
+        let mut last: BTreeMap<String, usize> = BTreeMap::new();
+        for (position, id) in self.recorded.iter().enumerate().filter(|(_, id)| stuck(id)) {
+            last.insert(self.site(id), position);
+        }
+        for (position, id) in self.recorded.clone().iter().enumerate() {
+            if last.get(&self.site(id)).is_some_and(|last| position <= *last)
+                && let Some(state) = self.steps.get_mut(id)
+            {
                 (state.undone, state.undo_failure) = (false, None);
             }
         }

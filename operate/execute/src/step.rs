@@ -135,7 +135,7 @@ async fn through(running: &Running<'_>, step: &Step, seen: &Seen) -> Result<(), 
 async fn needed(running: &Running<'_>, context: &Context, step: &Step, condition: &Condition) -> Result<(), Stop> {
     let mut failed = 0;
     loop {
-        match call(running, running.executor.target.check(context, condition)).await {
+        match call(running, &condition.object, running.executor.target.check(context, condition)).await {
             Ok(Met::Yes) => return Ok(()),
             Ok(Met::No(seen)) => {
                 let message = format!("before `{}`: expected that {}, but {seen}", step.name, condition.says);
@@ -154,7 +154,7 @@ async fn needed(running: &Running<'_>, context: &Context, step: &Step, condition
 async fn expected(running: &Running<'_>, context: &Context, condition: &Condition, seen: &Seen) -> Result<(), Stop> {
     let mut pause_ms = LOOK_MS.0;
     loop {
-        match call(running, running.executor.target.check(context, condition)).await {
+        match call(running, &condition.object, running.executor.target.check(context, condition)).await {
             Ok(Met::Yes) => return Ok(()),
             Ok(Met::No(instead)) => *seen.lock() = instead,
             Err(failure) if failure.class.is_retryable() => {
@@ -174,7 +174,7 @@ async fn record(running: &Running<'_>, context: &Context, step: &Step, act: &Act
     for object in &act.touches {
         let mut failed = 0;
         let image = loop {
-            match call(running, running.executor.target.image(context, object)).await {
+            match call(running, object, running.executor.target.image(context, object)).await {
                 Ok(image) => break image,
                 Err(failure) => {
                     failed += 1;
@@ -232,7 +232,7 @@ async fn perform(running: &Running<'_>, context: &Context, step: &Step, act: &Ac
             (state.attempts + 1, state.failed_attempts)
         };
         running.note(Event::Attempt { step: step.id.clone(), number }).await?;
-        let failure = match call(running, running.executor.target.act(context, act)).await {
+        let failure = match call(running, &act.object, running.executor.target.act(context, act)).await {
             Ok(done) => match done.touched.iter().find(|object| !act.touches.contains(object)) {
                 None => {
                     running.note(Event::Acted { step: step.id.clone(), note: done.note }).await?;
@@ -332,26 +332,30 @@ pub(crate) async fn answer(running: &Running<'_>, step: &StepId) -> (bool, crate
     }
 }
 
-/// A call to the target, through the breaker.
+/// A call to the target about an object, through the breaker of the place where it is.
 pub(crate) async fn call<T>(
     running: &Running<'_>,
+    object: &ObjectId,
     call: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let clock = &running.executor.clock;
+    let site = object.site_name();
     loop {
-        let wait_ms = running.breaker.lock().admit(clock.monotonic_ns() / 1_000_000);
+        let now_ms = clock.monotonic_ns() / 1_000_000;
+        let wait_ms = running.breakers.lock().entry(site.to_owned()).or_default().admit(now_ms);
         match wait_ms {
             Some(wait_ms) => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
             None => break,
         }
     }
     let answer = call.await;
-    let mut breaker = running.breaker.lock();
+    let mut breakers = running.breakers.lock();
+    let breaker = breakers.entry(site.to_owned()).or_default();
     match &answer {
         Ok(_) => breaker.worked(),
         Err(failure) => breaker.failed(failure, clock.monotonic_ns() / 1_000_000),
     }
-    drop(breaker);
+    drop(breakers);
     answer
 }
 

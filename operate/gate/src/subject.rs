@@ -20,7 +20,7 @@ pub struct Subject {
     pub released_ms: i64,
     /// Both versions serve at once and can be told apart by `new` and `old`; else the release is compared with its own past.
     pub side_by_side: bool,
-    /// More labels that every series of this service has: `cluster`, `namespace`.
+    /// More labels that every series and every log stream of this service has, and those of the hosts it runs on: `cluster`.
     pub matchers: BTreeMap<String, String>,
     /// Where telemetry has been for how long; days further back than this are not asked for. `None`: ask for all.
     pub known_since_ms: Option<i64>,

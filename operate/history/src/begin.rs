@@ -2,7 +2,7 @@
 //! one does, and nothing is left of the other. It does not carry anything out.
 
 use operate_execute::{Begun, Command, Entry, Event, HistoryError, Lease, NewRun, RunId, Status};
-use operate_plan::Plan;
+use operate_plan::{Plan, overlaps};
 
 use crate::db::values;
 use crate::history::{Inner, insert, keep};
@@ -42,14 +42,17 @@ impl Inner {
             Lease::Got(fence) => fence,
             Lease::Held { holder, until_ms } => return Ok(Begun::Held { holder, until_ms }),
         };
-        let sql = "SELECT id, status FROM runs WHERE target = $1 \
-                   AND status IN ('running', 'paused', 'waiting', 'halted', 'rolling-back') ORDER BY number LIMIT 1";
-        if let Some(row) = tx.row(sql, values![plan.target.as_str()]).await? {
-            let status = Status::ALL.into_iter().find(|status| row.text(1).is_ok_and(|word| word == status.word()));
-            return Ok(Begun::Occupied {
-                run: RunId(row.text(0)?.to_owned()),
-                status: status.unwrap_or(Status::Running),
-            });
+        let sql = "SELECT id, status, target FROM runs \
+                   WHERE status IN ('running', 'paused', 'waiting', 'halted', 'rolling-back') ORDER BY number";
+        // A run of several places is in the way of whoever wants one of them; few have begun and not ended.
+        for row in tx.rows(sql, values![]).await? {
+            if overlaps(row.text(2)?, &plan.target) {
+                let status = Status::ALL.into_iter().find(|status| row.text(1).is_ok_and(|word| word == status.word()));
+                return Ok(Begun::Occupied {
+                    run: RunId(row.text(0)?.to_owned()),
+                    status: status.unwrap_or(Status::Running),
+                });
+            }
         }
         let first = insert(&mut tx, run, plan, at_ms, command).await?;
         let taken = Event::Taken { holder: lease.0.to_owned(), token: fence.0 };

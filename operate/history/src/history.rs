@@ -9,7 +9,7 @@ use base_world::Disk;
 use operate_execute::{
     Begun, Command, Entry, Event, Fence, Filter, History, HistoryError, Lease, NewRun, RunId, RunRow, State, Status,
 };
-use operate_plan::Plan;
+use operate_plan::{Plan, leases};
 use parking_lot::Mutex;
 use serde::Serialize;
 
@@ -168,9 +168,11 @@ impl Inner {
         let head = head.ok_or_else(|| HistoryError::NoRun(run.clone()))?;
         let target = head.text(0)?.to_owned();
         // Held until the commit: whoever takes the target meanwhile waits, and finds this line.
-        let lease = tx.shared("SELECT fence FROM leases WHERE target = $1", values![target.as_str()]).await?;
-        if lease.is_none_or(|lease| lease.count(0).ok() != Some(fence.0)) {
-            return Err(HistoryError::LeaseLost { target });
+        for place in leases(&target) {
+            let lease = tx.shared("SELECT fence FROM leases WHERE target = $1", values![place.as_str()]).await?;
+            if lease.is_none_or(|lease| lease.count(0).ok() != Some(fence.0)) {
+                return Err(HistoryError::LeaseLost { target });
+            }
         }
         let mut state = self.state(&mut tx, run, head.text(1)?).await?;
         let entry = Entry::after(state.last.as_ref(), run, at_ms, event);
@@ -241,33 +243,46 @@ impl Inner {
         now_ms: i64,
         ttl_ms: u64,
     ) -> Result<Lease, HistoryError> {
-        // A row to hold, so that two who come first are told apart too.
-        tx.run(
-            "INSERT INTO leases (target, holder, fence, until_ms) VALUES ($1, '', 0, $2) ON CONFLICT (target) DO NOTHING",
-            values![target, i64::MIN],
-        )
-        .await?;
-        let sql = "SELECT holder, fence, until_ms FROM leases WHERE target = $1";
-        let row = tx.held(sql, values![target]).await?;
-        let row = row.ok_or_else(|| store("written", format!("the lease on `{target}` was removed outside of apm")))?;
-        let until_ms = row.int(2)?;
-        if until_ms > now_ms {
-            return Ok(Lease::Held { holder: row.text(0)?.to_owned(), until_ms });
+        let places = leases(target);
+        // Rows to hold, so that two who come first are told apart too.
+        for place in &places {
+            tx.run(
+                "INSERT INTO leases (target, holder, fence, until_ms) VALUES ($1, '', 0, $2) ON CONFLICT (target) DO NOTHING",
+                values![place.as_str(), i64::MIN],
+            )
+            .await?;
         }
-        let fence = Fence(row.count(1)?.saturating_add(1));
-        tx.run(
-            "UPDATE leases SET holder = $2, fence = $3, until_ms = $4 WHERE target = $1",
-            values![target, holder, fence.0, now_ms.saturating_add_unsigned(ttl_ms)],
-        )
-        .await?;
+        let mut last = 0;
+        for place in &places {
+            let sql = "SELECT holder, fence, until_ms FROM leases WHERE target = $1";
+            let row = tx.held(sql, values![place.as_str()]).await?;
+            let row =
+                row.ok_or_else(|| store("written", format!("the lease on `{place}` was removed outside of apm")))?;
+            let until_ms = row.int(2)?;
+            if until_ms > now_ms {
+                return Ok(Lease::Held { holder: row.text(0)?.to_owned(), until_ms });
+            }
+            last = last.max(row.count(1)?);
+        }
+        let fence = Fence(last.saturating_add(1));
+        for place in &places {
+            tx.run(
+                "UPDATE leases SET holder = $2, fence = $3, until_ms = $4 WHERE target = $1",
+                values![place.as_str(), holder, fence.0, now_ms.saturating_add_unsigned(ttl_ms)],
+            )
+            .await?;
+        }
         Ok(Lease::Got(fence))
     }
 
-    /// Sets until when a lease holds; whether it was still ours.
+    /// Sets until when the leases of a target hold, as far as they are still ours; whether all were.
     async fn extend(&self, target: &str, fence: Fence, until_ms: i64) -> Result<bool, HistoryError> {
         let mut tx = self.db.begin().await?;
-        let sql = "UPDATE leases SET until_ms = $3 WHERE target = $1 AND fence = $2";
-        let ours = tx.run(sql, values![target, fence.0, until_ms]).await? > 0;
+        let mut ours = true;
+        for place in leases(target) {
+            let sql = "UPDATE leases SET until_ms = $3 WHERE target = $1 AND fence = $2";
+            ours &= tx.run(sql, values![place.as_str(), fence.0, until_ms]).await? > 0;
+        }
         tx.commit().await?;
         Ok(ours)
     }

@@ -17,6 +17,7 @@ mod inventory;
 mod lint;
 mod plan;
 mod report;
+mod site;
 mod step;
 
 pub use base_explain::Severity;
@@ -32,6 +33,7 @@ pub use inventory::{Fact, Inventory, ObjectId, Seen};
 pub use lint::{Finding, lint};
 pub use plan::{Draft, OnFailure, Plan, PlanId};
 pub use report::report;
+pub use site::{Site, is_site_name, leases, overlaps, sites, target_of_sites};
 pub use step::{Act, Blast, Condition, Estimate, Retry, Step, StepId, Undo, Work};
 
 #[cfg(test)]

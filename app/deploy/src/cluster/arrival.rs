@@ -1,6 +1,6 @@
 //! Whether a release waits for the first telemetry of the pods that it injected: the settings, and the judge's question without what is each workload's own.
 
-use app_adapt::Request;
+use app_adapt::{Elsewhere, Request};
 use app_config::Span;
 use operate_deploy::Arrives;
 use operate_gate::{Arrival, Signal, Unproven};
@@ -31,7 +31,7 @@ impl Default for ArrivalSettings {
 }
 
 /// The question for the judge; the plan fills in whom it is about.
-pub(super) fn arrives(settings: &ArrivalSettings, context: &str) -> Option<Arrives> {
+pub(super) fn arrives(settings: &ArrivalSettings, context: &str, at: &Elsewhere) -> Option<Arrives> {
     let within_ms = ms(settings.within.0);
     let arrival = Arrival {
         service: String::new(),
@@ -40,7 +40,8 @@ pub(super) fn arrives(settings: &ArrivalSettings, context: &str) -> Option<Arriv
         within_ms: i64::try_from(within_ms).unwrap_or(i64::MAX),
         unproven: settings.unproven,
     };
-    let request = Request::Arrives { context: context.to_owned(), object: ObjectId::new("", ""), arrival };
+    let request =
+        Request::Arrives { context: context.to_owned(), object: ObjectId::new("", ""), arrival, at: at.clone() };
     let words = |signals: &Vec<Signal>| signals.iter().map(|signal| signal.word().to_owned()).collect();
     Some(Arrives {
         request: serde_json::to_value(request).ok()?,
@@ -84,12 +85,12 @@ mod tests {
     #[test]
     fn the_places_that_the_plan_fills_in_are_there() {
         let settings = ArrivalSettings { signals: Some(vec![Signal::Traces]), ..ArrivalSettings::default() };
-        let mut arrives = arrives(&settings, "prod").expect("a question");
+        let mut arrives = arrives(&settings, "prod", &Elsewhere::default()).expect("a question");
         assert_eq!((arrives.limit_ms, arrives.signals), (240_000, Some(vec!["traces".to_owned()])));
         *arrives.request.pointer_mut(&arrives.object_at).expect("its place") = "Deployment.apps/shop/cart".into();
         let arrival = arrives.request.pointer_mut(&arrives.arrival_at).expect("its place");
         (arrival["service"], arrival["signals"]) = ("cart".into(), serde_json::json!(["traces", "logs"]));
-        let Ok(Request::Arrives { context, object, arrival }) = serde_json::from_value(arrives.request) else {
+        let Ok(Request::Arrives { context, object, arrival, .. }) = serde_json::from_value(arrives.request) else {
             panic!("the judge does not understand the question");
         };
         assert_eq!((context.as_str(), object.to_string().as_str()), ("prod", "Deployment.apps/shop/cart"));

@@ -28,6 +28,7 @@ pub struct Plain {
     pub force_conflicts: bool,
 }
 
+#[derive(Clone)]
 pub(crate) struct Picked<'p> {
     pub(crate) service: String,
     pub(crate) settings: Cow<'p, ServiceSettings>,

@@ -8,7 +8,7 @@ use connect_kube::{Cluster, KubeError, ListOptions, LogOptions, Resource};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use operate_deploy::cluster_mark;
-use operate_plan::{Plan, Work};
+use operate_plan::{Plan, Work, sites};
 use operate_target_kube::read;
 use serde_json::Value;
 
@@ -28,8 +28,39 @@ const KINDS: [(&str, &str, &str); 4] = [
 
 /// The pods of one release.
 pub(crate) struct PodLogs {
+    places: Vec<Place>,
+}
+
+/// Where some of them are.
+struct Place {
+    /// Empty where there is one cluster only.
+    name: String,
     cluster: Cluster,
     namespaces: Vec<String>,
+}
+
+impl Place {
+    fn open(clusters: &Clusters, plan: &Plan, name: &str, lease: &str) -> Option<Result<Place, Report>> {
+        let context = context_of(lease)?;
+        let mut namespaces: BTreeSet<String> = plan.labels.get("namespace").cloned().into_iter().collect();
+        for step in plan.steps.iter().filter(|step| step.site_name() == name) {
+            if let Work::Act(act) = &step.work
+                && let Some((namespace, _)) = act.object.name.split_once('/')
+            {
+                namespaces.insert(namespace.to_owned());
+            }
+        }
+        let (name, namespaces) = (name.to_owned(), namespaces.into_iter().collect());
+        Some(clusters.open(context).map(|cluster| Place { name, cluster, namespaces }))
+    }
+
+    /// A container there, told from one of the same name elsewhere.
+    fn named(&self, by: Writer) -> Writer {
+        match self.name.as_str() {
+            "" => by,
+            name => Writer { id: format!("{name}:{}", by.id), name: format!("{name}/{}", by.name), ..by },
+        }
+    }
 }
 
 fn broken(error: KubeError) -> DeskError {
@@ -39,17 +70,12 @@ fn broken(error: KubeError) -> DeskError {
 impl PodLogs {
     /// Those of a run; nothing if it is not one on a cluster.
     pub(crate) fn of(clusters: &Clusters, plan: &Plan) -> Option<Result<PodLogs, Report>> {
-        let context = context_of(&plan.target)?;
-        let mut namespaces: BTreeSet<String> = plan.labels.get("namespace").cloned().into_iter().collect();
-        for step in &plan.steps {
-            if let Work::Act(act) = &step.work
-                && let Some((namespace, _)) = act.object.name.split_once('/')
-            {
-                namespaces.insert(namespace.to_owned());
-            }
-        }
-        let cluster = clusters.open(context);
-        Some(cluster.map(|cluster| PodLogs { cluster, namespaces: namespaces.into_iter().collect() }))
+        let sites = sites(&plan.target);
+        let places: Option<Result<Vec<Place>, Report>> = match &sites[..] {
+            [] => Place::open(clusters, plan, "", &plan.target).map(|place| place.map(|place| vec![place])),
+            several => several.iter().map(|site| Place::open(clusters, plan, &site.name, &site.lease)).collect(),
+        };
+        Some(places?.map(|places| PodLogs { places }))
     }
 
     /// Containers that have begun, in the order of their pods.
@@ -61,16 +87,23 @@ impl PodLogs {
         ];
         let labels = labels.map(|(name, value)| format!("{name}={value}")).join(",");
         let mut writers = Vec::new();
-        for namespace in &self.namespaces {
+        let mut everywhere: Vec<(&Place, &String)> = Vec::new();
+        for place in &self.places {
+            for namespace in &place.namespaces {
+                everywhere.push((place, namespace));
+            }
+        }
+        for (place, namespace) in everywhere {
             for (version, kind, plural) in KINDS {
                 let resource = Resource::namespaced(version, kind, plural);
                 let options = ListOptions::labelled(&labels);
-                let found = self.cluster.list(&resource, Some(namespace), &options, OBJECTS_MAX);
+                let found = place.cluster.list(&resource, Some(namespace), &options, OBJECTS_MAX);
                 for workload in found.await.map_err(broken)? {
-                    let read = read(&self.cluster, &workload).await.map_err(broken)?;
+                    let read = read(&place.cluster, &workload).await.map_err(broken)?;
                     let under = read.scene(&workload).under;
                     let pods = under.iter().filter(|one| one["kind"] == "Pod");
-                    writers.extend(pods.flat_map(|pod| containers(namespace, pod, &version_of(pod, under, &workload))));
+                    let of = |pod| containers(namespace, pod, &version_of(pod, under, &workload));
+                    writers.extend(pods.flat_map(of).map(|(made, by)| (made, place.named(by))));
                 }
             }
         }
@@ -86,7 +119,10 @@ impl PodLogs {
         lines: Lines,
     ) -> Result<BoxStream<'static, Result<Written, DeskError>>, DeskError> {
         let empty = || futures_util::stream::empty().boxed();
-        let parts: Vec<&str> = by.id.split('/').collect();
+        // No namespace has a colon in its name.
+        let (name, id) = by.id.split_once(':').unwrap_or(("", &by.id));
+        let Some(place) = self.places.iter().find(|place| place.name == name) else { return Ok(empty()) };
+        let parts: Vec<&str> = id.split('/').collect();
         let [namespace, pod, container, ..] = parts[..] else { return Ok(empty()) };
         let since = lines.since_ms.max(0);
         let options = LogOptions {
@@ -97,7 +133,7 @@ impl PodLogs {
             ..LogOptions::default()
         };
         let at = Resource::namespaced("v1", "Pod", "pods").at(namespace, pod);
-        let stream = match self.cluster.logs(&at, &options).await {
+        let stream = match place.cluster.logs(&at, &options).await {
             Ok(stream) => stream,
             Err(error) if error.is_not_found() => return Ok(empty()),
             Err(error) => return Err(broken(error)),

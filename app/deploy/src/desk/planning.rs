@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use base_explain::Report;
 use operate_deploy::{
-    ClusterRelease, Part, Refusal, Release, cluster_findings, cluster_objects, cluster_objects_left,
-    cluster_surroundings, plan_cluster,
+    ClusterPlan, ClusterRelease, Fleet, FleetPart, Part, Refusal, Release, cluster_findings, cluster_objects,
+    cluster_objects_left, cluster_surroundings, finding_at, join_clusters, plan_cluster,
 };
 use operate_execute::Target as _;
-use operate_plan::{Calendar, Finding, Inventory, ObjectId, Plan, Seen, estimate, guard, hold, lint};
+use operate_plan::{Calendar, Finding, Inventory, ObjectId, Plan, Seen, Severity, estimate, guard, hold, lint};
 use operate_target_kube::KubeTarget;
 
 use super::{Desk, DeskError, Planned, rehearsal};
-use crate::cluster::{Wanted, context_of};
+use crate::cluster::{Wanted, context_of, error_at};
 use crate::pin::pinned;
 use crate::scanned;
 
@@ -51,16 +51,51 @@ impl Desk {
         match wanted {
             Wanted::Containers(release) => self.plan(release).await,
             Wanted::Objects(release) => self.plan_objects(release).await,
+            Wanted::Fleet(fleet) => self.plan_fleet(fleet).await,
         }
     }
 
     /// Looks at the cluster and plans; then the API server is asked what it would say to each object. Changes nothing.
     async fn plan_objects(&self, release: &ClusterRelease) -> Result<Planned, DeskError> {
+        let now_ms = self.world.clock.now_ms();
+        let (plan, seen, found) = self.planned_on(release, now_ms).await?;
+        self.weighed(&release.calendar.of(&release.environment, now_ms), plan, &seen, now_ms, BTreeMap::new(), found)
+            .await
+    }
+
+    /// The same for all clusters of a release, as one plan. Nothing is planned for any of them when one cannot be looked at.
+    async fn plan_fleet(&self, fleet: &Fleet) -> Result<Planned, DeskError> {
+        let now_ms = self.world.clock.now_ms();
+        let (mut parts, mut found, mut idle) = (Vec::new(), shared_telemetry(fleet), None);
+        for FleetPart { name, release } in &fleet.parts {
+            match self.planned_on(release, now_ms).await {
+                Ok((plan, seen, its)) => {
+                    found.extend(its.into_iter().map(|finding| finding_at(name, finding)));
+                    parts.push(ClusterPlan { name: name.clone(), plan, seen });
+                }
+                Err(DeskError::Refused(nothing @ Refusal::NothingToDo { .. })) => idle = Some(nothing),
+                Err(error) => return Err(error_at(name, error)),
+            }
+        }
+        let joined = join_clusters(&parts, fleet.parallel, now_ms).zip(fleet.parts.first());
+        let Some(((plan, seen), first)) = joined else {
+            let nobody = || DeskError::Told(Report::new("no cluster is meant").hint("name one in `clusters`"));
+            return Err(idle.map_or_else(nobody, DeskError::Refused));
+        };
+        let calendar = first.release.calendar.of(&first.release.environment, now_ms);
+        self.weighed(&calendar, plan, &seen, now_ms, BTreeMap::new(), found).await
+    }
+
+    /// The plan for one cluster alone, what it was made from, and what was found.
+    async fn planned_on(
+        &self,
+        release: &ClusterRelease,
+        now_ms: i64,
+    ) -> Result<(Plan, Inventory, Vec<Finding>), DeskError> {
         let context = context_of(&release.target).unwrap_or_default();
         let (target, helm) = self.cluster_target(context)?;
         let release = &self.rendered(release, &target, &helm).await?;
         let seen = self.seen_for(&target, release).await;
-        let now_ms = self.world.clock.now_ms();
         let plan = match plan_cluster(release, &seen, now_ms) {
             Ok(plan) => plan,
             Err(left_over @ (Refusal::LeftOverObject { .. } | Refusal::DividedServices { .. })) => {
@@ -72,8 +107,7 @@ impl Desk {
         let around = target.survey(&cluster_surroundings(release)).await;
         let mut found = cluster_findings(release, &seen, &around);
         found.extend(rehearsal::rehearsed(&target, &plan).await?);
-        self.weighed(&release.calendar.of(&release.environment, now_ms), plan, &seen, now_ms, BTreeMap::new(), found)
-            .await
+        Ok((plan, seen, found))
     }
 
     /// What the release and its leftovers are on the cluster.
@@ -151,4 +185,24 @@ impl Desk {
         )
         .await
     }
+}
+
+/// Clusters that are asked about in the same words: errors of one would count for the other.
+fn shared_telemetry(fleet: &Fleet) -> Vec<Finding> {
+    let judged: Vec<_> = fleet.parts.iter().filter(|part| part.release.judge.is_some()).collect();
+    let shared = judged.iter().enumerate().find_map(|(at, part)| {
+        let other = judged.iter().skip(at + 1).find(|other| other.release.judge == part.release.judge)?;
+        Some((&part.name, &other.name))
+    });
+    let told = |(one, other): (&String, &String)| {
+        Finding {
+        rule: "shared-telemetry".to_owned(),
+        severity: Severity::Warning,
+        step: None,
+        message: format!("{one} and {other} are judged by the same telemetry, so errors of one count for the other"),
+        fix: "give each cluster its own: `judge: { prometheus: URL, loki: URL }` or `judge: { matchers: { cluster: NAME } }`"
+            .to_owned(),
+    }
+    };
+    shared.map(told).into_iter().collect()
 }

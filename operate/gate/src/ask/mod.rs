@@ -185,6 +185,7 @@ impl Asked<'_> {
         let names = &self.settings.names;
         if !side.containers.is_empty() {
             let one = Selector::default().any_of(&names.container_label, &side.containers);
+            let one = query::with_matchers(one, self.subject);
             let cpu = format!(
                 "sum(rate(container_cpu_usage_seconds_total{one}[{range}])) / sum(container_spec_cpu_quota{one} / container_spec_cpu_period{one})"
             );
@@ -199,6 +200,7 @@ impl Asked<'_> {
             true => changes,
             false => {
                 let one = Selector::default().any_of(&names.container_label, &side.containers);
+                let one = query::with_matchers(one, self.subject);
                 format!("sum(changes(container_start_time_seconds{one}[{range}])) or {changes}")
             }
         };
@@ -207,7 +209,8 @@ impl Asked<'_> {
 
     fn hosts(&mut self, period: Period) {
         let range = self.range();
-        let of = |selector: Selector| selector.any_of("instance", &self.subject.hosts);
+        let of =
+            |selector: Selector| query::with_matchers(selector.any_of("instance", &self.subject.hosts), self.subject);
         let host = of(Selector::default());
         let idle = of(Selector::default().is("mode", "idle"));
         let real = of(Selector::default().unlike("fstype", "tmpfs|overlay|squashfs|ramfs"));

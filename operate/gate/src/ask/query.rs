@@ -69,10 +69,10 @@ pub(super) fn processes(subject: &Subject, names: &Names) -> Selector {
 }
 
 pub(super) fn stream(subject: &Subject, names: &Names) -> Selector {
-    Selector::default().is(&names.log_service_label, &subject.service)
+    with_matchers(Selector::default().is(&names.log_service_label, &subject.service), subject)
 }
 
-fn with_matchers(selector: Selector, subject: &Subject) -> Selector {
+pub(super) fn with_matchers(selector: Selector, subject: &Subject) -> Selector {
     subject.matchers.iter().fold(selector, |selector, (name, value)| selector.is(name, value))
 }
 
