@@ -73,7 +73,7 @@ impl UnaryService<Bytes> for Export {
                 api.counters.shed(signal);
                 retry_later(error.to_string(), 1000)
             })?;
-            let taken = take(&api, tenant, signal, Encoding::Protobuf, &bytes).await;
+            let taken = take(&api, tenant, signal, Encoding::Protobuf, &bytes, None).await;
             match taken {
                 Ok(appended) => {
                     api.counters.appended(signal, Protocol::OtlpGrpc, bytes.len() as u64, &appended);

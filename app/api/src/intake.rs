@@ -11,7 +11,7 @@ use observe_ingest::{TENANT_HEADER, tenant_of};
 
 use crate::auth::{self, Tokens};
 use crate::body::Bodies;
-use crate::{Api, Control, Sink, admin, grpc, harden, nowhere, otlp, write};
+use crate::{Api, Control, Deliveries, Sink, admin, grpc, harden, nowhere, otlp, write};
 
 /// The way in.
 #[derive(Clone)]
@@ -20,6 +20,7 @@ pub struct Intake {
     pub clock: Arc<dyn Clock>,
     pub counters: Arc<IngestMetrics>,
     pub bodies: Bodies,
+    pub deliveries: Deliveries,
     /// Whether `X-Scope-OrgID` counts.
     pub tenancy: bool,
 }
@@ -43,6 +44,7 @@ impl FromRef<Api> for Intake {
             clock: api.clock.clone(),
             counters: api.counters.clone(),
             bodies: api.bodies.clone(),
+            deliveries: api.deliveries.clone(),
             tenancy: api.tenancy,
         }
     }

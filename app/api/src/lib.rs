@@ -14,6 +14,7 @@ mod intake;
 mod jaeger;
 mod json;
 mod loki;
+mod once;
 mod otlp;
 mod page;
 mod params;
@@ -35,6 +36,7 @@ use base_signal::TenantId;
 use base_world::Clock;
 use futures_util::future::BoxFuture;
 use observe_source::{Appended, LogSource, LogWrite, MetricSource, MetricWrite, SourceError, SpanSource, SpanWrite};
+use observe_wire::delivery::Delivery;
 
 pub use auth::{Role, TokenError, Tokens};
 pub use body::{Bodies, BodyLimits};
@@ -43,6 +45,7 @@ pub use deployments::{
     RefusedKind, Retag, Wanted, Watchers, Yes,
 };
 pub use intake::{Collector, Intake};
+pub use once::Deliveries;
 pub use prometheus::{ActiveTarget, DroppedTarget, LastScrape, Targets};
 pub use query::{Queries, QueryLimits};
 pub use server::{ConnectionLimits, Gate, serve};
@@ -52,6 +55,16 @@ pub trait Sink: Send + Sync {
     fn metrics(&self, tenant: TenantId, write: MetricWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
     fn logs(&self, tenant: TenantId, write: LogWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
     fn spans(&self, tenant: TenantId, write: SpanWrite) -> BoxFuture<'_, Result<Appended, SourceError>>;
+
+    /// Spans of a request that tells which part of its sender's queue it is: they count once, also over a restart, where the sink can keep that.
+    fn spans_of(
+        &self,
+        tenant: TenantId,
+        write: SpanWrite,
+        _delivery: &Delivery,
+    ) -> BoxFuture<'_, Result<Appended, SourceError>> {
+        self.spans(tenant, write)
+    }
 
     /// A whole OTLP request that was found good, for who passes it on as it came; `None` where what was decoded is wanted. The future ends when it
     /// is durable.
@@ -98,6 +111,7 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     pub counters: Arc<observe_ingest::self_metrics::IngestMetrics>,
     pub bodies: Bodies,
+    pub deliveries: Deliveries,
     pub queries: Queries,
     pub tokens: Tokens,
     /// Whether `X-Scope-OrgID` counts.

@@ -12,10 +12,12 @@ use axum::routing::post;
 use base_signal::TenantId;
 use observe_ingest::self_metrics::Protocol;
 use observe_source::{Appended, LogWrite, MetricWrite, SourceError, SpanWrite};
+use observe_wire::delivery::Delivery;
 use observe_wire::otlp::{self, Encoding, LogOptions, MetricOptions, Signal};
 use observe_wire::{DecodeError, Limits};
 
 use crate::body::BodyError;
+use crate::once::{Once, partly};
 use crate::{Intake, Relayed};
 
 pub(crate) fn routes<S>() -> Router<S>
@@ -57,6 +59,7 @@ pub(crate) async fn take(
     signal: Signal,
     encoding: Encoding,
     bytes: &[u8],
+    delivery: Option<&Delivery>,
 ) -> Result<Appended, ExportError> {
     let limits = Limits { decoded_max_bytes: DECODED_FACTOR * api.bodies.limit_bytes() as u64, ..Limits::default() };
     let now_ns = api.clock.now_ns();
@@ -87,7 +90,10 @@ pub(crate) async fn take(
             drop(kept);
             relayed.await.map(|()| Appended { accepted, ..Appended::default() })
         }
-        (None, Kept::Spans(write)) => api.sink.spans(tenant, write).await,
+        (None, Kept::Spans(write)) => match delivery {
+            Some(delivery) => api.sink.spans_of(tenant, write, delivery).await,
+            None => api.sink.spans(tenant, write).await,
+        },
         (None, Kept::Logs(write)) => api.sink.logs(tenant, write).await,
         (None, Kept::Metrics(write)) => api.sink.metrics(tenant, write).await,
     };
@@ -114,11 +120,23 @@ async fn export(State(api): State<Intake>, signal: Signal, headers: HeaderMap, b
             return body_failure(encoding, &error);
         }
     };
-    match take(&api, tenant, signal, encoding, &body.bytes).await {
-        Ok(appended) => {
+    let taking = {
+        let (api, tenant) = (api.clone(), tenant.clone());
+        move |delivery: Option<Delivery>| async move {
+            let appended = take(&api, tenant, signal, encoding, &body.bytes, delivery.as_ref()).await?;
+            Ok((body, appended))
+        }
+    };
+    let answer = |rejected: u64, why: &str| {
+        let reply = otlp::export_response(signal, encoding, rejected, why);
+        ([(header::CONTENT_TYPE, encoding.content_type())], reply).into_response()
+    };
+    match api.deliveries.once(&tenant, &headers, taking, |_| true).await {
+        Ok(Once::Again) => answer(0, ""),
+        Ok(Once::Partly(mark)) => partly(mark),
+        Ok(Once::Done((body, appended))) => {
             api.counters.appended(signal, Protocol::OtlpHttp, body.bytes.len() as u64, &appended);
-            let reply = otlp::export_response(signal, encoding, appended.rejected_count(), &appended.message());
-            ([(header::CONTENT_TYPE, encoding.content_type())], reply).into_response()
+            answer(appended.rejected_count(), &appended.message())
         }
         Err(ExportError::Decode(error)) => {
             api.counters.undecodable(signal, Protocol::OtlpHttp);

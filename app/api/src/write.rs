@@ -14,6 +14,7 @@ use observe_wire::{DecodeError, Limits, loki_push, remote_write};
 
 use crate::Intake;
 use crate::body::{BodyError, Unpacked};
+use crate::once::{Once, partly};
 use crate::otlp::{DECODED_FACTOR, retry_after};
 
 pub(crate) fn routes<S>() -> Router<S>
@@ -41,11 +42,14 @@ async fn remote_write(State(api): State<Intake>, headers: HeaderMap, body: Body)
         }
         let tenant = api.tenant(&headers).map_err(|why| Failure::Request(StatusCode::UNAUTHORIZED, why))?;
         let body = api.bodies.read(&headers, body).await.map_err(Failure::Body)?;
-        let limits = limits(&api);
-        let decoded = remote_write::decode_write_request(&body.bytes, &limits).map_err(Failure::Decode)?;
-        let mut appended = api.sink.metrics(tenant, decoded.write).await.map_err(Failure::Source)?;
-        appended.merge(decoded.rejects);
-        Ok((body, appended))
+        let (limits, sink, owner) = (limits(&api), api.sink.clone(), tenant.clone());
+        let taking = move |_| async move {
+            let decoded = remote_write::decode_write_request(&body.bytes, &limits).map_err(Failure::Decode)?;
+            let mut appended = sink.metrics(owner, decoded.write).await.map_err(Failure::Source)?;
+            appended.merge(decoded.rejects);
+            Ok((body, appended))
+        };
+        api.deliveries.once(&tenant, &headers, taking, is_whole).await
     };
     reply(&api, Signal::Metrics, Protocol::RemoteWrite, taken.await)
 }
@@ -65,16 +69,19 @@ async fn push(State(api): State<Intake>, headers: HeaderMap, body: Body) -> Resp
         };
         let tenant = api.tenant(&headers).map_err(|why| Failure::Request(StatusCode::UNAUTHORIZED, why))?;
         let body = api.bodies.read(&headers, body).await.map_err(Failure::Body)?;
-        let limits = limits(&api);
-        let decoded = if json {
-            loki_push::decode_json(&body.bytes, &limits)
-        } else {
-            loki_push::decode_protobuf(&body.bytes, &limits)
+        let (limits, sink, owner) = (limits(&api), api.sink.clone(), tenant.clone());
+        let taking = move |_| async move {
+            let decoded = if json {
+                loki_push::decode_json(&body.bytes, &limits)
+            } else {
+                loki_push::decode_protobuf(&body.bytes, &limits)
+            };
+            let decoded = decoded.map_err(Failure::Decode)?;
+            let mut appended = sink.logs(owner, decoded.write).await.map_err(Failure::Source)?;
+            appended.merge(decoded.rejects);
+            Ok((body, appended))
         };
-        let decoded = decoded.map_err(Failure::Decode)?;
-        let mut appended = api.sink.logs(tenant, decoded.write).await.map_err(Failure::Source)?;
-        appended.merge(decoded.rejects);
-        Ok((body, appended))
+        api.deliveries.once(&tenant, &headers, taking, is_whole).await
     };
     reply(&api, Signal::Logs, Protocol::LokiPush, taken.await)
 }
@@ -87,9 +94,21 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
-fn reply(api: &Intake, signal: Signal, protocol: Protocol, taken: Result<(Unpacked, Appended), Failure>) -> Response {
+/// Of a request that is partly refused the sender sends the parts again, to learn which.
+fn is_whole((_, appended): &(Unpacked, Appended)) -> bool {
+    appended.rejected_count() == 0
+}
+
+fn reply(
+    api: &Intake,
+    signal: Signal,
+    protocol: Protocol,
+    taken: Result<Once<(Unpacked, Appended)>, Failure>,
+) -> Response {
     let failure = match taken {
-        Ok((body, appended)) => {
+        Ok(Once::Again) => return StatusCode::NO_CONTENT.into_response(),
+        Ok(Once::Partly(mark)) => return partly(mark),
+        Ok(Once::Done((body, appended))) => {
             api.counters.appended(signal, protocol, body.bytes.len() as u64, &appended);
             // What was good is kept; what was not will not be better the next time, so the sender must not try again.
             return match appended.rejected_count() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use app_config::Tree;
 use app_deploy::{DockerSurroundings, KubeSurroundings};
-use app_serve::{CollectOptions, CollectSettings, Collecting, ForwardSettings};
+use app_serve::{CollectOptions, CollectSettings, Collecting, ForwardSettings, TokenFrom};
 use base_explain::Report;
 use base_world::World;
 use clap::Args;
@@ -22,7 +22,7 @@ pub(crate) struct CollectArgs {
     /// The engine that gets everything [default: `forward` in apm.yaml]
     #[arg(long, value_name = "URL")]
     forward: Option<String>,
-    /// A file that holds the token for the engine [default: APM_TOKEN]
+    /// A file that holds the token for the engine, read again when it changes [default: APM_TOKEN]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// The node that this is the collector of: names its metrics and logs, and opens the ports to whoever runs there
@@ -87,12 +87,14 @@ fn options(world: &World, global: &Global, args: &CollectArgs) -> Result<Collect
     let project = settings.project.as_deref().unwrap_or("default");
     let data_dir = settings.observe.data.clone();
     let data_dir = data_dir.unwrap_or_else(|| crate::up::data_dir(false, Some(&format!("{project}-collect"))));
-    let token = match &collect.token_file {
-        Some(path) => {
-            let text = read(world, path).map_err(|report| Failure::Usage(report.because("`--token-file` names it")))?;
-            Some(text.trim().to_owned())
+    let given = std::env::var("APM_TOKEN").ok().filter(|token| !token.is_empty());
+    let token = match (&collect.token_file, given) {
+        (Some(path), _) => {
+            read(world, path).map_err(|report| Failure::Usage(report.because("`--token-file` names it")))?;
+            TokenFrom::File(path.clone())
         }
-        None => std::env::var("APM_TOKEN").ok(),
+        (None, Some(token)) => TokenFrom::Given(token),
+        (None, None) => TokenFrom::Nowhere,
     };
     let plan = {
         let (global, settings, node, world) = (clone(global), settings.clone(), collect.node.clone(), world.clone());
@@ -102,7 +104,7 @@ fn options(world: &World, global: &Global, args: &CollectArgs) -> Result<Collect
         tokens: tokens_of_file(world, &settings).map_err(Failure::Usage)?,
         scrape: plan().map_err(Failure::Usage)?,
         reload: Box::new(plan),
-        token: token.filter(|token| !token.is_empty()),
+        token,
         settings,
         forward,
         collect,

@@ -17,7 +17,7 @@ mod sink;
 mod start;
 mod writer;
 
-pub use collect::{CollectOptions, CollectSettings, Collecting, Each, ForwardSettings, collect};
+pub use collect::{CollectOptions, CollectSettings, Collecting, Each, ForwardSettings, TokenFrom, collect};
 pub use registry::{EngineEntry, engines};
 pub use scrape::ScrapePlan;
 pub use settings::{ObserveSettings, ServerSettings, Settings};

@@ -7,9 +7,11 @@ use base_explain::Report;
 use base_signal::TenantId;
 use base_world::Clock;
 use futures_util::future::BoxFuture;
+use observe_ingest::delivered::Delivered;
 use observe_ingest::limits::IngestLimits;
 use observe_ingest::span_metrics::SpanMetrics;
 use observe_source::{Appended, LogWrite, MetricWrite, SourceError, SpanWrite};
+use observe_wire::delivery::Delivery;
 use observe_wire::otlp::Signal;
 use parking_lot::Mutex;
 
@@ -23,36 +25,34 @@ pub(crate) struct EngineSink {
     limits: IngestLimits,
     clock: Arc<dyn Clock>,
     seen: Arc<Seen>,
+    resumed: Resumed,
+}
+
+/// What goes on over a restart beside the stores.
+#[derive(Clone, Default)]
+pub(crate) struct Resumed {
     span_metrics: Arc<Mutex<SpanMetrics>>,
+    /// How far the queues of senders were stored.
+    pub(crate) delivered: Arc<Mutex<Delivered>>,
 }
 
 /// Takes up the span metrics where the stored series end, so that their counters go on without a reset. Reads the store, so
 /// it takes as long as that takes.
-pub(crate) fn resume(engine: &Engine, now_ms: i64) -> Result<SpanMetrics, Report> {
-    let mut span_metrics = SpanMetrics::default();
+pub(crate) fn resume(engine: &Engine, now_ms: i64) -> Result<Resumed, Report> {
+    let (mut span_metrics, mut delivered) = (SpanMetrics::default(), Delivered::default());
     let source = SharedMetrics(engine.metrics.clone());
     // Not in the head of the loop: the lock would be held until its end.
     let tenants = engine.metrics.lock().tenants();
     for tenant in tenants {
         span_metrics.resume_from(&source, &tenant, now_ms).map_err(|error| Report::of(&error))?;
+        delivered.resume_from(&source, &tenant, now_ms).map_err(|error| Report::of(&error))?;
     }
-    Ok(span_metrics)
+    Ok(Resumed { span_metrics: Arc::new(Mutex::new(span_metrics)), delivered: Arc::new(Mutex::new(delivered)) })
 }
 
 impl EngineSink {
-    pub(crate) fn new(
-        span_metrics: SpanMetrics,
-        clock: Arc<dyn Clock>,
-        seen: Arc<Seen>,
-        engine: Arc<OnceLock<Engine>>,
-    ) -> Self {
-        EngineSink {
-            engine,
-            limits: IngestLimits::default(),
-            clock,
-            seen,
-            span_metrics: Arc::new(Mutex::new(span_metrics)),
-        }
+    pub(crate) fn new(resumed: Resumed, clock: Arc<dyn Clock>, seen: Arc<Seen>, engine: Arc<OnceLock<Engine>>) -> Self {
+        EngineSink { engine, limits: IngestLimits::default(), clock, seen, resumed }
     }
 
     fn engine(&self) -> Result<&Engine, SourceError> {
@@ -88,32 +88,54 @@ impl Sink for EngineSink {
         })
     }
 
+    fn spans(&self, tenant: TenantId, write: SpanWrite) -> BoxFuture<'_, Result<Appended, SourceError>> {
+        Box::pin(self.spans_then_counts(tenant, write, None))
+    }
+
+    fn spans_of(
+        &self,
+        tenant: TenantId,
+        write: SpanWrite,
+        delivery: &Delivery,
+    ) -> BoxFuture<'_, Result<Appended, SourceError>> {
+        Box::pin(self.spans_then_counts(tenant, write, Some(*delivery)))
+    }
+}
+
+impl EngineSink {
     /// Spans first, then what they count: if the machine stops between the two, nothing was acknowledged, and the spans that
-    /// the sender sends again are known by their ids while their calls are counted once.
-    fn spans(&self, tenant: TenantId, mut write: SpanWrite) -> BoxFuture<'_, Result<Appended, SourceError>> {
-        Box::pin(async move {
-            self.seen.mark(Signal::Traces, self.clock.now_ms());
-            let rejects = self.limits.spans(&mut write, self.clock.now_ns());
-            let engine = self.engine()?;
-            let write = Arc::new(write);
-            let mut appended = {
-                let (tenant, write) = (tenant.clone(), write.clone());
-                engine.event_writer.write(move |store| store.append_spans(&tenant, (*write).clone())).await?
-            };
-            let (span_metrics, now_ms) = (self.span_metrics.clone(), self.clock.now_ms());
-            let counted = engine.metric_writer.write(move |store| {
-                let mut span_metrics = span_metrics.lock();
-                let (counted, receipt) = span_metrics.observe_with_receipt(&tenant, &write, now_ms);
-                let appended = store.append(&tenant, &counted);
-                if appended.is_err() {
-                    // The sender is told to send them again; they must count once.
-                    span_metrics.take_back(receipt);
-                }
-                appended
-            });
-            counted.await?;
-            appended.merge(rejects);
-            Ok(appended)
-        })
+    /// the sender sends again are known by their ids while their calls are counted once. How far the sender's queue is then
+    /// stored goes with the counts, in one write: both are there after a crash, or neither.
+    async fn spans_then_counts(
+        &self,
+        tenant: TenantId,
+        mut write: SpanWrite,
+        delivery: Option<Delivery>,
+    ) -> Result<Appended, SourceError> {
+        self.seen.mark(Signal::Traces, self.clock.now_ms());
+        let rejects = self.limits.spans(&mut write, self.clock.now_ns());
+        let engine = self.engine()?;
+        let write = Arc::new(write);
+        let mut appended = {
+            let (tenant, write) = (tenant.clone(), write.clone());
+            engine.event_writer.write(move |store| store.append_spans(&tenant, (*write).clone())).await?
+        };
+        let (resumed, now_ms) = (self.resumed.clone(), self.clock.now_ms());
+        let counted = engine.metric_writer.write(move |store| {
+            let mut span_metrics = resumed.span_metrics.lock();
+            let (mut counted, receipt) = span_metrics.observe_with_receipt(&tenant, &write, now_ms);
+            if let Some(delivery) = &delivery {
+                resumed.delivered.lock().note(&tenant, delivery, now_ms, &mut counted);
+            }
+            let appended = store.append(&tenant, &counted);
+            if appended.is_err() {
+                // The sender is told to send them again; they must count once.
+                span_metrics.take_back(receipt);
+            }
+            appended
+        });
+        counted.await?;
+        appended.merge(rejects);
+        Ok(appended)
     }
 }

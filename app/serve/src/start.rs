@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use app_api::{Api, Bodies, Queries, Tokens, Watchers};
+use app_api::{Api, Bodies, Deliveries, Queries, Tokens, Watchers};
 use app_deploy::{Keeper, KeeperOptions};
 use base_explain::Report;
 use base_world::{DiskErrorKind, FolderLock, World};
 use observe_ingest::self_metrics::IngestMetrics;
-use observe_ingest::span_metrics::SpanMetrics;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,7 +20,7 @@ use crate::registry::{EngineEntry, Registration, register};
 use crate::scrape::{self, Itself, Machine, Places, ScrapePlan, Scraper};
 use crate::seen::Seen;
 use crate::settings::Settings;
-use crate::sink::{EngineSink, resume};
+use crate::sink::{EngineSink, Resumed, resume};
 
 /// Each holds a connection open; half of those that a listener usually takes.
 const WATCHERS_MAX: usize = 1000;
@@ -122,16 +121,17 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
 
     let opened = {
         let (world, data_dir, settings) = (world.clone(), data_dir.clone(), settings.clone());
-        let open = move || -> Result<(Engine, SpanMetrics), Report> {
+        let open = move || -> Result<(Engine, Resumed), Report> {
             let engine = Engine::open(&world, &data_dir, &settings)?;
-            let span_metrics = resume(&engine, world.clock.now_ms())?;
-            Ok((engine, span_metrics))
+            let resumed = resume(&engine, world.clock.now_ms())?;
+            Ok((engine, resumed))
         };
         tokio::task::spawn_blocking(open).await
     };
-    let (opened, span_metrics) =
+    let (opened, resumed) =
         opened.map_err(|error| Report::new("opening the data folder failed").because(error.to_string()))??;
-    let sink = Arc::new(EngineSink::new(span_metrics, world.clock.clone(), seen, engine.clone()));
+    let deliveries = Deliveries::new(resumed.delivered.clone());
+    let sink = Arc::new(EngineSink::new(resumed, world.clock.clone(), seen, engine.clone()));
     let places = Places { docker: deploy.docker.clone(), kube: deploy.kube.clone(), machine: Machine::default() };
     let keeper = Keeper::new(
         world.clone(),
@@ -152,6 +152,7 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
         clock: world.clock.clone(),
         counters: counters.clone(),
         bodies: Bodies::new(server.bodies(memory_bytes)),
+        deliveries,
         queries: Queries::new(server.queries(memory_bytes)),
         tokens,
         tenancy: server.tenancy,

@@ -169,6 +169,11 @@ impl Wal {
         Ok(())
     }
 
+    /// Why nothing is taken any more: after a failure of the disk nobody knows what is on it, until the log is opened again.
+    pub fn trouble(&self) -> Option<BlockError> {
+        self.shared.check().err()
+    }
+
     /// One fdatasync of all that was appended. Returns [`Wal::durable_lsn`].
     pub fn sync(&mut self) -> Result<Lsn> {
         self.sync_handle().run()

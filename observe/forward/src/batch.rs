@@ -4,6 +4,7 @@ use base_signal::TenantId;
 use observe_block::codec::{self, Malformed};
 use observe_block::{Frame, FrameBuilder, Lsn, RecordKind};
 use observe_wire::compression::{pack_snappy, snappy_block};
+use observe_wire::delivery::Mark;
 use observe_wire::otlp::Encoding;
 
 /// Something to be passed on: one message of its way's protocol, unpacked.
@@ -24,8 +25,10 @@ pub struct Batch {
     pub body: Vec<u8>,
     pub items: u64,
     pub messages: u64,
-    /// The last frame that is in it.
-    pub through: Lsn,
+    /// The first frame that is in it.
+    pub first: Lsn,
+    /// The last one, and a checksum of its message.
+    pub last: Mark,
     /// When the first of it was queued, in Unix milliseconds.
     pub queued_ms: i64,
 }
@@ -61,7 +64,8 @@ pub(crate) fn take(frame: &Frame) -> Result<Batch, Malformed> {
     let packed = reader.take(reader.remaining(), "message")?;
     let body = snappy_block(packed, BODY_BYTES_MAX).map_err(|_| malformed("message"))?;
     let tenant = TenantId::new(record.tenant).ok_or(malformed("tenant"))?;
-    Ok(Batch { tenant, encoding, body, items, messages: 1, through: frame.seq, queued_ms })
+    let last = Mark { through: frame.seq, stamp: crc32c::crc32c(record.payload) };
+    Ok(Batch { tenant, encoding, body, items, messages: 1, first: frame.seq, last, queued_ms })
 }
 
 impl Batch {
@@ -78,6 +82,6 @@ impl Batch {
         self.body.extend_from_slice(&other.body);
         self.items += other.items;
         self.messages += other.messages;
-        self.through = other.through;
+        self.last = other.last;
     }
 }

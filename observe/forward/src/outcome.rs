@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use observe_wire::delivery::Mark;
+
 /// How a request went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -11,6 +13,8 @@ pub enum Outcome {
     Later { why: String, after: Option<Duration> },
     /// It never will be.
     Refused { why: String },
+    /// Some of it was stored before, up to here; nothing of this request was.
+    Stored(Mark),
 }
 
 /// What became of the messages, for whoever tells people.
@@ -31,6 +35,8 @@ pub enum Told {
         items: u64,
         why: String,
     },
+    /// The other side has a later part of a queue of our name that is not ours: we were set back, as by a copy of the folder. Sent under a new name.
+    Renamed,
     /// Of a request that was taken, so many were not.
     LeftOut {
         items: u64,

@@ -8,8 +8,10 @@ use base_signal::TenantId;
 use base_world::{Rng, World};
 use observe_block::{BlockError, Damage, FrameBuilder, Lsn, Manifest, SyncHandle, Wal, WalCursor, WalSettings};
 use observe_source::SourceError;
+use observe_wire::delivery::Delivery;
 
 use crate::batch::{Batch, Message, put, take};
+use crate::identity::Identity;
 use crate::outcome::{Outcome, Told};
 
 /// Sizes.
@@ -67,24 +69,28 @@ const FILES: u64 = 16;
 
 /// A queue on its folder.
 pub struct Queue {
-    world: World,
-    folder: PathBuf,
+    pub(crate) world: World,
+    pub(crate) folder: PathBuf,
     settings: QueueSettings,
     segment_bytes: u64,
-    wal: Wal,
+    pub(crate) wal: Wal,
     /// Its position in the log is durable; what follows is sent again after a crash.
-    manifest: Manifest,
+    pub(crate) manifest: Manifest,
     /// Behind the last message that was taken, refused or given up.
-    settled: WalCursor,
+    pub(crate) settled: WalCursor,
     /// What is being sent, and the place behind it.
-    sending: Option<(Arc<Batch>, WalCursor)>,
+    pub(crate) sending: Option<(Arc<Batch>, WalCursor)>,
     /// Up to here each message goes alone.
     alone_through: Lsn,
     failures: u32,
     not_before_ns: u64,
     rng: Rng,
-    figures: Figures,
+    pub(crate) figures: Figures,
     frame: FrameBuilder,
+    identity: Identity,
+    /// Found when the log was opened again.
+    pub(crate) damage: Vec<Damage>,
+    pub(crate) mend_after_ns: u64,
 }
 
 impl Queue {
@@ -94,8 +100,7 @@ impl Queue {
         let (manifest, mut damage) = Manifest::load(&*world.disk, folder)?;
         let manifest = manifest.unwrap_or_default();
         let segment_bytes = (settings.bytes_max / FILES).clamp(64 << 10, 8 << 20);
-        let wal_settings = WalSettings { segment_bytes, spares_max: 1, ..WalSettings::default() };
-        let (wal, replay) = Wal::open(world, &folder.join("wal"), wal_settings, manifest.wal_covered)?;
+        let (wal, replay) = Wal::open(world, &folder.join("wal"), wal_settings(segment_bytes), manifest.wal_covered)?;
         damage.extend(replay.report.damage);
         let settled = WalCursor::after(manifest.wal_covered);
         let mut seed = [0; 8];
@@ -115,9 +120,25 @@ impl Queue {
             rng: Rng::new(u64::from_le_bytes(seed)),
             figures: Figures::default(),
             frame: FrameBuilder::new(),
+            identity: Identity::of(world, folder),
+            damage: Vec::new(),
+            mend_after_ns: 0,
         };
         queue.keep()?;
         Ok((queue, damage))
+    }
+
+    pub(crate) fn wal_settings(&self) -> WalSettings {
+        wal_settings(self.segment_bytes)
+    }
+
+    /// What a request with this batch is, for a header that the other side may know.
+    pub fn delivery(&self, batch: &Batch) -> Delivery {
+        Delivery { queue: self.identity.id(), first: batch.first, last: batch.last }
+    }
+
+    pub(crate) fn rename(&mut self) {
+        self.identity = Identity::drawn(&self.world);
     }
 
     /// Puts a message behind the others. It may be acknowledged when a sync that began after this has ended.
@@ -212,17 +233,14 @@ impl Queue {
     pub fn done(&mut self, outcome: Outcome) -> Told {
         let Some((batch, behind)) = self.sending.take() else { return Told::Sent };
         match outcome {
-            Outcome::Later { why, after } => {
-                self.figures.failed_requests += 1;
-                let wait = self.wait(after);
-                self.not_before_ns = self.world.clock.monotonic_ns().saturating_add(nanos(wait));
-                let first = self.failures == 0;
-                self.failures = self.failures.saturating_add(1);
-                self.sending = Some((batch, behind));
-                Told::Again { first, why }
-            }
+            Outcome::Stored(mark) => match self.stored(mark) {
+                Ok(told) => told,
+                // What cannot be read now may be later; nothing is decided before.
+                Err(error) => self.put_off(batch, behind, error.to_string(), None),
+            },
+            Outcome::Later { why, after } => self.put_off(batch, behind, why, after),
             Outcome::Refused { .. } if batch.messages > 1 => {
-                self.alone_through = batch.through;
+                self.alone_through = batch.last.through;
                 Told::OneByOne
             }
             Outcome::Refused { why } => {
@@ -234,21 +252,31 @@ impl Queue {
                 self.figures.sent_requests += 1;
                 self.figures.sent_items += batch.items.saturating_sub(left_out);
                 self.figures.left_out_items += left_out;
-                let again = self.failures > 0;
-                self.settle(behind);
-                match (left_out, again) {
+                match (left_out, self.settle(behind)) {
                     (1.., _) => Told::LeftOut { items: left_out, why },
-                    (0, true) => Told::SentAgain,
-                    (0, false) => Told::Sent,
+                    (0, told) => told,
                 }
             }
         }
     }
 
-    fn settle(&mut self, behind: WalCursor) {
+    fn put_off(&mut self, batch: Arc<Batch>, behind: WalCursor, why: String, after: Option<Duration>) -> Told {
+        self.figures.failed_requests += 1;
+        let wait = self.wait(after);
+        self.not_before_ns = self.world.clock.monotonic_ns().saturating_add(nanos(wait));
+        let first = self.failures == 0;
+        self.failures = self.failures.saturating_add(1);
+        self.sending = Some((batch, behind));
+        Told::Again { first, why }
+    }
+
+    pub(crate) fn settle(&mut self, behind: WalCursor) -> Told {
         self.settled = behind;
-        self.failures = 0;
         self.not_before_ns = 0;
+        match std::mem::take(&mut self.failures) {
+            0 => Told::Sent,
+            _ => Told::SentAgain,
+        }
     }
 
     /// What was asked for, or twice as long as the time before; some more or less, so that a thousand that lost the same engine do not all
@@ -266,8 +294,10 @@ impl Queue {
         self.sending.is_some() || self.settled.position() < self.wal.durable_lsn()
     }
 
-    /// Makes how far it was sent durable and gives back the room. To be called about once a second, and at the end.
+    /// Makes how far it was sent durable and gives back the room; mends a log that failed. To be called about once a second, and at the end.
     pub fn keep(&mut self) -> Result<(), BlockError> {
+        // What goes wrong here does not keep the rest from being done.
+        let mended = self.mend().and_then(|()| Ok(self.identity.keep(&self.world, &self.folder)?));
         let position = self.settled.position();
         if position > self.manifest.wal_covered {
             let mut next = Manifest { wal_covered: position, ..self.manifest.clone() };
@@ -275,7 +305,8 @@ impl Queue {
             next.commit(&*self.world.disk, &self.folder)?;
             self.manifest = next;
         }
-        self.wal.truncate_through(position)
+        self.wal.truncate_through(position)?;
+        mended
     }
 
     /// What there is to tell.
@@ -287,6 +318,10 @@ impl Queue {
     }
 }
 
-fn nanos(span: Duration) -> u64 {
+fn wal_settings(segment_bytes: u64) -> WalSettings {
+    WalSettings { segment_bytes, spares_max: 1, ..WalSettings::default() }
+}
+
+pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

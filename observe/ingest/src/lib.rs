@@ -7,6 +7,7 @@
 //! Knows no listener, no runtime, no store.
 
 pub mod containers;
+pub mod delivered;
 pub mod discovery;
 pub mod host;
 pub mod limits;

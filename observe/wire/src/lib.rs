@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod any_bytes;
 pub mod compression;
+pub mod delivery;
 mod error;
 pub mod exposition;
 pub mod jaeger;

@@ -2,6 +2,7 @@
 
 mod apm;
 mod contract;
+mod deliveries;
 mod deployments;
 mod desk;
 mod follow;
@@ -63,6 +64,8 @@ struct Memory {
     waits: Mutex<Option<String>>,
     targets: Mutex<Targets>,
     cancelled: Arc<tokio::sync::Notify>,
+    /// Of spans, that were stored.
+    requests: std::sync::atomic::AtomicUsize,
 }
 
 impl Memory {
@@ -110,6 +113,7 @@ impl Sink for Memory {
     fn spans(&self, _: TenantId, write: SpanWrite) -> BoxFuture<'_, Result<Appended, SourceError>> {
         let count = write.spans.len();
         self.spans.lock().append(write);
+        self.requests.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.taken(count)
     }
 }
@@ -250,6 +254,7 @@ impl Server {
             clock: Arc::new(clock),
             counters: Arc::default(),
             bodies: Bodies::new(limits),
+            deliveries: crate::Deliveries::default(),
             queries: Queries::new(QueryLimits { concurrency: 2, timeout, memory_bytes: 1 << 20 }),
             tokens: Tokens::default(),
             tenancy: false,

@@ -13,14 +13,14 @@ const TRACE: &str = "0000000000000000000000000000c011";
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// A collector that is ready, and where it listens.
-struct Collector {
-    started: Started,
-    here: String,
-    otlp: String,
+pub(crate) struct Collector {
+    pub(crate) started: Started,
+    pub(crate) here: String,
+    pub(crate) otlp: String,
 }
 
 impl Collector {
-    fn start(home: &Home, words: &[&str]) -> Collector {
+    pub(crate) fn start(home: &Home, words: &[&str]) -> Collector {
         let free = ["--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"];
         let started = home.start(home.apm(&[&["collect"], &free[..], words].concat()).env("ZONE", "b"));
         started.shows("Ctrl-C ends it.");
@@ -34,16 +34,16 @@ impl Collector {
         Collector { started, here, otlp }
     }
 
-    fn post(&self, url: &str, body: &str) -> Reply {
+    pub(crate) fn post(&self, url: &str, body: &str) -> Reply {
         ask("POST", url, &JSON, body).unwrap_or_else(|error| panic!("{url}: {error}\n{}", self.started.stderr()))
     }
 
-    fn send(&self, signal: &str, body: &serde_json::Value) {
+    pub(crate) fn send(&self, signal: &str, body: &serde_json::Value) {
         let reply = self.post(&format!("{}/v1/{signal}", self.otlp), &body.to_string());
         assert_eq!(reply.status, 200, "{signal}: {}", reply.body);
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         ask("GET", &format!("{}{path}", self.here), &[], "").expect("an answer")
     }
 }

@@ -4,6 +4,7 @@
 
 mod arrival;
 mod collected;
+mod delivered;
 mod demo;
 mod deploy;
 mod discovered;

@@ -53,7 +53,16 @@ impl Store for Queue {
     }
 
     fn keep(store: &Mutex<Self>) -> Result<(), SourceError> {
-        store.lock().flush()
+        let mut queue = store.lock();
+        let was_troubled = queue.trouble().is_some();
+        let kept = queue.flush();
+        for damage in queue.take_damage() {
+            tracing::error!(%damage, "a part of a queue is lost");
+        }
+        if was_troubled && queue.trouble().is_none() {
+            tracing::info!("the disk works again: a queue that took nothing goes on");
+        }
+        kept
     }
 }
 

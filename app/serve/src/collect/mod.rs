@@ -5,15 +5,16 @@ mod own;
 mod pods;
 mod send;
 mod settings;
+mod token;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use app_api::{Bodies, Collector, Control, Intake, Tokens};
+use app_api::{Bodies, Collector, Control, Deliveries, Intake, Tokens};
 use app_deploy::{DockerSurroundings, KubeSurroundings};
 use base_explain::Report;
-use base_http::{Authorization, Client, HttpConfig};
+use base_http::{Client, HttpConfig};
 use base_world::{FolderLock, World};
 use observe_ingest::self_metrics::IngestMetrics;
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use settings::{CollectSettings, Each, ForwardSettings};
+pub use token::TokenFrom;
 
 use crate::listen::bind;
 use crate::scrape::{self, Itself, Machine, Places, ScrapePlan, Scraper, Shown};
@@ -30,6 +32,7 @@ use lane::Lanes;
 use own::Own;
 use send::Destination;
 use settings::{QUEUE_SIZE_MIN, Routes};
+use token::Token;
 
 /// For bodies on their way to the disk, where nothing is set: a collector keeps nothing in memory.
 const MEMORY_BYTES: u64 = 128 << 20;
@@ -45,7 +48,7 @@ pub struct CollectOptions {
     /// What senders must show; without any, whoever reaches the ports may send.
     pub tokens: Tokens,
     /// What we show where it goes.
-    pub token: Option<String>,
+    pub token: TokenFrom,
     pub scrape: ScrapePlan,
     /// Reads the files again; an error leaves everything as it was.
     pub reload: Box<dyn Fn() -> Result<ScrapePlan, Report> + Send + Sync>,
@@ -79,6 +82,7 @@ pub async fn collect(options: CollectOptions) -> Result<Collecting, NotStarted> 
         let report = Report::new(format!("the queue size is under {} MB", QUEUE_SIZE_MIN >> 20));
         return Err(report.hint("set a size such as 1GB: what waits is on the disk, not in memory").into());
     }
+    let token = Arc::new(Token::new(token, world.clone()).map_err(NotStarted::Refused)?);
     // Nothing can be read or ordered here, so an address beyond loopback needs no token: who gives one means it.
     let server = &settings.server;
     let main = bind("health and metrics", "--listen", &server.listen, true).await?;
@@ -124,10 +128,9 @@ pub async fn collect(options: CollectOptions) -> Result<Collecting, NotStarted> 
 
     let (stop_sending, stopped_sending) = watch::channel(false);
     let mut sending = JoinSet::new();
-    let authorization = token.as_deref().map(Authorization::bearer);
-    let client = Client::new(HttpConfig { authorization, ..HttpConfig::default() }).map_err(|e| Report::of(&e))?;
+    let client = Client::new(HttpConfig::default()).map_err(|e| Report::of(&e))?;
     for (way, url) in &routes.urls {
-        let destination = Destination { client: client.clone(), url: url.clone() };
+        let destination = Destination { client: client.clone(), url: url.clone(), token: token.clone() };
         sending.spawn(send::run(lanes.clone(), *way, destination, stopped_sending.clone()));
     }
 
@@ -137,6 +140,7 @@ pub async fn collect(options: CollectOptions) -> Result<Collecting, NotStarted> 
             clock: world.clock.clone(),
             counters: counters.clone(),
             bodies: Bodies::new(server.bodies(memory_bytes)),
+            deliveries: Deliveries::default(),
             tenancy: server.tenancy,
         },
         control: own.clone(),

@@ -102,7 +102,13 @@ impl Own {
 
 impl Control for Own {
     fn ready(&self) -> Result<(), String> {
-        self.lanes.get().map(|_| ()).ok_or_else(|| "the queues are being opened".to_owned())
+        let lanes = self.lanes.get().ok_or_else(|| "the queues are being opened".to_owned())?;
+        let troubled = lanes.iter().filter_map(|lane| Some((lane.way.as_str(), lane.queue.lock().trouble()?)));
+        let troubled: Vec<String> = troubled.map(|(name, why)| format!("{name} takes nothing: {why}")).collect();
+        match troubled.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{}; it is tried again every few seconds, the others go on", troubled.join("; "))),
+        }
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), String>> {

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base_http::{Answer, Client, Limits};
+use base_http::{Answer, Client, Limits, Secret};
 use base_signal::TenantId;
+use bytes::Bytes;
 use observe_forward::{Batch, Outcome, Step, Told, Way, of_status};
 use observe_ingest::TENANT_HEADER;
+use observe_wire::delivery::{DELIVERY_HEADER, Delivery, MARK_CONTENT_TYPE, Mark};
 use tokio::sync::watch;
 
 use super::lane::{Lane, Lanes};
+use super::token::Token;
 
 /// Also where nothing said that something came: what waits for nobody is synced now and then.
 const LOOK: Duration = Duration::from_secs(1);
@@ -21,16 +24,32 @@ const WHY_CHARS_MAX: usize = 300;
 pub(crate) struct Destination {
     pub(crate) client: Client,
     pub(crate) url: String,
+    pub(crate) token: Arc<Token>,
 }
 
 impl Destination {
-    async fn send(&self, way: Way, batch: &Batch) -> Outcome {
+    async fn send(&self, way: Way, batch: &Batch, delivery: Delivery) -> Outcome {
         let packed = way.pack(&batch.body, batch.encoding);
+        let delivery = delivery.to_string();
         let mut headers = packed.headers.to_vec();
+        headers.push((DELIVERY_HEADER, &delivery));
         if batch.tenant != TenantId::default() {
             headers.push((TENANT_HEADER, batch.tenant.as_str()));
         }
-        let sent = self.client.post_with(&self.url, &headers, packed.content_type, packed.body, LIMITS).await;
+        let body = Bytes::from(packed.body);
+        let post = async |shown: &Option<Secret>| {
+            let mut headers = headers.clone();
+            headers.extend(shown.as_ref().map(|shown| ("authorization", shown.expose())));
+            self.client.post_with(&self.url, &headers, packed.content_type, body.clone(), LIMITS).await
+        };
+        let shown = self.token.shown();
+        let sent = match post(&shown).await {
+            // Only once: if the other is refused too, the queue waits.
+            Ok(answer) if answer.status == 401 && self.token.is_another(shown.as_ref()) => {
+                post(&self.token.shown()).await
+            }
+            sent => sent,
+        };
         match sent {
             Ok(answer) => outcome(way, &answer),
             Err(error) => Outcome::Later { why: error.to_string(), after: None },
@@ -39,6 +58,11 @@ impl Destination {
 }
 
 fn outcome(way: Way, answer: &Answer) -> Outcome {
+    if answer.status == 409 && answer.content_type.starts_with(MARK_CONTENT_TYPE) {
+        let mark = std::str::from_utf8(&answer.body).ok().and_then(Mark::parse);
+        let why = || format!("status 409: its body is not what `{MARK_CONTENT_TYPE}` is");
+        return mark.map_or_else(|| Outcome::Later { why: why(), after: None }, Outcome::Stored);
+    }
     let said: String = String::from_utf8_lossy(&answer.body).trim().chars().take(WHY_CHARS_MAX).collect();
     match of_status(answer.status, format!("status {}: {said}", answer.status), answer.retry_after) {
         Outcome::Taken { .. } => {
@@ -65,7 +89,8 @@ pub(crate) async fn run(lanes: Arc<Lanes>, way: Way, destination: Destination, m
         };
         match next {
             Ok(Ok(Step::Send(batch))) => {
-                let outcome = destination.send(way, &batch).await;
+                let delivery = queue.lock().delivery(&batch);
+                let outcome = destination.send(way, &batch, delivery).await;
                 let failed = matches!(outcome, Outcome::Later { .. });
                 let told = queue.lock().done(outcome);
                 tell(lane, &destination.url, told);
@@ -112,6 +137,9 @@ fn tell(lane: &Lane, url: &str, told: Told) {
         Told::Dropped { items, why } => {
             tracing::warn!("{url} refused a request with {items} items of {name}; it is not sent again: {why}")
         }
+        Told::Renamed => tracing::warn!(
+            "{url} knows a later state of the queue of {name}; it was set back, and what is in it is sent under a new name"
+        ),
         Told::LeftOut { items, why } => tracing::warn!("{url} left out {items} items of {name}: {why}"),
         Told::Sent | Told::OneByOne | Told::Again { .. } => {}
     }

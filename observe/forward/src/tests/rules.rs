@@ -1,13 +1,15 @@
 //! One by one: what goes together, what is tried again and when, what is given up, what is turned away.
 
+use std::path::Path;
 use std::time::Duration;
 
 use base_world::sim::{PowerLoss, SimWorld};
 use observe_source::SourceError;
+use observe_wire::delivery::{Delivery, Mark};
 use observe_wire::otlp::Encoding;
 
 use super::{append, ids, open};
-use crate::{Outcome, Queue, Step, Told, of_status};
+use crate::{Outcome, Queue, QueueSettings, Step, Told, of_status};
 
 fn taken() -> Outcome {
     of_status(204, String::new(), None)
@@ -121,6 +123,7 @@ fn what_a_status_means() {
         Outcome::Taken { .. } => "taken",
         Outcome::Later { .. } => "later",
         Outcome::Refused { .. } => "refused",
+        Outcome::Stored(_) => "stored",
     };
     let expect = [
         ("taken", &[200, 202, 204][..]),
@@ -185,4 +188,95 @@ fn after_a_quiet_end_nothing_is_sent_twice() {
     sim.disk.reboot(PowerLoss::DropAll);
     let mut queue = open(&sim);
     assert_eq!(sent(&mut queue), Some(vec![6, 7, 8, 9, 10]));
+}
+
+/// Ten messages; the first five are sent, and the answer is lost with us.
+fn sent_and_crashed(sim: &SimWorld) -> (Queue, Delivery) {
+    let mut queue = open(sim);
+    ten(&mut queue);
+    let Step::Send(batch) = queue.step().expect("next") else { panic!("nothing to send") };
+    let delivery = queue.delivery(&batch);
+    sim.disk.reboot(PowerLoss::DropAll);
+    (open(sim), delivery)
+}
+
+#[test]
+fn what_the_other_side_has_is_not_sent_again_after_a_crash() {
+    let sim = SimWorld::new(1);
+    let (mut queue, before) = sent_and_crashed(&sim);
+    let Step::Send(batch) = queue.step().expect("next") else { panic!("nothing to send") };
+    assert_eq!(queue.delivery(&batch), before, "the same request has the same name");
+    assert_eq!((before.first, before.last.through), (1, 5));
+    // It says that it has three of them.
+    let third = {
+        let mut alone = one_by_one(&sim);
+        let mut last = None;
+        for _ in 0..3 {
+            let Step::Send(batch) = alone.step().expect("next") else { panic!("nothing to send") };
+            last = Some(batch.last);
+            alone.done(taken());
+        }
+        last.expect("three")
+    };
+    assert_eq!(queue.done(Outcome::Stored(third)), Told::Sent);
+    assert_eq!(queue.figures().sent_items, 3);
+    assert_eq!(sent(&mut queue), Some(vec![4, 5, 6, 7, 8]));
+}
+
+/// Of the same files, with requests of one message each.
+fn one_by_one(sim: &SimWorld) -> Queue {
+    let settings = QueueSettings { batch_bytes_max: 1, ..super::settings() };
+    Queue::open(&sim.world(), Path::new(super::FOLDER), settings).expect("open").0
+}
+
+#[test]
+fn a_queue_that_was_set_back_takes_another_name_and_loses_nothing() {
+    let sim = SimWorld::new(1);
+    let (mut queue, before) = sent_and_crashed(&sim);
+    for strange in [
+        // Beyond what is here, and another message under a number of ours.
+        Mark { through: 900, stamp: before.last.stamp },
+        Mark { through: 5, stamp: !before.last.stamp },
+    ] {
+        let Step::Send(batch) = queue.step().expect("next") else { panic!("nothing to send") };
+        let name = queue.delivery(&batch).queue;
+        assert_eq!(queue.done(Outcome::Stored(strange)), Told::Renamed);
+        let Step::Send(again) = queue.step().expect("next") else { panic!("nothing to send") };
+        assert_eq!(again, batch);
+        assert_ne!(queue.delivery(&again).queue, name);
+    }
+    queue.keep().expect("keep");
+    let Step::Send(batch) = queue.step().expect("next") else { panic!("nothing to send") };
+    let name = queue.delivery(&batch);
+    sim.disk.reboot(PowerLoss::DropAll);
+    assert_eq!(open(&sim).delivery(&batch), name, "the new name is kept");
+}
+
+#[test]
+fn after_a_failure_of_the_disk_it_says_so_sends_what_it_has_and_comes_back() {
+    let sim = SimWorld::new(1);
+    let mut queue = open(&sim);
+    ten(&mut queue);
+    append(&mut queue, "anonymous", 11, 400, Encoding::Protobuf).expect("append");
+    sim.disk.fail_at(sim.disk.operations() + 1);
+    queue.sync_handle().run().expect_err("the disk fails");
+    let why = queue.trouble().expect("trouble");
+    assert!(why.contains("remote-write"), "{why}");
+    let refused = append(&mut queue, "anonymous", 12, 400, Encoding::Protobuf);
+    assert!(matches!(refused, Err(SourceError::Unavailable { .. })), "{refused:?}");
+    assert_eq!(sent(&mut queue), Some(vec![1, 2, 3, 4, 5]));
+    queue.done(taken());
+    // While one is on its way the log is opened again; once it works.
+    assert_eq!(sent(&mut queue), Some(vec![6, 7, 8, 9, 10]));
+    sim.disk.fail_at(sim.disk.operations() + 1);
+    queue.keep().expect_err("the disk fails on");
+    assert!(queue.trouble().is_some());
+    sim.clock.advance_ms(5001);
+    queue.keep().expect("keep");
+    assert_eq!((queue.trouble(), queue.take_damage()), (None, vec![]));
+    queue.done(taken());
+    append(&mut queue, "anonymous", 12, 400, Encoding::Protobuf).expect("append");
+    queue.sync_handle().run().expect("sync");
+    // Whoever sent the eleventh was told of an error and sends it again; that it is here too is allowed.
+    assert_eq!(sent(&mut queue), Some(vec![11, 12]));
 }
