@@ -58,6 +58,9 @@ pub(crate) enum Command {
     Docker(crate::docker::DockerArgs),
     /// Work with Kubernetes: check, render, compare and apply manifests, put telemetry into pods, see why a workload is not ready
     K8s(crate::k8s::K8sArgs),
+    /// What `apm deploy` does to a chart's objects, started by Helm: manifests in, manifests out
+    #[command(name = "__post-render", hide = true)]
+    PostRender(crate::post_render::PostRenderArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]
     DemoService(DemoArgs),

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod compare;
+mod hanging;
 mod helm;
 mod install;
 mod kustomize;
@@ -9,6 +10,7 @@ pub(crate) mod manifests;
 mod ops;
 mod picked;
 mod pods;
+mod post;
 mod render;
 mod status;
 
@@ -17,7 +19,7 @@ use std::path::PathBuf;
 use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
-use operate_deploy::{ClusterRelease, HelmChart, Item, Release, cluster_revision, helm_revision};
+use operate_deploy::{ClusterRelease, HelmChart, HelmRevision, Item, Release, cluster_revision, helm_revision};
 use operate_execute::{Filter, Seal, Status};
 use operate_manifest::inject::InjectSettings;
 use operate_manifest::transform::TransformSettings;
@@ -31,11 +33,13 @@ use crate::{Desk, DeskError};
 pub use arrival::ArrivalSettings;
 use arrival::arrives;
 pub use compare::{Compared, ObjectChange, Unknown};
+pub use hanging::Hanging;
 pub use helm::HelmSettings;
 pub use install::{InstallHow, Installed, InstalledObject};
 pub use kustomize::kustomize;
 pub use picked::Plain;
 pub(crate) use pods::PodLogs;
+pub use post::{PostError, post_render};
 pub use render::{Rendered, RenderedFile};
 pub use status::{Workload, WorkloadState};
 
@@ -154,8 +158,8 @@ impl Desk {
                 Some(row) => helm_revision(&self.plan_of(&row.run).await?),
                 None => None,
             };
-            let Some((packed, values)) = before else { return Ok(release) };
-            let chart = HelmChart { packed: Some(packed), values, ..chart.clone() };
+            let Some(HelmRevision { packed, values, post }) = before else { return Ok(release) };
+            let chart = HelmChart { packed: Some(packed), values, post, ..chart.clone() };
             return Ok(ClusterRelease { helm: Some(chart), ..release });
         }
         let mut plans = Vec::new();
@@ -220,8 +224,8 @@ impl Project {
         let namespace = picked.namespace.clone().unwrap_or_else(|| cluster.found().namespace.clone());
         let chart = match &kubernetes.helm {
             Some(helm) if asked.plain.is_none() => {
-                let version = picked.version.as_deref().unwrap_or_default();
-                Some(helm::chart(&picked.service, &namespace, version, helm, kubernetes, asked, seal, disk)?)
+                let meant = picked.meant(&namespace, &self.environment);
+                Some(helm::chart(&meant, helm, kubernetes, asked, seal, disk)?)
             }
             _ => None,
         };

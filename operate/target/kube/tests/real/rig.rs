@@ -69,7 +69,7 @@ impl Rig {
             .or_else(|| variable("HOME").map(|home| home.join(".cache/apm-tools")));
         let program = tools.expect("a place of the tools").join("bin/helm");
         let kubeconfig = Some(Rig::folder().join("kubeconfig/admin"));
-        Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm") }
+        Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm"), post_renderer: None }
     }
 
     fn target_of(user: &str, seal: &Arc<Seal>) -> KubeTarget {
