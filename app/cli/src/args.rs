@@ -246,8 +246,8 @@ pub(crate) struct RunName {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RollbackArgs {
-    /// The version to go back to, or the tag of a run that released it [default: the one before the newest complete run]
-    #[arg(long, value_name = "VERSION|TAG")]
+    /// The version to go back to, or a run that released it, by its name, its image's digest or a tag [default: the version before the newest complete run]
+    #[arg(long, value_name = "VERSION|RUN|DIGEST|TAG")]
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) start: StartArgs,

@@ -20,7 +20,7 @@ use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
 use operate_deploy::{ClusterRelease, HelmChart, HelmRevision, Item, Release, cluster_revision, helm_revision};
-use operate_execute::{Filter, Seal, Status};
+use operate_execute::{Filter, RunId, RunRow, Seal, Status};
 use operate_manifest::inject::InjectSettings;
 use operate_manifest::transform::TransformSettings;
 use operate_plan::digest;
@@ -143,15 +143,21 @@ pub(crate) fn context_of(target: &str) -> Option<&str> {
 
 impl Desk {
     /// The release of the very objects that this version was the last time it stayed: the manifests may say something else by now.
-    pub(crate) async fn objects_before(&self, release: ClusterRelease) -> Result<ClusterRelease, DeskError> {
+    pub(crate) async fn objects_before(
+        &self,
+        release: ClusterRelease,
+        as_of: Option<&RunId>,
+    ) -> Result<ClusterRelease, DeskError> {
         let labels =
             [("project", &release.project), ("service", &release.service), ("environment", &release.environment)];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
         let complete = Filter { status: Some(Status::Complete), labels, limit: PAST_MAX, ..Filter::default() };
         let rows: Vec<_> = self.runs(&complete).await?.into_iter().filter(|row| row.target == release.target).collect();
-        let Some(at) = rows.iter().position(|row| row.labels.get("version") == Some(&release.version)) else {
-            return Ok(release);
+        let is_meant = |row: &RunRow| match as_of {
+            Some(run) => row.run == *run,
+            None => row.labels.get("version") == Some(&release.version),
         };
+        let Some(at) = rows.iter().position(is_meant) else { return Ok(release) };
         if let Some(chart) = &release.helm {
             // Chart and values are whole in the plan; what is rendered of them today is what it was.
             let before = match rows.get(at) {
@@ -176,7 +182,7 @@ impl Desk {
     pub(crate) async fn cluster_before(&self, project: &Project, asked: &Asked) -> Result<ClusterRelease, DeskError> {
         let disk = &*self.world.disk;
         let release = project.cluster_release(asked, &self.clusters, &self.seal, disk, false).await;
-        let release = self.objects_before(release.map_err(DeskError::Settings)?).await?;
+        let release = self.objects_before(release.map_err(DeskError::Settings)?, asked.as_of.as_ref()).await?;
         if !release.items.is_empty() {
             return Ok(release);
         }
