@@ -9,7 +9,7 @@ use crate::{ComposeAsk, Sent};
 fn sent(folder: &Path, image: &str, secret: &str) -> Sent {
     let disk = World::real().disk;
     let compose = format!(
-        "name: shop\nservices: {{ cart: {{ image: '{image}', secrets: [password] }} }}\nsecrets: {{ password: {{ file: ./password }} }}\n"
+        "name: shop\nservices: {{ cart: {{ image: '{image}', network_mode: host, secrets: [password] }} }}\nsecrets: {{ password: {{ file: ./password }} }}\n"
     );
     for (name, text) in [("compose.yaml", compose.as_str()), ("password", secret)] {
         base_world::replace_file(&*disk, &folder.join(name), text.as_bytes()).expect("written");
@@ -18,6 +18,11 @@ fn sent(folder: &Path, image: &str, secret: &str) -> Sent {
     let files = vec![folder.join("compose.yaml")];
     let ask = ComposeAsk { files, profiles: Vec::new(), environment: &environment, disk: &*disk };
     Sent::read(&ask, None).unwrap_or_else(|report| panic!("{report}")).0
+}
+
+/// What the engine's own file says beside it.
+fn settings() -> String {
+    "project: shop\nservices:\n  cart: { deploy: { judged: false, ready: 60s } }\n".to_owned()
 }
 
 impl Rig {
@@ -45,7 +50,8 @@ impl Life {
 
     async fn sent(&self, sent: &Sent, status: Status) {
         let run = self.send(sent).await;
-        assert_eq!(self.end(&run).await, status);
+        let ended = self.end(&run).await;
+        assert_eq!(ended, status, "{:#?}", self.entries(&run).await);
         self.idle().await;
         self.keeper.clear().await.expect("a look");
     }
@@ -58,7 +64,7 @@ fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 #[tokio::test]
 async fn files_that_were_sent_live_as_long_as_they_are_needed() {
     let rig = Rig::new();
-    *rig.settings.lock() = "project: shop\n".to_owned();
+    *rig.settings.lock() = settings();
     let here = TempDir::new().unwrap();
     let life = rig.life("apm 1", 0);
     life.sent(&sent(here.path(), "shop/cart:1", "one"), Status::Complete).await;
@@ -82,7 +88,7 @@ async fn files_that_were_sent_live_as_long_as_they_are_needed() {
 #[tokio::test]
 async fn what_a_killed_engine_left_is_removed_by_the_next() {
     let rig = Rig::new();
-    *rig.settings.lock() = "project: shop\n".to_owned();
+    *rig.settings.lock() = settings();
     let here = TempDir::new().unwrap();
     let life = rig.life("apm 1", 0);
     life.sent(&sent(here.path(), "shop/cart:1", "one"), Status::Complete).await;
