@@ -58,6 +58,9 @@ pub(crate) enum Command {
     Docker(crate::docker::DockerArgs),
     /// Work with Kubernetes: check, render, compare and apply manifests, put telemetry into pods, see why a workload is not ready
     K8s(crate::k8s::K8sArgs),
+    /// What `apm deploy` does to a chart's objects, started by Helm: manifests in, manifests out
+    #[command(name = "__post-render", hide = true)]
+    PostRender(crate::post_render::PostRenderArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]
     DemoService(DemoArgs),
@@ -243,8 +246,8 @@ pub(crate) struct RunName {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RollbackArgs {
-    /// The version to go back to, or the tag of a run that released it [default: the one before the newest complete run]
-    #[arg(long, value_name = "VERSION|TAG")]
+    /// The version to go back to, or a run that released it, by its name, its image's digest or a tag [default: the version before the newest complete run]
+    #[arg(long, value_name = "VERSION|RUN|DIGEST|TAG")]
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) start: StartArgs,

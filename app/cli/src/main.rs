@@ -9,6 +9,7 @@ mod docker;
 mod front;
 mod k8s;
 mod output;
+mod post_render;
 mod registry;
 mod run;
 mod unified;
@@ -35,6 +36,7 @@ fn main() -> std::process::ExitCode {
         args::Command::Registry(registry) => registry::registry(&args.global, &registry),
         args::Command::Docker(docker) => docker::docker(&args.global, &docker),
         args::Command::K8s(k8s) => k8s::k8s(&args.global, &k8s),
+        args::Command::PostRender(post) => post_render::post_render(&post),
         args::Command::DemoService(words) => demo::service(&words.words),
     };
     output::exit_code(&args.global, ended)

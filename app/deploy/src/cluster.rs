@@ -2,6 +2,7 @@
 
 mod arrival;
 mod compare;
+mod hanging;
 mod helm;
 mod install;
 mod kustomize;
@@ -9,6 +10,7 @@ pub(crate) mod manifests;
 mod ops;
 mod picked;
 mod pods;
+mod post;
 mod render;
 mod several;
 mod status;
@@ -18,8 +20,10 @@ use std::path::PathBuf;
 use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
-use operate_deploy::{ClusterRelease, Fleet, HelmChart, Item, Release, cluster_part, cluster_revision, helm_revision};
-use operate_execute::{Filter, Seal, Status};
+use operate_deploy::{
+    ClusterRelease, Fleet, HelmChart, HelmRevision, Item, Release, cluster_part, cluster_revision, helm_revision,
+};
+use operate_execute::{Filter, RunId, RunRow, Seal, Status};
 use operate_manifest::inject::InjectSettings;
 use operate_manifest::transform::TransformSettings;
 use operate_plan::{digest, overlaps};
@@ -32,11 +36,13 @@ use crate::{Desk, DeskError};
 pub use arrival::ArrivalSettings;
 use arrival::arrives;
 pub use compare::{Compared, ObjectChange, Unknown};
+pub use hanging::Hanging;
 pub use helm::HelmSettings;
 pub use install::{InstallHow, Installed, InstalledObject};
 pub use kustomize::kustomize;
 pub use picked::Plain;
 pub(crate) use pods::PodLogs;
+pub use post::{PostError, post_render};
 pub use render::{Rendered, RenderedFile};
 use several::Placed;
 pub(crate) use several::error_at;
@@ -152,16 +158,22 @@ pub(crate) fn context_of(target: &str) -> Option<&str> {
 
 impl Desk {
     /// The release of the very objects that this version was the last time it stayed: the manifests may say something else by now.
-    pub(crate) async fn objects_before(&self, release: ClusterRelease) -> Result<ClusterRelease, DeskError> {
+    pub(crate) async fn objects_before(
+        &self,
+        release: ClusterRelease,
+        as_of: Option<&RunId>,
+    ) -> Result<ClusterRelease, DeskError> {
         let labels =
             [("project", &release.project), ("service", &release.service), ("environment", &release.environment)];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
         let complete = Filter { status: Some(Status::Complete), labels, limit: PAST_MAX, ..Filter::default() };
         let rows: Vec<_> =
             self.runs(&complete).await?.into_iter().filter(|row| overlaps(&row.target, &release.target)).collect();
-        let Some(at) = rows.iter().position(|row| row.labels.get("version") == Some(&release.version)) else {
-            return Ok(release);
+        let is_meant = |row: &RunRow| match as_of {
+            Some(run) => row.run == *run,
+            None => row.labels.get("version") == Some(&release.version),
         };
+        let Some(at) = rows.iter().position(is_meant) else { return Ok(release) };
         if let Some(chart) = &release.helm {
             // Chart and values are whole in the plan; what is rendered of them today is what it was.
             let before = match rows.get(at) {
@@ -170,8 +182,8 @@ impl Desk {
                 }
                 None => None,
             };
-            let Some((packed, values)) = before else { return Ok(release) };
-            let chart = HelmChart { packed: Some(packed), values, ..chart.clone() };
+            let Some(HelmRevision { packed, values, post }) = before else { return Ok(release) };
+            let chart = HelmChart { packed: Some(packed), values, post, ..chart.clone() };
             return Ok(ClusterRelease { helm: Some(chart), ..release });
         }
         let mut plans = Vec::new();
@@ -202,7 +214,7 @@ impl Desk {
         release: ClusterRelease,
     ) -> Result<ClusterRelease, DeskError> {
         let disk = &*self.world.disk;
-        let release = self.objects_before(release).await?;
+        let release = self.objects_before(release, asked.as_of.as_ref()).await?;
         if !release.items.is_empty() {
             return Ok(release);
         }
@@ -251,8 +263,8 @@ impl Project {
         let namespace = picked.namespace.clone().unwrap_or_else(|| cluster.found().namespace.clone());
         let chart = match &kubernetes.helm {
             Some(helm) if asked.plain.is_none() => {
-                let version = picked.version.as_deref().unwrap_or_default();
-                Some(helm::chart(&picked.service, &namespace, version, helm, kubernetes, asked, seal, disk)?)
+                let meant = picked.meant(&namespace, &self.environment);
+                Some(helm::chart(&meant, helm, kubernetes, asked, seal, disk)?)
             }
             _ => None,
         };

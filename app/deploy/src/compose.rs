@@ -17,6 +17,7 @@ use operate_plan::ObjectId;
 use crate::health::{HealthSettings, Test};
 use crate::settings::{DeploySettings, Project, ServiceSettings};
 
+pub(crate) use sent::given_folder;
 pub use sent::{Sent, parts};
 
 /// A compose file is not larger.

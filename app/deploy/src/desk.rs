@@ -125,6 +125,8 @@ pub struct Desk {
     tell: Arc<dyn Tell>,
     holder: String,
     fronts: PathBuf,
+    /// This program, which Helm starts once more.
+    pub(crate) program: PathBuf,
     watch: broadcast::Sender<Entry>,
     /// Targets of runs that were begun here and are not carried out yet.
     held: Mutex<BTreeMap<RunId, Fence>>,
@@ -157,7 +159,8 @@ impl Desk {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let images = Some(ImageJudge { engine, world: world.clone(), reports, tell, version });
         let target = target.keeping(kept);
-        let target = target.with_fronts(Arc::new(FrontProcess { program: options.program, disk: world.disk.clone() }));
+        let target =
+            target.with_fronts(Arc::new(FrontProcess { program: options.program.clone(), disk: world.disk.clone() }));
         let telemetry = telemetry(&options.places)?;
         let looks = telemetry.clone();
         let checks = Checks::new().map_err(|error| told(&error))?;
@@ -174,6 +177,7 @@ impl Desk {
             DeskParts { world, history, seal, target, judge, registries, clusters, tell, holder, receivers, fronts };
         let mut desk = Desk::new(parts, watch);
         desk.telemetry = Some(looks);
+        desk.program = options.program;
         Ok(desk)
     }
 
@@ -196,6 +200,7 @@ impl Desk {
             tell,
             holder,
             fronts,
+            program: PathBuf::from("apm"),
             watch,
             held,
             notifier,

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod asked;
+mod given;
 mod promotions;
 
 /// How often runs are looked for whose executor is gone; a lease holds as long.
@@ -72,6 +73,8 @@ struct Inner {
     told: Mutex<Arc<Vec<Told>>>,
     /// One release is planned and begun at a time: the plan holds what was seen just before.
     beginning: tokio::sync::Mutex<()>,
+    /// What was there when files that were sent were last looked through; see [`Keeper::clear`].
+    cleared: Mutex<String>,
     stop: watch::Receiver<bool>,
 }
 
@@ -152,6 +155,7 @@ impl Keeper {
             ledger: tokio::sync::Mutex::default(),
             told: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
+            cleared: Mutex::default(),
             stop,
         }))
     }
@@ -179,6 +183,9 @@ impl Keeper {
         loop {
             if let Err(error) = self.carry_on().await {
                 tracing::warn!(error = error.report().one_line(), "runs that were left could not be looked for");
+            }
+            if let Err(error) = self.clear().await {
+                tracing::warn!(error = error.report().one_line(), "files that were sent could not be removed");
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}

@@ -7,12 +7,16 @@ use async_trait::async_trait;
 use base_explain::Report;
 use connect_registry::{Digest, Kind, Reference, RegistryError};
 use operate_deploy::Release;
-use operate_execute::{Filter, Status, Target};
+use operate_execute::{Filter, RunId, RunRow, Status, Target};
 use operate_plan::{Finding, ObjectId, Seen, Severity};
 use serde_json::Value;
 
 use crate::{Asked, Desk, DeskError, Project, Wanted};
 
+/// Complete runs of a version in which its images are looked for.
+const PAST_MAX: usize = 200;
+/// Images of one version that are told one by one.
+const TOLD_MAX: usize = 4;
 /// A plan is not kept waiting longer by a registry that does not answer.
 const ASK_MAX: Duration = Duration::from_secs(30);
 
@@ -61,10 +65,10 @@ impl Desk {
             return self.clusters_before(project, asked).await;
         }
         let release = self.release(project, asked).map_err(DeskError::Settings)?;
-        Ok(Wanted::Containers(Box::new(self.as_before(release).await?)))
+        Ok(Wanted::Containers(Box::new(self.as_before(release, asked.as_of.as_ref()).await?)))
     }
 
-    async fn as_before(&self, release: Release) -> Result<Release, DeskError> {
+    async fn as_before(&self, release: Release, as_of: Option<&RunId>) -> Result<Release, DeskError> {
         let labels = [
             ("project", &release.project),
             ("service", &release.service),
@@ -73,10 +77,42 @@ impl Desk {
             ("image", &release.image),
         ];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.clone())).to_vec();
-        let rows = self.runs(&Filter { status: Some(Status::Complete), labels, limit: 1, ..Filter::default() }).await?;
-        let pinned = rows.into_iter().next().and_then(|row| row.labels.get("image_exact").cloned());
-        Ok(Release { pinned, ..release })
+        let complete = Filter { status: Some(Status::Complete), labels, limit: PAST_MAX, ..Filter::default() };
+        let rows = self.runs(&complete).await?;
+        let row = rows.iter().find(|row| as_of.is_none_or(|run| row.run == *run));
+        let pinned = row.and_then(|row| row.labels.get("image_exact").cloned());
+        let mut findings = release.findings.clone();
+        if as_of.is_none() {
+            findings.extend(several(&release, &rows));
+        }
+        Ok(Release { pinned, findings, ..release })
     }
+}
+
+/// That a version was several images, and how one of them is meant.
+fn several(release: &Release, rows: &[RunRow]) -> Option<Finding> {
+    let mut images: Vec<(&str, &RunId)> = Vec::new();
+    for row in rows {
+        let Some(exact) = row.labels.get("image_exact").and_then(|exact| exact.rsplit('@').next()) else { continue };
+        if !images.iter().any(|(known, _)| *known == exact) {
+            images.push((exact, &row.run));
+        }
+    }
+    let [newest, older @ ..] = &images[..] else { return None };
+    if older.is_empty() {
+        return None;
+    }
+    let told = |(exact, run): &(&str, &RunId)| format!("{} by {run}", short(exact));
+    let more = if older.len() > TOLD_MAX { format!(" and {} more", older.len() - TOLD_MAX) } else { String::new() };
+    let older: Vec<_> = older.iter().take(TOLD_MAX).map(told).collect();
+    let message = format!(
+        "{} was {} images: this goes back to the newest, {}; before it were {}{more}",
+        release.image,
+        images.len(),
+        told(newest),
+        older.join(", ")
+    );
+    Some(found("image-several", Severity::Warning, message, "`--to` with a run or a digest names another one"))
 }
 
 /// What was found out.

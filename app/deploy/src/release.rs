@@ -8,7 +8,7 @@ use base_explain::Report;
 use base_world::Disk;
 use operate_build::Inject;
 use operate_deploy::{Canary, Check, Container, Release, Secret, Strategy};
-use operate_execute::Seal;
+use operate_execute::{RunId, Seal};
 use operate_gate::{Side, Subject, UserCheck};
 use operate_plan::Calendar;
 use operate_target_docker::secret_name;
@@ -33,6 +33,8 @@ pub struct Asked {
     pub service: Option<String>,
     pub image: Option<String>,
     pub version: Option<String>,
+    /// Of a way back: the very run whose image, objects or chart are meant, where one version was several.
+    pub as_of: Option<RunId>,
     pub strategy: Option<Strategy>,
     pub adopt: bool,
     pub force: bool,

@@ -269,7 +269,8 @@ fn wanted(asked: &Asked, environment: Option<&str>, is_dry: bool) -> Value {
 }
 
 fn backwards(asked: &Asked, is_dry: bool) -> Value {
-    json!({"to": asked.version, "dry_run": is_dry, "actor": asked.actor, "reason": asked.reason})
+    let run = asked.as_of.as_ref().map(|run| run.0.clone());
+    json!({"to": run.or_else(|| asked.version.clone()), "dry_run": is_dry, "actor": asked.actor, "reason": asked.reason})
 }
 
 fn away(error: &HttpError) -> RemoteError {

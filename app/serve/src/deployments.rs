@@ -35,6 +35,7 @@ fn asked(wanted: &Wanted) -> Asked {
         service: wanted.service.clone(),
         image: wanted.image.clone(),
         version: wanted.version.clone(),
+        as_of: wanted.as_of.clone(),
         strategy: wanted.strategy,
         adopt: wanted.adopt,
         force: wanted.force,

@@ -21,7 +21,7 @@ mod steps;
 use std::collections::BTreeMap;
 
 pub use before::{cluster_findings, cluster_surroundings};
-pub use helm::{HelmChart, helm_object, helm_revision};
+pub use helm::{HelmChart, HelmRevision, helm_object, helm_revision};
 pub use mesh::{RouteChoice, RouteKind};
 pub use revision::cluster_revision;
 

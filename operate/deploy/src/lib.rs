@@ -27,7 +27,7 @@ mod switch;
 
 pub use adopt::{Adopted, Found, Masked, adopt, changes, looks_secret};
 pub use cluster::{
-    Arrives, ClusterRelease, HelmChart, Item, RouteChoice, RouteKind, cluster_applies, cluster_findings,
+    Arrives, ClusterRelease, HelmChart, HelmRevision, Item, RouteChoice, RouteKind, cluster_applies, cluster_findings,
     cluster_objects, cluster_objects_left, cluster_prunable, cluster_revision, cluster_surroundings, helm_object,
     helm_revision, mark as cluster_mark, object as cluster_object, plan_cluster,
 };

@@ -45,14 +45,31 @@ impl fmt::Display for Tag {
     }
 }
 
-/// Which run is meant by where to go back to. A version that is known is the version, whatever is called so too; else it is the newest complete run with that
-/// tag, or, where there is none, a version nobody here has heard of.
-pub fn run_to_go_back_to<'a>(to: &str, known: &[RunRow], tagged: &'a [RunRow]) -> Option<&'a RunRow> {
+/// Fewer signs of a digest name nobody in particular.
+const DIGEST_CHARS_MIN: usize = 12;
+
+/// Which run is meant by where to go back to. A version that is known is the version, whatever is called so too; else it is the complete run of that name,
+/// the newest whose image has that digest (`sha256:` and twelve signs or more), the newest with that tag, or, where there is none, a version nobody
+/// here has heard of.
+pub fn run_to_go_back_to<'a>(to: &str, known: &'a [RunRow], tagged: &'a [RunRow]) -> Option<&'a RunRow> {
     let version = |row: &RunRow| row.labels.get("version").cloned();
     if known.iter().any(|row| version(row).as_deref() == Some(to)) {
         return None;
     }
-    tagged.iter().find(|row| row.status == Status::Complete && version(row).is_some())
+    let stayed = |row: &&RunRow| row.status == Status::Complete && version(row).is_some();
+    let known = || known.iter().filter(stayed);
+    let digest = to.rsplit('@').next().filter(|digest| {
+        digest.strip_prefix("sha256:").is_some_and(|hex| hex.len() >= DIGEST_CHARS_MIN && hex.chars().all(is_hex))
+    });
+    let is_image = |row: &&RunRow| {
+        let exact = row.labels.get("image_exact").and_then(|exact| exact.rsplit('@').next());
+        digest.zip(exact).is_some_and(|(digest, exact)| exact.starts_with(digest))
+    };
+    known().find(|row| row.run.0 == to).or_else(|| known().find(is_image)).or_else(|| tagged.iter().find(stayed))
+}
+
+fn is_hex(sign: char) -> bool {
+    sign.is_ascii_hexdigit() && !sign.is_ascii_uppercase()
 }
 
 #[cfg(test)]
@@ -86,6 +103,31 @@ mod tests {
         check("2", &tagged, None);
         check("1.0", &[], None);
         check("golden", &tagged[..1], None);
+    }
+
+    #[test]
+    fn a_run_is_meant_by_its_name_or_by_what_its_image_was() {
+        let with = |run: &str, image: &str| {
+            let mut row = row("2", Status::Complete);
+            row.run = RunId(run.to_owned());
+            row.labels.insert("image_exact".to_owned(), image.to_owned());
+            row
+        };
+        let (new, old) = (format!("r/cart@sha256:{}", "b".repeat(64)), format!("sha256:{}", "a".repeat(64)));
+        let mut known = vec![with("cart-2-new", &new), with("cart-2-old", &old), with("cart-2-older", &old)];
+        known.push(row("9", Status::RolledBack));
+        let tagged = [row("7", Status::Complete)];
+        let check = |to: &str, expect: &str| {
+            let found = run_to_go_back_to(to, &known, &tagged).map(|row| row.run.0.as_str());
+            assert_eq!(found, Some(expect), "{to}");
+        };
+        check("cart-2-old", "cart-2-old");
+        check(&new, "cart-2-new");
+        check("sha256:aaaaaaaaaaaa", "cart-2-old");
+        // Too short, no digest, or a run that was undone: a tag, if anything.
+        check("sha256:aaaa", "cart-7");
+        check("aaaaaaaaaaaaaaaa", "cart-7");
+        check("cart-9", "cart-7");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use lib_yaml_edit::Step;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::change::{ChangeError, Edit, edit};
@@ -17,7 +17,7 @@ use crate::patch::{Draft, Op, walk};
 use crate::validate::{MINOR_NEWEST, Target, namespaced};
 
 /// A standard of Kubernetes' pod security.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PodSecurity {
     Privileged,
@@ -26,7 +26,7 @@ pub enum PodSecurity {
 }
 
 /// `services.NAME.deploy.kubernetes.transform`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, expecting = "a map of settings")]
 pub struct TransformSettings {
     /// Of every object that lives in one, and of the service accounts that bindings name.
@@ -60,7 +60,7 @@ pub struct TransformSettings {
 }
 
 /// Where a pod's metrics are, for the annotations `prometheus.io/*` that are heeded by custom.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, expecting = "a map of settings")]
 pub struct PrometheusSettings {
     /// Left out, the container's port that is called `metrics`, `http-metrics` or `prometheus`; a pod without one stays as it is.

@@ -10,6 +10,7 @@ mod composed;
 mod customers;
 mod elsewhere;
 mod fronts;
+mod helm;
 mod kills;
 mod kubernetes;
 mod load;
@@ -61,11 +62,12 @@ const JOURNEYS: [(&str, Journey); 27] = [
     ("outage", outage::the_engine_of_docker_goes_away),
 ];
 /// One after the other, when all others are done: some of them measure, and a browser takes networks that come and go for its own.
-const ALONE: [(&str, Journey); 4] = [
+const ALONE: [(&str, Journey); 5] = [
     ("page", page::releases_are_followed_and_approved_on_the_page),
     ("switch", fronts::a_switch_that_nobody_notices),
     ("killed", fronts::killed_before_and_after_the_switch),
     ("kubernetes", kubernetes::a_cluster_is_released_to_judged_and_put_back),
+    ("helm", helm::a_chart_is_released_judged_undone_and_repaired),
 ];
 
 #[test]
@@ -76,13 +78,15 @@ fn releases_are_carried_out_judged_and_undone() {
     let together: Vec<_> = JOURNEYS.into_iter().filter(named).collect();
     let alone: Vec<_> = ALONE.into_iter().filter(named).collect();
     assert!(!together.is_empty() || !alone.is_empty(), "APM_DEPLOY={chosen} names no journey");
-    let stage = Stage::new();
+    let mut stage = Stage::new();
     let mut failed = play(&stage, together);
     for journey in alone {
         failed.extend(play(&stage, vec![journey]));
     }
     println!("{}", std::fs::read_to_string(stage.notes()).unwrap_or_default());
+    let left = stage.left();
     assert!(failed.is_empty(), "failed, see above: {failed:?}");
+    assert!(left.is_empty(), "left behind: {left:#?}");
 }
 
 /// So many at a time: each has an engine's worth of work for a machine of two cores, and some of them measure.

@@ -53,11 +53,9 @@ async fn back(api: &Api, run: RunId, caller: Caller, said: request::RollbackBody
         return Err(Refused::new(RefusedKind::Conflict, "not-ended", report.hint("cancel it: that undoes it")));
     }
     let label = |name: &str| plan.labels.get(name).cloned();
-    let to = match said.to {
-        Some(to) => {
-            Some(version_of(api, to, [("service", label("service")), ("environment", label("environment"))]).await?)
-        }
-        None => None,
+    let (to, as_of) = match said.to {
+        Some(to) => version_of(api, to, [("service", label("service")), ("environment", label("environment"))]).await?,
+        None => (None, None),
     };
     let before = to.or_else(|| label("version_before").filter(|version| version != "unknown"));
     let version = before.ok_or_else(|| {
@@ -73,17 +71,25 @@ async fn back(api: &Api, run: RunId, caller: Caller, said: request::RollbackBody
         role: caller.role.word(),
         reason: if reason.is_empty() { format!("back from {run}") } else { reason },
         back: Some(run),
+        as_of,
         ..Wanted::default()
     })
 }
 
-/// A version as it is, or that of the newest run with this tag.
-async fn version_of(api: &Api, to: String, labels: [(&str, Option<String>); 2]) -> Result<String, Refused> {
-    let Ok(tag) = Tag::new(&to) else { return Ok(to) };
+/// A version as it is; or that of the run that is meant by a name, a digest or a tag, with it.
+async fn version_of(
+    api: &Api,
+    to: String,
+    labels: [(&str, Option<String>); 2],
+) -> Result<(Option<String>, Option<RunId>), Refused> {
     let labels: Vec<_> = labels.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     let all = Filter { status: Some(Status::Complete), labels, limit: RUNS_MAX, ..Filter::default() };
-    let tagged = api.deployments.runs(Filter { tags: vec![tag], ..all.clone() }).await?;
+    let tagged = match Tag::new(&to) {
+        Ok(tag) => api.deployments.runs(Filter { tags: vec![tag], ..all.clone() }).await?,
+        Err(_) => Vec::new(),
+    };
     let known = api.deployments.runs(all).await?;
-    let version = run_to_go_back_to(&to, &known, &tagged).and_then(|row| row.labels.get("version").cloned());
-    Ok(version.unwrap_or(to))
+    let row = run_to_go_back_to(&to, &known, &tagged);
+    let version = row.and_then(|row| row.labels.get("version").cloned());
+    Ok((Some(version.unwrap_or(to)), row.map(|row| row.run.clone())))
 }

@@ -28,6 +28,8 @@ pub struct Wanted {
     pub repair: bool,
     /// The run that this one takes back.
     pub back: Option<RunId>,
+    /// The run whose very image is meant, where one version was several.
+    pub as_of: Option<RunId>,
     /// A compose project that was read elsewhere, in the form in which `apm deploy --compose` sends it.
     pub compose: Option<Arc<Value>>,
     pub actor: String,

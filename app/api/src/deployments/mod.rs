@@ -299,6 +299,7 @@ async fn create(
         force: said.force,
         repair: said.repair,
         back: None,
+        as_of: None,
         compose: said.compose.map(Arc::new),
         actor: request::actor(caller, said.actor.as_deref())?,
         role: caller.role.word(),

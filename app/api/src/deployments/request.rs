@@ -60,7 +60,7 @@ pub(super) struct YesBody {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RollbackBody {
-    /// A version.
+    /// A version, a run, an image's digest, or a run's tag.
     pub(super) to: Option<String>,
     pub(super) dry_run: bool,
     pub(super) actor: Option<String>,

@@ -28,7 +28,7 @@ use app_deploy::{
 use base_explain::Report;
 use base_world::World;
 use operate_execute::{Command, Filter, Order, RunError, RunId, RunRow, State, Status, Tag, Tell};
-use operate_plan::{Severity, StepId};
+use operate_plan::{Plan, Severity, StepId};
 
 use crate::args::{DeployArgs, DeployCommand, Global, OrderArgs, Places, ReleaseArgs, RunName, ServerArgs, UpArgs};
 use crate::config::{tree, xdg};
@@ -294,7 +294,13 @@ async fn status(global: &Global, name: &RunName) -> Result<u8, Failure> {
     if let Some(standing) = office.promotion(name.run.as_deref()).await? {
         return promote::told(global, &standing);
     }
-    let run = office.find(name.run.as_deref()).await?;
+    let run = match office.find(name.run.as_deref()).await {
+        Ok(run) => run,
+        // Somebody else may have released it, by the helm that hangs.
+        Err(failure) => {
+            return if hanging(global, &office, None).await { Ok(1) } else { Err(failure) };
+        }
+    };
     let (plan, state) = office.look(&run).await?;
     let now = operate_execute::progress(&plan, &state, World::real().clock.now_ms());
     let left = now.eta_ms.filter(|_| !state.status().is_end());
@@ -304,7 +310,28 @@ async fn status(global: &Global, name: &RunName) -> Result<u8, Failure> {
         say(global, &line);
     }
     say(global, &progress::standing(&plan, &state));
-    Ok(if state.status().is_end() { code(state.status()) } else { 0 })
+    let hangs = hanging(global, &office, Some((&plan, &state))).await;
+    Ok(match state.status().is_end() {
+        true => code(state.status()).max(u8::from(hangs)),
+        false => 0,
+    })
+}
+
+/// Names releases of Helm that say pending, and tells whether one of them hangs. While a run goes on its own helm may be at work.
+async fn hanging(global: &Global, office: &Office, run: Option<(&Plan, &State)>) -> bool {
+    let is_over = run.is_none_or(|(_, state)| state.status().is_end());
+    let mut hangs = false;
+    for found in office.hanging(run.map(|(plan, _)| plan)).await {
+        match found {
+            Ok(one) if one.is_stuck || is_over => {
+                hangs |= one.is_stuck;
+                say(global, &format!("{}\n  {}", paint(global, "33", &one.says), one.next));
+            }
+            Ok(_) => {}
+            Err(report) => note(&report.one_line()),
+        }
+    }
+    hangs
 }
 
 async fn plan(global: &Global, name: &RunName) -> Result<u8, Failure> {

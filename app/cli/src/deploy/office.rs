@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use app_deploy::{Asked, Desk, Planned, Project, Remote, Standing};
+use app_deploy::{Asked, Desk, Hanging, Planned, Project, Remote, Standing};
 use base_explain::Report;
 use base_world::World;
 use operate_execute::{Command, Entry, Filter, RunId, RunRow, State};
@@ -83,6 +83,14 @@ impl Office {
             Office::Here(desk, _) => desk.look(run).await?,
             Office::There(remote) => remote.look(run).await?,
         })
+    }
+
+    /// Releases of Helm that say pending, of this project's charts and of a plan. Of the clusters that an engine elsewhere has nothing is known here.
+    pub(super) async fn hanging(&self, plan: Option<&Plan>) -> Vec<Result<Hanging, Report>> {
+        match self {
+            Office::Here(desk, project) => desk.hanging(project, plan).await,
+            Office::There(_) => Vec::new(),
+        }
     }
 
     pub(super) async fn order(&self, run: &RunId, command: Command) -> Result<(), Failure> {

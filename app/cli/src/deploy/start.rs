@@ -15,12 +15,14 @@ use crate::args::{Global, RollbackArgs, StartArgs};
 use crate::output::{Failure, note, paint, say};
 
 /// Runs in which the version before is looked for.
-const RUNS_MAX: usize = 50;
+const RUNS_MAX: usize = 200;
 
 /// To which version, and from which run.
 #[derive(Debug)]
-pub(super) struct Back {
-    version: String,
+pub(crate) struct Back {
+    pub(crate) version: String,
+    /// The one that it is taken from, where that is not just the version's newest.
+    pub(crate) as_of: Option<RunId>,
     pub(super) run: Option<RunId>,
 }
 
@@ -53,7 +55,8 @@ async fn release(global: &Global, args: &StartArgs, back: Option<Back>) -> Resul
         ..super::asked(global, &args.release)
     };
     let version = back.as_ref().map(|back| back.version.clone());
-    let asked = Asked { version: version.or(asked.version), ..asked };
+    let as_of = back.as_ref().and_then(|back| back.as_of.clone());
+    let asked = Asked { version: version.or(asked.version), as_of, ..asked };
     let planned = office.plan(global, &asked, back.as_ref()).await?;
     if args.dry_run || !args.yes {
         say(global, operate_plan::report(&planned.plan, &planned.findings).trim_end());
@@ -109,37 +112,41 @@ pub(crate) async fn rollback(global: &Global, args: &RollbackArgs) -> Result<u8,
     let mut labels = Vec::new();
     labels.extend(office.environment(global).map(|environment| ("environment".to_owned(), environment)));
     labels.extend(start.release.service.iter().map(|service| ("service".to_owned(), service.clone())));
-    let (version, run) = before(&office, labels, args.to.as_deref()).await?;
-    release(global, start, Some(Back { version, run })).await
+    let back = before(&office, labels, args.to.as_deref()).await?;
+    release(global, start, Some(back)).await
 }
 
-/// The version to go back to, by its name, by a tag, or as the one before the newest complete run of these labels; with it that run.
-pub(crate) async fn before(
-    office: &Office,
-    labels: Vec<(String, String)>,
-    to: Option<&str>,
-) -> Result<(String, Option<RunId>), Failure> {
+/// The version to go back to, by its name, by a run, a digest or a tag, or as the one before the newest complete run of these labels; with it that run.
+pub(crate) async fn before(office: &Office, labels: Vec<(String, String)>, to: Option<&str>) -> Result<Back, Failure> {
     let complete = Filter { status: Some(Status::Complete), limit: RUNS_MAX, ..Filter::default() };
     let rows = office.runs(&Filter { labels: labels.clone(), ..complete.clone() }).await?;
     // A version that was made anew replaced itself.
     let label = |row: &RunRow, name: &str| row.labels.get(name).cloned();
     let moved = |row: &&RunRow| label(row, "version_before") != label(row, "version");
     let before = rows.iter().find(moved).and_then(|row| label(row, "version_before"));
-    let to = match to {
-        Some(to) => Some(version_of(office, to, &rows, Filter { labels, ..complete }).await?),
-        None => None,
+    let (to, as_of) = match to {
+        Some(to) => version_of(office, to, &rows, Filter { labels, ..complete }).await?,
+        None => (None, None),
     };
     let version = to.or(before.filter(|version| version != "unknown")).ok_or_else(|| {
         let report = Report::new("no complete run says which version was there before it");
         Failure::Refused(report.hint("`--to` names the version"))
     })?;
-    Ok((version, rows.into_iter().next().map(|row| row.run)))
+    Ok(Back { version, as_of, run: rows.into_iter().next().map(|row| row.run) })
 }
 
-/// A version as it is, or that of the newest run with this tag.
-async fn version_of(office: &Office, to: &str, known: &[RunRow], complete: Filter) -> Result<String, Failure> {
-    let Ok(tag) = Tag::new(to) else { return Ok(to.to_owned()) };
-    let tagged = office.runs(&Filter { tags: vec![tag], ..complete }).await?;
-    let version = run_to_go_back_to(to, known, &tagged).and_then(|row| row.labels.get("version").cloned());
-    Ok(version.unwrap_or_else(|| to.to_owned()))
+/// A version as it is; or that of the run that is meant by a name, a digest or a tag, with it.
+async fn version_of(
+    office: &Office,
+    to: &str,
+    known: &[RunRow],
+    complete: Filter,
+) -> Result<(Option<String>, Option<RunId>), Failure> {
+    let tagged = match Tag::new(to) {
+        Ok(tag) => office.runs(&Filter { tags: vec![tag], ..complete }).await?,
+        Err(_) => Vec::new(),
+    };
+    let row = run_to_go_back_to(to, known, &tagged);
+    let version = row.and_then(|row| row.labels.get("version").cloned());
+    Ok((Some(version.unwrap_or_else(|| to.to_owned())), row.map(|row| row.run.clone())))
 }

@@ -193,7 +193,8 @@ pub(crate) fn rollback(global: &Global, args: &RollbackArgs) -> Result<u8, Failu
         let office = Office::Here(Arc::clone(&desk), Box::new(project));
         let labels = [("environment", environment), ("service", service)];
         let labels = labels.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        asked.version = Some(before(&office, labels, args.to.as_deref()).await?.0);
+        let back = before(&office, labels, args.to.as_deref()).await?;
+        (asked.version, asked.as_of) = (Some(back.version), back.as_of);
         if let Some(plain) = &mut asked.plain {
             // What only the newer one has goes with it.
             plain.prune = true;

@@ -11,12 +11,14 @@ use operate_deploy::{ClusterRelease, HelmChart, Item, Secret, helm_object};
 use operate_execute::{Seal, Target as _};
 use operate_manifest::{Limits, Target, namespaced, read};
 use operate_plan::{Failure, ObjectId};
-use operate_target_kube::{Helm, KubeTarget, Pack, Render, secret_name};
+use operate_target_kube::{Helm, KubeTarget, Pack, PostRenderer, Render, secret_name};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::KubernetesSettings;
 use super::manifests::conceal;
+use super::ops::Meant;
+use super::post::{POST_RENDER, PostSettings};
 use crate::release::{Asked, ms};
 use crate::{Desk, DeskError};
 
@@ -67,29 +69,27 @@ impl Default for HelmSettings {
 }
 
 /// The chart that is meant, not packed yet. Values are sealed here.
-#[expect(clippy::too_many_arguments, reason = "each is said elsewhere, and a struct of them would be used once")]
 pub(super) fn chart(
-    service: &str,
-    namespace: &str,
-    version: &str,
+    meant: &Meant<'_>,
     helm: &HelmSettings,
     all: &KubernetesSettings,
     asked: &Asked,
     seal: &Seal,
     disk: &dyn Disk,
 ) -> Result<HelmChart, Report> {
+    let Meant { service, namespace, version, .. } = *meant;
     if helm.chart.is_empty() {
         let report = Report::new(format!("nobody says which chart {service} is"));
         return Err(report.hint("write `helm: { chart: ./chart }`, or `repository/chart`, or `oci://…`"));
     }
-    if all.manifests != KubernetesSettings::default().manifests || all.transform.is_some() || all.inject.is_some() {
-        let report = Report::new(format!("{service} is a chart: `manifests`, `transform` and `inject` are not for it"));
-        return Err(
-            report.hint("say it by the chart's values; for telemetry, `apm k8s inject --serve` reaches its pods")
-        );
+    if all.manifests != KubernetesSettings::default().manifests {
+        let report = Report::new(format!("{service} is a chart: `manifests` are not for it"));
+        return Err(report.hint("put them into the chart's templates, or make them a service of their own"));
     }
     let release = helm.release.clone().unwrap_or_else(|| service.to_owned());
     let id = helm_object(namespace, &release);
+    let post = PostSettings::of(meant, disk)?;
+    let post = post.map(|post| secret(&id, "/post", &post, &post, seal)).transpose()?;
     let mut texts = Vec::new();
     for path in &helm.values {
         texts.push(disk.read(path, VALUES_BYTES_MAX).map_err(|error| Report::of(&error))?);
@@ -118,12 +118,18 @@ pub(super) fn chart(
     if !helm.version_at.is_empty() {
         by_hand.push_str(&format!(" --set-string {}={version}", helm.version_at));
     }
+    if post.is_some() {
+        by_hand.push_str(" --post-renderer apm");
+        let words = ["k8s", "render", "-", "--show-secrets", "--service", service, "--version", version];
+        words.iter().for_each(|word| by_hand.push_str(&format!(" --post-renderer-args={word}")));
+    }
     Ok(HelmChart {
         release,
         chart: helm.chart.clone(),
         chart_version: helm.version.clone(),
         packed: None,
         values,
+        post,
         create_namespace: helm.create_namespace,
         limit_ms: ms(helm.timeout.0),
         stuck_after_ms: ms(helm.stuck_after.0),
@@ -161,7 +167,7 @@ fn put(into: &mut Value, path: &str, value: Value) {
     *at = value;
 }
 
-fn is_pending(status: &str) -> bool {
+pub(super) fn is_pending(status: &str) -> bool {
     status.starts_with("pending-")
 }
 
@@ -181,6 +187,7 @@ impl Desk {
             kubeconfig: None,
             context: (!context.is_empty()).then(|| context.to_owned()),
             folder: self.state_folder().join("helm"),
+            post_renderer: Some(PostRenderer { program: self.program.clone(), words: vec![POST_RENDER.to_owned()] }),
         }
     }
 
@@ -210,6 +217,7 @@ impl Desk {
         let values = chart.values.iter().enumerate();
         let values =
             values.map(|(number, one)| open(&format!("/values/{number}"), one)).collect::<Result<Vec<_>, _>>()?;
+        let post = chart.post.as_ref().map(|post| open("/post", post)).transpose()?;
         let kubernetes = target.version().await.map_err(told)?;
         let seen = target.survey(std::slice::from_ref(&id)).await;
         let render = Render {
@@ -217,6 +225,7 @@ impl Desk {
             release: &chart.release,
             chart: &archive,
             values: &values,
+            post: post.as_deref(),
             kubernetes: &kubernetes,
             hangs: seen.present(&id).is_some_and(|value| value["status"].as_str().is_some_and(is_pending)),
         };

@@ -85,7 +85,7 @@ pub(super) async fn rendered(picked: &Picked<'_>, environment: &str, disk: &dyn 
     Ok(rendered)
 }
 
-fn file(
+pub(super) fn file(
     meant: &Meant<'_>,
     text: ManifestText,
     generated: &[Generated],

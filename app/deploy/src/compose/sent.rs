@@ -1,6 +1,6 @@
 //! A compose project that travels: read where its files are, with everything resolved that can be, and taken in by an engine elsewhere. Files that
 //! containers see travel with it and are kept by the engine in a folder of its own, named by what is in them; folders do not travel, and one
-//! that is not there is refused by name. It sends nothing itself.
+//! that is not there is refused by name. It sends nothing itself, and does not know how long files are needed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -87,9 +87,9 @@ impl Sent {
         Ok((Sent { project, files }, composed.notes))
     }
 
-    /// Where an engine with this state folder keeps its files; makes nothing. What is no base64 is nobody's file.
-    pub fn place(&self, state_folder: &Path) -> Given {
-        let folder = state_folder.join(FOLDER);
+    /// Where an engine with this state folder and this history keeps its files; makes nothing. What is no base64 is nobody's file.
+    pub fn place(&self, state_folder: &Path, history: &str) -> Given {
+        let folder = given_folder(state_folder, history);
         let place = |(path, text): (&String, &String)| {
             let bytes = STANDARD.decode(text).ok()?;
             let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -117,6 +117,11 @@ impl Sent {
         }
         Ok(())
     }
+}
+
+/// Below it a folder for each content. Engines of several projects have one state folder, and each removes only what its own history knows.
+pub(crate) fn given_folder(state_folder: &Path, history: &str) -> PathBuf {
+    state_folder.join(FOLDER).join(digest(&history).short())
 }
 
 /// What is below is read by the engine of Docker, and by nobody else.

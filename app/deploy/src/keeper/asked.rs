@@ -73,7 +73,7 @@ impl Keeper {
     ) -> Result<(Planned, Vec<String>), DeskError> {
         let desk = self.desk().await?;
         let mut project = self.project(environment)?;
-        let given = sent.place(&self.0.state_folder);
+        let given = sent.place(&self.0.state_folder, &self.0.history);
         let composed = project.take_in_sent(sent, &given, &*self.0.world.disk)?;
         let parts = parts(desk, &project, &composed, &self.reachable(asked))?;
         Ok((desk.plan_all(&parts, &composed.external).await?, composed.notes))
@@ -92,7 +92,7 @@ impl Keeper {
         let (planned, _) = self.plan_sent(asked, environment, sent).await?;
         let target = planned.plan.target.clone();
         self.free(desk, &target).await?;
-        sent.keep(&sent.place(&self.0.state_folder), &*self.0.world.disk).map_err(|error| {
+        sent.keep(&sent.place(&self.0.state_folder, &self.0.history), &*self.0.world.disk).map_err(|error| {
             DeskError::Told(Report::of(&error).because("files that were sent have to be kept for the containers"))
         })?;
         let run = desk.create_as(&planned, &asked.actor, role, Action::Create, &asked.reason).await?;

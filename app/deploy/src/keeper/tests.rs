@@ -13,6 +13,7 @@ use super::*;
 use crate::DeskParts;
 use crate::paper::{Nobody, Paper, Shelf};
 
+mod given;
 mod notices;
 mod waits;
 

@@ -5,6 +5,7 @@ use operate_plan::{Act, Blast, Estimate, Inventory, ObjectId, Plan, Step, Undo, 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::arrival::arrivals;
 use super::rolling::{begin, labels};
 use super::{ClusterRelease, Item, look, mark, object, order, services_of, steps};
 use crate::line::{DEPLOYING, PREPARING, VERIFYING};
@@ -31,6 +32,9 @@ pub struct HelmChart {
     /// Texts of values, a later one wins.
     #[serde(default)]
     pub values: Vec<Secret>,
+    /// What is done to what the chart renders to, for whoever does it; none: it is applied as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post: Option<Secret>,
     #[serde(default)]
     pub create_namespace: bool,
     /// How long Helm itself may take: for hooks, for it does not wait for pods.
@@ -56,13 +60,22 @@ pub(super) fn id(release: &ClusterRelease, chart: &HelmChart) -> ObjectId {
     helm_object(&release.namespace, &chart.release)
 }
 
-/// The chart and values that a plan released, for going back to them.
-pub fn helm_revision(plan: &Plan) -> Option<(Secret, Vec<Secret>)> {
+/// What a plan released by Helm, for going back to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelmRevision {
+    pub packed: Secret,
+    pub values: Vec<Secret>,
+    pub post: Option<Secret>,
+}
+
+/// The chart, the values and what was done to it, as a plan released them.
+pub fn helm_revision(plan: &Plan) -> Option<HelmRevision> {
     plan.steps.iter().find_map(|step| match &step.work {
         Work::Act(act) if act.verb == "helm-upgrade" => {
-            let chart = serde_json::from_value(act.with["chart"].clone()).ok()?;
+            let packed = serde_json::from_value(act.with["chart"].clone()).ok()?;
             let values = serde_json::from_value(act.with["values"].clone()).ok()?;
-            Some((chart, values))
+            let post = serde_json::from_value(act.with["post"].clone()).ok()?;
+            Some(HelmRevision { packed, values, post })
         }
         _ => None,
     })
@@ -93,6 +106,7 @@ pub(super) fn plan(
         line.add(PREPARING, repair(release, chart, &id, value, now_ms)?);
     }
     line.add(DEPLOYING, upgrade(release, chart, packed, &config, seen));
+    line.add_side_by_side(VERIFYING, arrivals(release, release.items.iter(), seen));
     if let Some(judge) = line.judge() {
         line.add(VERIFYING, judge);
     }
@@ -112,7 +126,11 @@ fn status(value: &Value) -> &str {
 /// What was asked for, in short: equal means nothing is left to do.
 fn config(release: &ClusterRelease, chart: &HelmChart, packed: &Secret) -> String {
     let values: Vec<_> = chart.values.iter().map(|values| &values.mark).collect();
-    let whole = digest(&(&packed.mark, values, &release.namespace, &chart.release, &release.version));
+    let plain = (&packed.mark, values, &release.namespace, &chart.release, &release.version);
+    let whole = match &chart.post {
+        Some(post) => digest(&(plain, &post.mark)),
+        None => digest(&plain),
+    };
     whole.as_str().chars().take(32).collect()
 }
 
@@ -193,6 +211,9 @@ fn upgrade(release: &ClusterRelease, chart: &HelmChart, packed: &Secret, config:
     });
     if let Some(before) = before {
         with["before"] = before;
+    }
+    if let Some(post) = &chart.post {
+        with["post"] = json!(post);
     }
     if chart.create_namespace {
         with["create_namespace"] = json!(true);

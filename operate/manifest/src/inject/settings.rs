@@ -2,10 +2,10 @@
 //! they override every setting. Knows no file and no flag.
 
 use operate_agents::Language;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A language whose programs can be given an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AgentLanguage {
     Java,
@@ -60,7 +60,7 @@ impl AgentLanguage {
 }
 
 /// What may run beside the program in its pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sidecar {
     /// A Collector that scrapes the program's Prometheus port.
@@ -72,7 +72,7 @@ pub enum Sidecar {
 }
 
 /// How pods are injected.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, expecting = "a map of settings")]
 pub struct InjectSettings {
     /// Left out, an annotation of the pod decides, then its command and image.

@@ -2,7 +2,7 @@
 //! `helm list`, `history` and `rollback` go on working.
 //!
 //! A release is the object `helm/NAMESPACE/NAME`. Acts: `helm-upgrade` (`with.chart` and `with.values` sealed, `with.labels`,
-//! `with.before`), `helm-repair` of a record that hangs in pending-* (`with.revision`, `with.to`). Conditions: `same` (`with.revision`,
+//! `with.before`, `with.post` sealed: see [`PostRenderer`]), `helm-repair` of a record that hangs in pending-* (`with.revision`, `with.to`). Conditions: `same` (`with.revision`,
 //! `with.status`), `absent`, `settled`, `deployed` (`with.config`).
 //!
 //! The API server compares no tokens of ours and Helm takes no lease, so a record that says pending is only touched when its program is known
@@ -12,6 +12,7 @@ mod act;
 mod check;
 mod files;
 mod lock;
+mod post;
 mod program;
 mod record;
 mod records;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 
 use operate_plan::{Class, Failure, ObjectId};
 
+pub use post::PostRenderer;
 pub use program::{Pack, Packed, Render};
 pub use record::{Record, RecordError};
 pub use stuck::{Stuck, stuck};
@@ -54,6 +56,8 @@ pub struct Helm {
     pub context: Option<String>,
     /// For locks and the files that the program reads; ours alone, and the same for every process of this user.
     pub folder: PathBuf,
+    /// Changes what charts render to; none: releases that want it are refused.
+    pub post_renderer: Option<PostRenderer>,
 }
 
 /// Where a release is.

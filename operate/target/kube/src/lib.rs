@@ -36,7 +36,7 @@ use serde_json::Value;
 use tokio::sync::RwLock;
 
 pub use act::secret_name;
-pub use helm::{Helm, Pack, Packed, Record, RecordError, Render, Stuck, stuck};
+pub use helm::{Helm, Pack, Packed, PostRenderer, Record, RecordError, Render, Stuck, stuck};
 pub use pods::NewPod;
 pub use scene::{Read, held_budgets, read};
 

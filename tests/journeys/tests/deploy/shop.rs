@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests_journeys::{Dockerd, Engine, Peer, artefacts, engine, http, peer, wait};
+use tests_journeys::{Cluster, Dockerd, Engine, Peer, artefacts, engine, http, peer, wait};
 
 /// The store of the demo in a container: address, feed and faults come from its surroundings.
 const STORE: &str = "exec /bin/apm __demo store --listen ${LISTEN:-127.0.0.1}:$PORT --feed-url $FEED --data-dir /data --start-faults \\\"$FAULTS\\\"";
@@ -29,6 +30,7 @@ pub(crate) struct Stage {
     pub(crate) engine: Engine,
     pub(crate) feed_url: String,
     _feed: Peer,
+    cluster: OnceLock<Cluster>,
 }
 
 impl Stage {
@@ -44,7 +46,23 @@ impl Stage {
         let feed = Peer::start(&mut feed, engine.artefacts().join("feed.log"));
         let feed_url = format!("http://127.0.0.1:{port}");
         wait::until("the feed", 60, || answers(&format!("{feed_url}/healthz")));
-        Stage { docker, engine, feed_url, _feed: feed }
+        Stage { docker, engine, feed_url, _feed: feed, cluster: OnceLock::new() }
+    }
+
+    /// A cluster with the demo's store in it, started for the first who asks.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        self.cluster.get_or_init(|| {
+            let cluster = Cluster::start("deploy", &[]);
+            for version in ["1", "2", "errors"] {
+                cluster.load(self.docker, &format!("journey/store:{version}"));
+            }
+            cluster
+        })
+    }
+
+    /// Takes the cluster away, if there is one, and says what is left of it.
+    pub(crate) fn left(&mut self) -> Vec<String> {
+        self.cluster.take().map(Cluster::stop).unwrap_or_default()
     }
 
     /// A measurement for whoever reads the output; it is kept in the artefacts too.
@@ -218,17 +236,21 @@ impl<'a> Shop<'a> {
 
     /// To its end, with more in its surroundings.
     pub(crate) fn deploy_with(&self, words: &[&str], surroundings: &[(&str, String)]) -> Ended {
-        let number = self.runs.fetch_add(1, Ordering::Relaxed);
-        let mut command = self.command(words);
-        command.envs(surroundings.iter().map(|(name, value)| (name, value)));
-        end(&mut Peer::start(&mut command, self.artefacts.join(format!("{number:02}.log"))))
+        end(&mut self.begin_with(words, surroundings))
     }
 
     /// `apm deploy WORDS`, running; the bare verb is a release that nobody has to agree to.
     pub(crate) fn begin(&self, words: &[&str]) -> Peer {
+        self.begin_with(words, &[])
+    }
+
+    /// The same with more in its surroundings.
+    pub(crate) fn begin_with(&self, words: &[&str], surroundings: &[(&str, String)]) -> Peer {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         let log = self.artefacts.join(format!("{number:02}.log"));
-        Peer::start(&mut self.command(words), log)
+        let mut command = self.command(words);
+        command.envs(surroundings.iter().map(|(name, value)| (name, value)));
+        Peer::start(&mut command, log)
     }
 
     /// To its end.

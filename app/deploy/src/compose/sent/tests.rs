@@ -71,7 +71,7 @@ fn services_are_there_what_they_would_be_here() {
     let mut local = Project::default();
     let composed = local.take_in(&here.ask(&*disk)).unwrap_or_else(|report| panic!("{report}"));
     let (sent, state) = (here.sent(), tempfile::tempdir().unwrap());
-    let given = sent.place(state.path());
+    let given = sent.place(state.path(), "history.db");
     let mut there = Project::default();
     let taken = there.take_in_sent(&sent, &given, &*disk).unwrap_or_else(|error| panic!("{}", error.report()));
     assert_eq!((taken.order, taken.external), (composed.order, composed.external));
@@ -96,7 +96,7 @@ fn a_folder_that_is_not_there_is_refused_by_name() {
     // The engine of Docker would make it, empty.
     assert!(Project::default().take_in(&here.ask(&*disk)).is_ok());
     let sent = here.sent();
-    let given = sent.place(Path::new("/nowhere/state"));
+    let given = sent.place(Path::new("/nowhere/state"), "history.db");
     let refused = Project::default().take_in_sent(&sent, &given, &*disk);
     match refused {
         Err(DeskError::HostPath(report)) => assert!(report.message.contains("web needs /nowhere/at/all"), "{report}"),
@@ -108,7 +108,7 @@ fn a_folder_that_is_not_there_is_refused_by_name() {
 fn another_project_is_refused_and_nothing_is_shown() {
     let sent = Here::new(COMPOSE).sent();
     let mut other = Project { name: "other".into(), named: true, ..Project::default() };
-    let given = sent.place(Path::new("/nowhere/state"));
+    let given = sent.place(Path::new("/nowhere/state"), "history.db");
     let error = other.take_in_sent(&sent, &given, &*World::real().disk).expect_err("another project");
     assert!(error.report().one_line().contains("of the project `other`, not of `shop`"), "{error}");
     let debug = format!("{sent:?}");

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::files::Files;
 use super::lock::{Lock, Started};
-use super::program::{Call, hidden};
+use super::post::hidden_of;
+use super::program::Call;
 use super::record::{Record, decode, with_status};
 use super::records::{revisions, secret_at, unreadable};
 use super::{At, BY_US, Helm, mark};
@@ -85,8 +86,10 @@ async fn upgrade(target: &KubeTarget, context: &Context, object: &ObjectId, with
         lock.note(&Started { attempt: attempt.clone(), revision: before + 1, at_ms: target.clock.now_ms() })?;
         let files = Files::new(&helm.folder, &format!("{}.{}.files", at.namespace, at.name))?;
         let values = values(target, object, with)?;
-        let hidden = hidden(&values);
+        let post = post(target, object, with)?;
+        let hidden = hidden_of(&values, post.as_deref());
         let mut call = asked(target, &at, object, with, &files, &values)?;
+        helm.change(&mut call, &files, post.as_deref()).await?;
         (call.input, call.hidden) = (lock.input()?, &hidden);
         call.option("--labels", labels(with, &[(mark::RUN, &run), (mark::ATTEMPT, &attempt)]));
         let service = with["description"].as_str().unwrap_or("released");
@@ -135,6 +138,11 @@ fn values(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<Vec<Ve
     list.map(|(number, one)| opened(target, object, &format!("/values/{number}"), one)).collect()
 }
 
+/// For the post-renderer, where there is to be one.
+fn post(target: &KubeTarget, object: &ObjectId, with: &Value) -> Result<Option<Vec<u8>>, Failure> {
+    if with["post"].is_null() { Ok(None) } else { opened(target, object, "/post", &with["post"]).map(Some) }
+}
+
 fn opened(target: &KubeTarget, object: &ObjectId, place: &str, secret: &Value) -> Result<Vec<u8>, Failure> {
     act::opened(target, object, place, secret["sealed"].as_str().unwrap_or_default())
 }
@@ -150,8 +158,10 @@ pub(crate) async fn rehearse(target: &KubeTarget, act: &Act) -> Result<Vec<Strin
     super::lock::private(&helm.folder)?;
     let files = Files::own(&helm.folder, "rehearse")?;
     let values = values(target, &act.object, &act.with)?;
-    let hidden = hidden(&values);
+    let post = post(target, &act.object, &act.with)?;
+    let hidden = hidden_of(&values, post.as_deref());
     let mut call = asked(target, &at, &act.object, &act.with, &files, &values)?;
+    helm.change(&mut call, &files, post.as_deref()).await?;
     call.hidden = &hidden;
     call.words.extend([PathBuf::from("--dry-run=server").into(), PathBuf::from("--hide-secret").into()]);
     helm.run(call).await.map(|_| Vec::new())

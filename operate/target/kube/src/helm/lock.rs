@@ -103,7 +103,13 @@ mod tests {
     #[test]
     fn the_lock_is_held_as_long_as_the_program_lives() {
         let folder = tempfile::tempdir().expect("a folder");
-        let helm = Helm { program: "helm".into(), kubeconfig: None, context: None, folder: folder.path().join("helm") };
+        let helm = Helm {
+            program: "helm".into(),
+            kubeconfig: None,
+            context: None,
+            folder: folder.path().join("helm"),
+            post_renderer: None,
+        };
         let at = At { namespace: "shop".into(), name: "cart".into() };
         let mut lock = helm.lock(&at).expect("a folder").expect("free");
         assert_eq!(lock.before, None);

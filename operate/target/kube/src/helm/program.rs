@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::files::Files;
+use super::post::hidden_of;
 use super::{At, Helm};
 
 const OUTPUT_BYTES_MAX: u64 = 50 << 20;
@@ -70,6 +71,8 @@ pub struct Render<'a> {
     pub kubernetes: &'a str,
     /// Its record says that a helm is at work.
     pub hangs: bool,
+    /// What the post-renderer is told; none: there is none.
+    pub post: Option<&'a [u8]>,
 }
 
 /// One call.
@@ -192,11 +195,13 @@ impl Helm {
         for (number, text) in render.values.iter().enumerate() {
             values.push(files.add(&format!("values-{number}.yaml"), text)?);
         }
-        let hidden = hidden(render.values);
+        let hidden = hidden_of(render.values, render.post);
+        let changed = self.changed(&files, render.post).await?;
         let call = |words: &[&str]| {
             let mut call = self.on(&at, words, LOCAL_TIME_MAX);
             call.words.push((&chart).into());
             values.iter().for_each(|path| call.option("--values", path));
+            call.words.extend(changed.iter().cloned());
             call.hidden = &hidden;
             call
         };
@@ -271,6 +276,10 @@ fn failed(doing: &str, told: &str) -> Failure {
     if has(&["another operation (install/upgrade/rollback) is in progress"]) {
         let next = "wait for the other one; `apm k8s status` shows whether it hangs";
         return Failure::new(Class::Conflict, "helm.busy", message, next);
+    }
+    if has(&["error while running post render"]) {
+        let next = "`transform` and `inject` in the settings say what is done to what the chart renders to";
+        return Failure::new(Class::Invalid, "helm.post-render", message, next);
     }
     if has(&["cannot be imported into the current release", "invalid ownership metadata"]) {
         let next = "it is there already and no object of this release: remove it, or label it for Helm";

@@ -107,6 +107,7 @@ impl Cart {
             values: std::slice::from_ref(&whole),
             kubernetes: "1.34.0",
             hangs: self.hangs.get(),
+            post: None,
         };
         let text = rig.runtime.block_on(helm.render(&render)).expect("objects");
         let objects = read("all", &text, &Limits::default()).expect("objects").objects;
@@ -129,6 +130,7 @@ impl Cart {
                 chart_version: None,
                 packed: Some(secret("/chart", &packed.archive, packed.content.as_bytes())),
                 values: vec![secret("/values/0", &whole, &whole)],
+                post: None,
                 create_namespace: false,
                 limit_ms: 20_000,
                 stuck_after_ms: 900_000,

@@ -74,7 +74,7 @@ impl Rig {
     pub(crate) fn helm() -> Helm {
         let program = Rig::tools().join("bin/helm");
         let kubeconfig = Some(Rig::folder().join("kubeconfig/admin"));
-        Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm") }
+        Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm"), post_renderer: None }
     }
 
     fn target_of(user: &str, seal: &Arc<Seal>) -> KubeTarget {
