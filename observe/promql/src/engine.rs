@@ -5,7 +5,7 @@ use base_signal::Labels;
 use observe_source::MetricSource;
 
 use crate::answer::{Answer, PointValue, Query, QueryError, SeriesPoints, Value, VectorPoint};
-use crate::eval::{Evaluated, Evaluator, Series, Steps};
+use crate::eval::{Evaluated, Evaluator, Series, Steps, without_dropped_names};
 use crate::syntax::{Expr, ValueType, parse};
 
 /// Times beyond this are cut: with it no sum of times can overflow. About 285,000 years.
@@ -39,7 +39,7 @@ impl Engine {
             _ => match evaluator.eval(&expr, &steps)? {
                 Evaluated::Scalar(values) => Value::Scalar(steps.start_ms, values.first().copied().unwrap_or(f64::NAN)),
                 Evaluated::String(text) => Value::String(steps.start_ms, text),
-                Evaluated::Series(series) => Value::Vector(vector(series, steps.start_ms)),
+                Evaluated::Series(series) => Value::Vector(vector(without_dropped_names(series)?, steps.start_ms)),
             },
         };
         Ok(Answer { value, annotations: evaluator.into_annotations() })
@@ -65,7 +65,8 @@ impl Engine {
             }
             Evaluated::String(_) => Vec::new(),
             Evaluated::Series(series) => {
-                let mut series: Vec<_> = series.into_iter().filter_map(|s| points(s, &steps)).collect();
+                let series = without_dropped_names(series)?.into_iter();
+                let mut series: Vec<_> = series.filter_map(|s| points(s, &steps)).collect();
                 series.sort_by(|a, b| a.labels.cmp(&b.labels));
                 series
             }

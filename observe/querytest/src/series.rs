@@ -1,14 +1,31 @@
 //! The notation of series: `name{label="value"} 1+2x3 _ stale {{schema:0 sum:5 count:2 buckets:[1 1]}}x2`.
 
-use base_signal::{Buckets, CounterReset, Labels, NativeHistogram, SpanRun, stale_nan};
+use base_signal::{Labels, stale_nan};
 
-use crate::Point;
+use crate::{Point, histogram};
+
+/// The most values that one item of the notation may stand for.
+const REPEATS_MAX: usize = 10_000_000;
 
 /// A series and its values, one an interval; `None` where there is no sample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     pub labels: Labels,
-    pub values: Vec<Option<Point>>,
+    pub values: Vec<Option<Item>>,
+}
+
+/// A value as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    pub point: Point,
+    /// Whether a histogram's counter reset hint was written down.
+    pub hint_told: bool,
+}
+
+impl From<f64> for Item {
+    fn from(value: f64) -> Self {
+        Item { point: Point::Float(value), hint_told: false }
+    }
 }
 
 /// `5m`, `1h30m`, `90s`, `0`, or plain seconds.
@@ -60,8 +77,8 @@ fn parse_metric(line: &str) -> Result<(Labels, &str), String> {
         if let Some(after) = rest.strip_prefix('}') {
             return Ok((labels.build(), after));
         }
-        let (label, tail) = if rest.starts_with('"') {
-            quoted(rest).ok_or_else(|| bad("an open string"))?
+        let (label, tail) = if rest.starts_with(['"', '\'', '`']) {
+            unquoted(rest).ok_or_else(|| bad("an open string"))?
         } else {
             let end = rest.find(['=', ' ']).ok_or_else(|| bad("a label without a value"))?;
             let (label, tail) = rest.split_at(end);
@@ -72,30 +89,83 @@ fn parse_metric(line: &str) -> Result<(Labels, &str), String> {
             rest = tail;
             continue;
         };
-        let (value, tail) = quoted(value.trim_start()).ok_or_else(|| bad("a value that is no string"))?;
+        let (value, tail) = unquoted(value.trim_start()).ok_or_else(|| bad("a value that is no string"))?;
         labels.set(label, value);
         rest = tail;
     }
 }
 
-/// A text in double quotes and what follows it.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut out = String::new();
-    let mut chars = text.strip_prefix('"')?.chars();
+/// A text in quotes of any of the three kinds, and what follows it.
+pub(crate) fn unquoted(text: &str) -> Option<(String, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    let mut bytes = Vec::new();
+    let mut chars = text.get(1..)?.chars();
     loop {
-        match chars.next()? {
-            '"' => return Some((out, chars.as_str())),
-            '\\' => match chars.next()? {
-                'n' => out.push('\n'),
-                't' => out.push('\t'),
-                other => out.push(other),
-            },
-            other => out.push(other),
+        let c = chars.next()?;
+        if c == quote {
+            return Some((String::from_utf8(bytes).ok()?, chars.as_str()));
         }
+        if c != '\\' || quote == '`' {
+            bytes.extend(c.encode_utf8(&mut [0; 4]).bytes());
+            continue;
+        }
+        let escaped = match chars.next()? {
+            'x' => {
+                bytes.push(u8::try_from(hexadecimal(&mut chars, 2)?).ok()?);
+                continue;
+            }
+            'u' => char::from_u32(hexadecimal(&mut chars, 4)?)?,
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            other => other,
+        };
+        bytes.extend(escaped.encode_utf8(&mut [0; 4]).bytes());
     }
 }
 
-fn parse_values(text: &str) -> Result<Vec<Option<Point>>, String> {
+fn hexadecimal(chars: &mut std::str::Chars<'_>, count: usize) -> Option<u32> {
+    let digits: String = chars.by_ref().take(count).collect();
+    u32::from_str_radix(&digits, 16).ok()
+}
+
+/// `metric{…}@st OFFSETS`: when the counters of the samples on the next line began, from each sample's time, in
+/// milliseconds. `None` for another kind of line.
+pub(crate) fn parse_starts(line: &str) -> Option<Result<Loaded, String>> {
+    let (metric, offsets) = line.split_at(line.find([' ', '\t'])?);
+    let metric = metric.strip_suffix("@st")?;
+    let parse = || {
+        let (labels, _) = parse_metric(metric)?;
+        let mut values = Vec::new();
+        for item in offsets.split_whitespace() {
+            push_offset(item, &mut values).ok_or_else(|| format!("`{item}` is no start timestamp"))?;
+        }
+        Ok(Loaded { labels, values })
+    };
+    Some(parse())
+}
+
+fn push_offset(item: &str, values: &mut Vec<Option<Item>>) -> Option<()> {
+    let (formula, times) = match item.rsplit_once('x') {
+        Some((formula, times)) => (formula, Some(repeats(times)?)),
+        None => (item, None),
+    };
+    if formula == "_" {
+        values.extend((0..times.unwrap_or(1)).map(|_| None));
+        return Some(());
+    }
+    let split = formula.get(1..)?.find(['+', '-']).map_or(formula.len(), |at| at + 1);
+    let (first, step) = formula.split_at(split);
+    let offset = |text: &str| match text {
+        "" => Some(0),
+        text => parse_duration_ms(text.strip_prefix('+').unwrap_or(text)).ok(),
+    };
+    let (first, step) = (offset(first)?, offset(step)?);
+    values.extend((0..=times.unwrap_or(0)).map(|i| Some(((first + step * i as i64) as f64).into())));
+    Some(())
+}
+
+fn parse_values(text: &str) -> Result<Vec<Option<Item>>, String> {
     let mut values = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -119,12 +189,16 @@ fn parse_values(text: &str) -> Result<Vec<Option<Point>>, String> {
     Ok(values)
 }
 
-fn push_item(item: &str, values: &mut Vec<Option<Point>>) -> Result<(), String> {
+fn repeats(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|times| *times <= REPEATS_MAX)
+}
+
+fn push_item(item: &str, values: &mut Vec<Option<Item>>) -> Result<(), String> {
     let bad = || format!("`{item}` is not a value");
     if item.starts_with("{{") {
         let end = item.rfind("}}").ok_or_else(bad)?;
         let times: usize = match item[end + 2..].strip_prefix('x') {
-            Some(times) => times.parse().map_err(|_| bad())?,
+            Some(text) => repeats(text).ok_or_else(bad)?,
             None if end + 2 == item.len() => 0,
             None => return Err(bad()),
         };
@@ -134,19 +208,19 @@ fn push_item(item: &str, values: &mut Vec<Option<Point>>) -> Result<(), String> 
             (None, Some((first, step))) => (first, Some((step, -1.0))),
             (None, None) => (body, None),
         };
-        let mut histogram = parse_histogram(first)?;
-        let step = step.map(|(text, sign)| Ok::<_, String>((parse_histogram(text)?, sign))).transpose()?;
+        let (mut native, hint_told) = histogram::parse(first)?;
+        let step = step.map(|(text, sign)| Ok::<_, String>((histogram::parse(text)?, sign))).transpose()?;
         for i in 0..=times {
-            if let (Some((step, sign)), true) = (&step, i > 0) {
-                add(&mut histogram, step, *sign).map_err(|why| format!("{why}: `{item}`"))?;
+            if let (Some(((step, _), sign)), true) = (&step, i > 0) {
+                native = histogram::add(&native, step, *sign).map_err(|why| format!("{why}: `{item}`"))?;
             }
-            values.push(Some(Point::Histogram(histogram.clone())));
+            values.push(Some(Item { point: Point::Histogram(native.clone()), hint_told }));
         }
         return Ok(());
     }
     if let Some(rest) = item.strip_prefix('_') {
         let times: usize = match rest.strip_prefix('x') {
-            Some(times) => times.parse().map_err(|_| bad())?,
+            Some(text) => repeats(text).ok_or_else(bad)?,
             None if rest.is_empty() => 1,
             None => return Err(bad()),
         };
@@ -154,14 +228,14 @@ fn push_item(item: &str, values: &mut Vec<Option<Point>>) -> Result<(), String> 
         return Ok(());
     }
     if item == "stale" {
-        values.push(Some(Point::Float(stale_nan())));
+        values.push(Some(stale_nan().into()));
         return Ok(());
     }
     let Some((formula, times)) = item.rsplit_once('x') else {
-        values.push(Some(Point::Float(parse_number(item).ok_or_else(bad)?)));
+        values.push(Some(parse_number(item).ok_or_else(bad)?.into()));
         return Ok(());
     };
-    let times: usize = times.parse().map_err(|_| bad())?;
+    let times = repeats(times).ok_or_else(bad)?;
     // The sign of the step is the first one that follows a digit and no exponent.
     let bytes = formula.as_bytes();
     let split = (1..bytes.len())
@@ -171,108 +245,19 @@ fn push_item(item: &str, values: &mut Vec<Option<Point>>) -> Result<(), String> 
         None => (parse_number(formula).ok_or_else(bad)?, 0.0),
     };
     for _ in 0..=times {
-        values.push(Some(Point::Float(value)));
+        values.push(Some(value.into()));
         value += step;
     }
     Ok(())
 }
 
-/// Adds buckets one by one: both must have the same layout, but one may have fewer buckets at its end.
-fn add(histogram: &mut NativeHistogram, step: &NativeHistogram, sign: f64) -> Result<(), String> {
-    let offset = |runs: &[SpanRun]| runs.first().map(|run| run.offset);
-    let fits = |a: &[SpanRun], b: &[SpanRun]| a.is_empty() || b.is_empty() || offset(a) == offset(b);
-    let same = histogram.schema == step.schema
-        && histogram.custom_bounds == step.custom_bounds
-        && fits(&histogram.positive_runs, &step.positive_runs)
-        && fits(&histogram.negative_runs, &step.negative_runs);
-    let (
-        Buckets::Float { count, zero_count, positive, negative },
-        Buckets::Float { count: more, zero_count: more_zero, positive: more_positive, negative: more_negative },
-    ) = (&mut histogram.buckets, &step.buckets)
-    else {
-        return Err("integer histograms cannot grow".to_owned());
-    };
-    if !same {
-        return Err("histograms of different layouts cannot be added here".to_owned());
+/// Decimal as Rust and Go both read it, or hexadecimal.
+pub(crate) fn parse_number(text: &str) -> Option<f64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
+    match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16).ok().map(|value| sign * value as f64),
+        None => text.parse().ok(),
     }
-    *count += sign * more;
-    *zero_count += sign * more_zero;
-    histogram.sum += sign * step.sum;
-    let sides = [
-        (positive, more_positive, &mut histogram.positive_runs, &step.positive_runs),
-        (negative, more_negative, &mut histogram.negative_runs, &step.negative_runs),
-    ];
-    for (buckets, more, runs, more_runs) in sides {
-        if more.len() > buckets.len() {
-            buckets.resize(more.len(), 0.0);
-            runs.clone_from(more_runs);
-        }
-        buckets.iter_mut().zip(more).for_each(|(bucket, more)| *bucket += sign * more);
-    }
-    Ok(())
-}
-
-fn parse_number(text: &str) -> Option<f64> {
-    text.parse().ok()
-}
-
-fn parse_histogram(text: &str) -> Result<NativeHistogram, String> {
-    let bad = |what: &str| format!("`{what}` in histogram `{text}`");
-    let mut histogram = NativeHistogram {
-        schema: 0,
-        counter_reset: CounterReset::Unknown,
-        zero_threshold: 0.0,
-        sum: 0.0,
-        positive_runs: Vec::new(),
-        negative_runs: Vec::new(),
-        buckets: Buckets::Float { count: 0.0, zero_count: 0.0, positive: Vec::new(), negative: Vec::new() },
-        custom_bounds: Vec::new(),
-    };
-    let (mut count, mut zero_count, mut positive, mut negative) = (0.0, 0.0, Vec::new(), Vec::new());
-    let (mut offset, mut negative_offset) = (0, 0);
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let (key, tail) = rest.split_once(':').ok_or_else(|| bad(rest))?;
-        let (value, tail) = match tail.strip_prefix('[') {
-            Some(list) => list.split_once(']').ok_or_else(|| bad(key))?,
-            None => tail.split_at(tail.find(char::is_whitespace).unwrap_or(tail.len())),
-        };
-        let number = || value.parse::<f64>().map_err(|_| bad(value));
-        let whole = || value.parse::<i32>().map_err(|_| bad(value));
-        let list = || -> Result<Vec<f64>, String> {
-            value.split_whitespace().map(|v| v.parse::<f64>().map_err(|_| bad(v))).collect()
-        };
-        match key.trim() {
-            "schema" => histogram.schema = whole()?,
-            "sum" => histogram.sum = number()?,
-            "count" => count = number()?,
-            "z_bucket" => zero_count = number()?,
-            "z_bucket_w" => histogram.zero_threshold = number()?,
-            "offset" => offset = whole()?,
-            "n_offset" => negative_offset = whole()?,
-            "buckets" => positive = list()?,
-            "n_buckets" => negative = list()?,
-            "custom_values" => histogram.custom_bounds = list()?,
-            "counter_reset_hint" => {
-                histogram.counter_reset = match value {
-                    "reset" => CounterReset::Reset,
-                    "not_reset" => CounterReset::NoReset,
-                    "gauge" => CounterReset::Gauge,
-                    _ => CounterReset::Unknown,
-                }
-            }
-            other => return Err(bad(other)),
-        }
-        rest = tail.trim_start();
-    }
-    let run = |offset: i32, buckets: &Vec<f64>| match u32::try_from(buckets.len()) {
-        Ok(length) if length > 0 => vec![SpanRun { offset, length }],
-        _ => Vec::new(),
-    };
-    histogram.positive_runs = run(offset, &positive);
-    histogram.negative_runs = run(negative_offset, &negative);
-    histogram.buckets = Buckets::Float { count, zero_count, positive, negative };
-    Ok(histogram)
 }
 
 #[cfg(test)]
@@ -291,8 +276,10 @@ mod tests {
         ];
         for (text, expected) in table {
             let values = parse_values(text).unwrap();
-            let floats: Vec<_> =
-                values.into_iter().map(|v| v.map(|p| if let Point::Float(f) = p { f } else { f64::NAN })).collect();
+            let floats: Vec<_> = values
+                .into_iter()
+                .map(|v| v.map(|i| if let Point::Float(f) = i.point { f } else { f64::NAN }))
+                .collect();
             assert_eq!(floats, expected, "{text}");
         }
         assert!(parse_values("1+x3").is_err());
@@ -307,7 +294,9 @@ mod tests {
         assert_eq!(loaded.labels.get("b.c"), Some("\"q\""));
         assert_eq!((loaded.labels.get("a"), loaded.labels.get("__name__")), (Some("x y"), Some("m")));
         assert_eq!(loaded.values.len(), 3);
-        let Some(Some(Point::Histogram(h))) = loaded.values.first() else { panic!("a histogram was wanted") };
+        let Some(Some(Item { point: Point::Histogram(h), .. })) = loaded.values.first() else {
+            panic!("a histogram was wanted")
+        };
         assert_eq!((h.schema, h.sum, h.count(), h.positive_runs[0].offset), (1, 5.0, 3.0, -1));
         assert_eq!(parse_series(r#"{"my.metric"} 1"#).unwrap().labels.get("__name__"), Some("my.metric"));
     }

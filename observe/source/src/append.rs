@@ -18,6 +18,9 @@ pub struct MetricWrite {
     pub metadata: Vec<(String, Metadata)>,
     /// (series, Unix ms at which its counter began)
     pub created: Vec<(u32, i64)>,
+    /// (series, Unix ms of a sample, Unix ms at which what this sample counts began), where senders tell it of each sample.
+    /// A store may leave it out.
+    pub starts: Vec<(u32, i64, i64)>,
 }
 
 impl MetricWrite {

@@ -22,6 +22,7 @@ pub struct FakeMetrics {
     exemplars: BTreeMap<Labels, Vec<Exemplar>>,
     metadata: BTreeMap<String, Metadata>,
     created: BTreeMap<Labels, i64>,
+    starts: BTreeMap<Labels, BTreeMap<i64, i64>>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ impl FakeMetrics {
         }
         for (series, time_ms) in &write.created {
             self.created.insert(write.series.get(*series).to_labels(), *time_ms);
+        }
+        for (series, time_ms, start_ms) in &write.starts {
+            let labels = write.series.get(*series).to_labels();
+            self.starts.entry(labels).or_default().insert(*time_ms, *start_ms);
         }
         self.metadata.extend(write.metadata.iter().cloned());
     }
@@ -115,6 +120,9 @@ impl MetricSource for FakeMetrics {
                         f64::NAN
                     }
                 };
+                if let Some(start_ms) = self.starts.get(labels).and_then(|of_series| of_series.get(time_ms)) {
+                    batch.starts.push((batch.times_ms.len(), *start_ms));
+                }
                 batch.times_ms.push(*time_ms);
                 batch.values.push(value);
             }

@@ -51,6 +51,8 @@ pub struct MetricBatch {
     pub histograms: Vec<(usize, NativeHistogram)>,
     /// (series index, Unix ms at which its counter began), where known; ascending by series.
     pub created: Vec<(usize, i64)>,
+    /// (row, Unix ms at which what this row counts began), where known of single rows; ascending.
+    pub starts: Vec<(usize, i64)>,
 }
 
 impl MetricBatch {
@@ -71,7 +73,7 @@ impl MetricBatch {
     /// Heap bytes, for budgets; histograms are estimated.
     pub fn size_bytes(&self) -> usize {
         let labels: usize = self.series.iter().map(|s| s.as_bytes().len() + 32).sum();
-        labels + self.ends.len() * 8 + self.times_ms.len() * 16 + self.histograms.len() * 400
+        labels + self.ends.len() * 8 + self.times_ms.len() * 16 + self.histograms.len() * 400 + self.starts.len() * 16
     }
 }
 

@@ -1,14 +1,18 @@
 //! Aggregations that make one series a group. Groups are found once, from labels; then every series is folded into its
 //! group's columns. `topk` and its like, which choose series, are in `topk.rs`.
 
+use std::sync::Arc;
+
 use ahash::HashMap;
 use base_signal::{Labels, NativeHistogram};
 
 use super::column::{Series, Steps, is_missing};
 use super::math::{Kahan, Mean, quantile};
-use super::native::{self, Unfit};
-use super::{Evaluator, Result, execution, names, no_histograms};
-use crate::syntax::{Aggregate, AggregateOp, ExprKind, Span, format_number, quote};
+use super::native::Native;
+use super::native_total::Total;
+use super::window::Remark;
+use super::{Evaluator, Result, execution, names};
+use crate::syntax::{Aggregate, AggregateOp, ExprKind, Span, format_number};
 
 /// Series by group, in the order in which groups first appear.
 pub(super) struct Groups {
@@ -39,8 +43,7 @@ impl Evaluator<'_> {
         use AggregateOp::*;
         match aggregate.op {
             CountValues => return self.count_values(aggregate, steps),
-            Topk | Bottomk | Limitk => return self.choose(aggregate, span, steps),
-            LimitRatio => return execution("limit_ratio is not supported yet"),
+            Topk | Bottomk | Limitk | LimitRatio => return self.choose(aggregate, span, steps),
             _ => {}
         }
         let q = match &aggregate.param {
@@ -49,15 +52,16 @@ impl Evaluator<'_> {
         };
         let series = self.series(&aggregate.expr, steps)?;
         if let Some(param) = &aggregate.param {
-            self.check_quantile(&extremes(&q), param.span);
+            self.check_quantile(&extremes(&q), param.unwrapped().span);
         }
-        self.histograms_in(aggregate.op, &series, aggregate.expr.span)?;
+        self.histograms_in(aggregate.op, &series, aggregate.expr.unwrapped().span)?;
         let groups = Groups::of(&series, &aggregate.labels, aggregate.without);
         let mut out = Vec::with_capacity(groups.labels.len());
         for (labels, members) in groups.labels.into_iter().zip(&groups.members) {
             self.query.cancel.check()?;
             let members: Vec<&Series> = members.iter().filter_map(|i| series.get(*i)).collect();
             let mut column = self.column(labels, steps)?;
+            column.drop_name = members.iter().any(|one| one.drop_name);
             // The scratch columns of a fold: as many bytes again, a few times over.
             let _scratch = self.reserve(steps.count * 5)?;
             match aggregate.op {
@@ -82,7 +86,7 @@ impl Evaluator<'_> {
 
     /// Sums, or means, of histograms; a step with floats beside them has no result.
     fn sum_histograms(&mut self, aggregate: &Aggregate, members: &[&Series], out: &mut Series) -> Result<()> {
-        let span = aggregate.expr.span;
+        let span = aggregate.expr.unwrapped().span;
         for step in 0..out.values.len() {
             let histograms = || members.iter().filter_map(|one| one.histogram(step)).map(|h| h.as_ref());
             let Some(first) = histograms().next() else { continue };
@@ -91,32 +95,37 @@ impl Evaluator<'_> {
                 self.warn(span, "encountered a mix of histograms and floats for aggregation");
                 continue;
             }
-            match native::sum(histograms(), aggregate.op == AggregateOp::Avg) {
-                Ok(Some(sum)) => out.set_histogram(step, sum),
-                Ok(None) => {}
-                Err(Unfit::Unsupported) => return no_histograms(aggregate.op.as_str()),
-                Err(Unfit::Mixed) => {
-                    let custom = first.schema == NativeHistogram::CUSTOM_SCHEMA;
-                    let differs = |one: &&&Series| {
-                        let schema = one.histogram(step).map(|h| h.schema == NativeHistogram::CUSTOM_SCHEMA);
-                        schema.is_some_and(|is_custom| is_custom != custom)
-                    };
-                    let name = members.iter().find(differs).map_or("", |one| names::metric_name(&one.labels));
-                    self.warn(
-                        span,
-                        format!(
-                            "vector contains a mix of histograms with exponential and custom buckets schemas for \
-                             metric name {}",
-                            quote(name)
-                        ),
-                    );
-                }
-            }
-            if native::hints_collide(histograms()) {
-                self.warn(span, "conflicting counter resets during histogram aggregation");
+            match self.total(aggregate, members, step, first) {
+                Some(total) => out.set_histogram(step, total),
+                None => out.clear(step),
             }
         }
         Ok(())
+    }
+
+    fn total(
+        &mut self,
+        aggregate: &Aggregate,
+        members: &[&Series],
+        step: usize,
+        first: &NativeHistogram,
+    ) -> Option<Arc<NativeHistogram>> {
+        let span = aggregate.expr.unwrapped().span;
+        let mut total = Total::starting_with(first, aggregate.op == AggregateOp::Avg);
+        let more = members.iter().filter_map(|one| Some((one, one.histogram(step)?))).skip(1);
+        for (one, histogram) in more {
+            if total.add(histogram).is_err() {
+                self.remark(span, Remark::MixedSchemas, &one.labels);
+                return None;
+            }
+        }
+        if total.told.bounds_differed {
+            self.info(span, "mismatched custom buckets were reconciled during aggregation");
+        }
+        if total.told.hints_collided {
+            self.warn(span, "conflicting counter resets during histogram aggregation");
+        }
+        Some(total.finish())
     }
 
     /// What an aggregation does about native histograms in its input.
@@ -138,13 +147,13 @@ impl Evaluator<'_> {
         let Some(ExprKind::String(label)) = aggregate.param.as_ref().map(|param| &param.unwrapped().kind) else {
             return execution("count_values wants a string literal");
         };
-        if label.is_empty() {
-            return execution("invalid label name \"\"");
+        // What was no UTF-8 has been replaced; the text tells what it was.
+        if label.is_empty() || label.contains(char::REPLACEMENT_CHARACTER) {
+            let span = aggregate.param.as_ref().map(|param| param.unwrapped().span).unwrap_or_default();
+            let written = self.query.text.get(span.start..span.end).unwrap_or_default();
+            return execution(format!("invalid label name {written}"));
         }
         let series = self.series(&aggregate.expr, steps)?;
-        if series.iter().any(|one| one.histograms.is_some()) {
-            return no_histograms("count_values");
-        }
         let mut kept = aggregate.labels.clone();
         if !aggregate.without {
             kept.push(label.clone());
@@ -152,19 +161,24 @@ impl Evaluator<'_> {
         let mut places: HashMap<Labels, usize> = HashMap::default();
         let mut out: Vec<Series> = Vec::new();
         for one in &series {
-            let mut by_value: HashMap<u64, usize> = HashMap::default();
-            for (step, value) in one.values.iter().enumerate().filter(|(_, value)| !is_missing(**value)) {
-                let place = match by_value.get(&value.to_bits()) {
+            let mut by_value: HashMap<String, usize> = HashMap::default();
+            for step in 0..steps.count {
+                let shown = match (one.histogram(step), one.float(step)) {
+                    (Some(histogram), _) => Native::new(histogram).show(),
+                    (None, Some(value)) => format_number(value),
+                    (None, None) => continue,
+                };
+                let place = match by_value.get(&shown) {
                     Some(place) => *place,
                     None => {
                         let mut labels = one.labels.to_builder();
-                        labels.set(label.clone(), format_number(*value));
+                        labels.set(label.clone(), shown.clone());
                         let labels = names::group_labels(&labels.build(), &kept, aggregate.without);
                         let place = *places.entry(labels.clone()).or_insert(out.len());
                         if place == out.len() {
                             out.push(self.column(labels, steps)?);
                         }
-                        by_value.insert(value.to_bits(), place);
+                        by_value.insert(shown, place);
                         place
                     }
                 };

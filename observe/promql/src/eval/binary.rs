@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use base_signal::NativeHistogram;
 
-use super::column::{Series, Steps, is_missing, merge_same_labels, missing};
+use super::column::{Series, Steps, is_missing, missing};
 use super::native::Native;
-use super::{Evaluated, Evaluator, Result, names, no_histograms};
+use super::{Evaluated, Evaluator, Result};
 use crate::syntax::{Binary, BinaryOp, Span, quote};
 
 /// The result of an operator on two floats, and whether a comparison lets the sample through.
@@ -39,7 +39,7 @@ fn truth(holds: bool) -> f64 {
     f64::from(u8::from(holds))
 }
 
-/// Every histogram times, or divided by, the scalar of its step.
+/// Every histogram times, divided by, or trimmed at the scalar of its step.
 fn scale(series: &mut Series, op: BinaryOp, scalar: &[f64]) {
     let Some(histograms) = &mut series.histograms else { return };
     for (slot, scalar) in histograms.iter_mut().zip(scalar) {
@@ -56,6 +56,8 @@ pub(super) fn histogram_with_float(
     match op {
         BinaryOp::Mul => native.multiply(number),
         BinaryOp::Div => native.divide(number),
+        BinaryOp::TrimUpper => return Some(native.trimmed(number, true).finish()),
+        BinaryOp::TrimLower => return Some(native.trimmed(number, false).finish()),
         _ => return None,
     }
     Some(native.finish())
@@ -97,9 +99,18 @@ impl Evaluator<'_> {
         scalar_is_left: bool,
     ) -> Result<Vec<Series>> {
         let op = binary.op;
-        let scales = op == BinaryOp::Mul || (op == BinaryOp::Div && !scalar_is_left);
-        if !scales && series.iter().any(|one| one.histograms.is_some()) {
-            self.scalar_meets_histogram(op, span, scalar_is_left)?;
+        let trims = matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower);
+        let scales = op == BinaryOp::Mul || (!scalar_is_left && (op == BinaryOp::Div || trims));
+        for step in 0..scalar.len() {
+            // Of the samples at one step that cannot be, only the last is told.
+            let unfit = series.iter().rev().find_map(|one| match one.histogram(step) {
+                Some(_) => (!scales).then_some("histogram"),
+                None => (trims && one.float(step).is_some()).then_some("float"),
+            });
+            if let Some(unfit) = unfit {
+                let (left, right) = if scalar_is_left { ("float", unfit) } else { (unfit, "float") };
+                self.info(span, incompatible_text(op, left, right));
+            }
         }
         let mut out = Vec::with_capacity(series.len());
         for mut one in series {
@@ -108,11 +119,8 @@ impl Evaluator<'_> {
             } else {
                 one.histograms = None;
             }
-            if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
-                if !one.is_empty() {
-                    self.incompatible(op, span, "float", "float");
-                }
-                continue;
+            if trims {
+                one.values.fill(missing());
             }
             for (value, scalar) in one.values.iter_mut().zip(scalar) {
                 if is_missing(*value) {
@@ -131,29 +139,16 @@ impl Evaluator<'_> {
                     result
                 };
             }
-            if drops_name(op, binary.return_bool) {
-                one.labels = names::without_name(&one.labels);
+            one.drop_name |= drops_name(op, binary.return_bool);
+            if !one.is_empty() {
+                out.push(one);
             }
-            out.push(one);
         }
-        merge_same_labels(out)
+        Ok(out)
     }
+}
 
-    /// Left out with a remark, unless there is a result that we cannot compute yet.
-    fn scalar_meets_histogram(&mut self, op: BinaryOp, span: Span, scalar_is_left: bool) -> Result<()> {
-        let trims = matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper) && !scalar_is_left;
-        if trims {
-            return no_histograms(&format!("operator {}", quote(op.as_str())));
-        }
-        let (left, right) = if scalar_is_left { ("float", "histogram") } else { ("histogram", "float") };
-        self.incompatible(op, span, left, right);
-        Ok(())
-    }
-
-    pub(super) fn incompatible(&mut self, op: BinaryOp, span: Span, left: &str, right: &str) {
-        let op = op.as_str();
-        let text =
-            format!("incompatible sample types encountered for binary operator {}: {left} {op} {right}", quote(op));
-        self.info(span, text);
-    }
+pub(super) fn incompatible_text(op: BinaryOp, left: &str, right: &str) -> String {
+    let op = op.as_str();
+    format!("incompatible sample types encountered for binary operator {}: {left} {op} {right}", quote(op))
 }

@@ -7,21 +7,30 @@ use base_signal::Labels;
 
 use super::column::{Series, Steps, is_missing, merge_same_labels};
 use super::native::Native;
-use super::{Evaluated, Evaluator, Result, dates, math, names, no_histograms};
+use super::native_read::Nans;
+use super::{Evaluated, Evaluator, Result, cumulative, dates, names};
 use crate::syntax::{Call, Span, quote};
-
-/// Counts of neighbouring buckets that differ by less are the same but for rounding.
-const SMALL_DELTA: f64 = 1e-12;
 
 /// The buckets of one histogram: upper bound and the place of the series, ascending by bound.
 struct Classic {
     labels: Labels,
     bounds: Vec<(f64, usize)>,
+    /// Steps at which there is a native histogram of the same labels: neither is then right.
+    conflicts: Vec<usize>,
+}
+
+/// The histograms among the series of a vector.
+struct Input {
+    series: Vec<Series>,
+    /// Places of the series that hold native ones.
+    native: Vec<usize>,
+    classic: Vec<Classic>,
+    span: Span,
 }
 
 /// Where counts had to be raised because a larger bucket held less than a smaller one.
 #[derive(Clone, Copy, Debug)]
-struct Forced {
+pub(super) struct Forced {
     from_bound: f64,
     to_bound: f64,
     difference_max: f64,
@@ -33,116 +42,128 @@ struct Forced {
 impl Evaluator<'_> {
     pub(super) fn histogram_quantile(&mut self, call: &Call, steps: &Steps) -> Result<Vec<Series>> {
         let q = self.arg_scalar(call, 0, steps)?;
-        let (q_span, span) = (self.arg(call, 0)?.span, self.arg(call, 1)?.span);
+        let (q_span, span) = (self.arg(call, 0)?.unwrapped().span, self.arg(call, 1)?.unwrapped().span);
         let series = self.arg_series(call, 1, steps)?;
         self.check_quantile(&q, q_span);
-        let mut forced: Option<Forced> = None;
-        let native = self.of_native("histogram_quantile", &series, steps, |step, histogram| {
-            histogram.quantile(q.get(step).copied().unwrap_or(f64::NAN))
-        })?;
-        let out = self.classic(series, span, steps, |step, buckets| {
-            let (value, changed) = bucket_quantile(q.get(step).copied().unwrap_or(f64::NAN), buckets);
-            if let Some((from_bound, to_bound, difference_max)) = changed {
-                let now_ms = steps.time_ms(step);
-                let here = Forced { from_bound, to_bound, difference_max, first_ms: now_ms, last_ms: now_ms, count: 1 };
-                forced = Some(forced.map_or(here, |before| before.and(here)));
-            }
-            value
-        })?;
-        if let Some(forced) = forced {
-            self.info(
-                span,
-                format!(
-                    "input to histogram_quantile needed to be fixed for monotonicity (see \
-                     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile), \
-                     from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
-                    super::functions::short(forced.from_bound),
-                    super::functions::short(forced.to_bound),
-                    two_digits(forced.difference_max),
-                    forced.count,
-                    dates::rfc3339(forced.first_ms),
-                    dates::rfc3339(forced.last_ms)
-                ),
-            );
-        }
-        join("histogram_quantile", out, native, steps)
+        let input = self.histograms(series, span, steps);
+        self.quantiles(&input, steps, &|step| q.get(step).copied(), &|labels| labels.clone())
     }
 
-    fn of_native(
-        &mut self,
-        what: &str,
-        series: &[Series],
-        steps: &Steps,
-        compute: impl Fn(usize, &Native) -> f64,
-    ) -> Result<Vec<Series>> {
-        let mut out = Vec::new();
-        for one in series.iter().filter(|one| one.histograms.is_some()) {
-            let mut result = self.column(names::without_name(&one.labels), steps)?;
-            for (step, value) in result.values.iter_mut().enumerate() {
-                let Some(histogram) = one.histogram(step) else { continue };
-                if histogram.sum.is_nan() {
-                    return no_histograms(&format!("{what} of observations that are NaN"));
-                }
-                *value = compute(step, &Native::new(histogram));
-            }
-            out.push(result);
+    /// One result for each of several quantiles, told apart by a label.
+    pub(super) fn histogram_quantiles(&mut self, call: &Call, steps: &Steps) -> Result<Vec<Series>> {
+        let span = self.arg(call, 0)?.unwrapped().span;
+        let series = self.arg_series(call, 0, steps)?;
+        let label = self.arg_string(call, 1)?;
+        let mut wanted: Vec<Vec<f64>> = Vec::new();
+        for i in 2..call.args.len() {
+            let q = self.arg_scalar(call, i, steps)?;
+            let q_span = self.arg(call, i)?.unwrapped().span;
+            self.check_quantile(&q, q_span);
+            wanted.push(q);
         }
-        Ok(out)
+        let input = self.histograms(series, span, steps);
+        let mut out = Vec::new();
+        for q in &wanted {
+            // The label says which quantile it is, and that may change from step to step.
+            let mut values: Vec<u64> = q.iter().map(|q| q.to_bits()).collect();
+            values.sort_unstable();
+            values.dedup();
+            for bits in values {
+                let at = |step: usize| q.get(step).copied().filter(|q| q.to_bits() == bits);
+                let shown = open_metrics(f64::from_bits(bits));
+                let labelled = |labels: &Labels| {
+                    let mut labels = labels.to_builder();
+                    labels.set(label.clone(), shown.clone());
+                    labels.build()
+                };
+                out.extend(self.quantiles(&input, steps, &at, &labelled)?);
+            }
+        }
+        merge_same_labels(out)
+    }
+
+    /// The quantile `q` says at each step, of all histograms.
+    fn quantiles(
+        &mut self,
+        input: &Input,
+        steps: &Steps,
+        q: &dyn Fn(usize) -> Option<f64>,
+        labelled: &dyn Fn(&Labels) -> Labels,
+    ) -> Result<Vec<Series>> {
+        self.of_all(
+            input,
+            steps,
+            labelled,
+            &mut |step, histogram, _| q(step).map(|q| histogram.quantile(q)),
+            &mut |evaluator, step, buckets, metric| {
+                let (value, forced) = cumulative::quantile(q(step)?, buckets);
+                if let Some((from_bound, to_bound, difference_max)) = forced {
+                    let now_ms = steps.time_ms(step);
+                    let here =
+                        Forced { from_bound, to_bound, difference_max, first_ms: now_ms, last_ms: now_ms, count: 1 };
+                    let told = evaluator.forced.get(metric).map_or(here, |(before, _)| before.and(here));
+                    evaluator.forced.insert(metric.to_owned(), (told, input.span));
+                }
+                Some(value)
+            },
+        )
     }
 
     pub(super) fn histogram_fraction(&mut self, call: &Call, steps: &Steps) -> Result<Vec<Series>> {
         let (lower, upper) = (self.arg_scalar(call, 0, steps)?, self.arg_scalar(call, 1, steps)?);
-        let span = self.arg(call, 2)?.span;
+        let span = self.arg(call, 2)?.unwrapped().span;
         let series = self.arg_series(call, 2, steps)?;
+        let input = self.histograms(series, span, steps);
         let at = |values: &[f64], step: usize| values.get(step).copied().unwrap_or(f64::NAN);
-        let native = self.of_native("histogram_fraction", &series, steps, |step, histogram| {
-            histogram.fraction(at(&lower, step), at(&upper, step))
-        })?;
-        let out = self.classic(series, span, steps, |step, buckets| {
-            bucket_fraction(at(&lower, step), at(&upper, step), buckets)
-        })?;
-        join("histogram_fraction", out, native, steps)
+        self.of_all(
+            &input,
+            steps,
+            &Labels::clone,
+            &mut |step, histogram, _| Some(histogram.fraction(at(&lower, step), at(&upper, step))),
+            &mut |_, step, buckets, _| Some(cumulative::fraction(at(&lower, step), at(&upper, step), buckets)),
+        )
     }
 
-    fn classic(
+    /// A column for each histogram: `of_native` and `of_classic` say what of it, if anything, at a step.
+    fn of_all(
         &mut self,
-        series: Vec<Series>,
-        span: Span,
+        input: &Input,
         steps: &Steps,
-        mut compute: impl FnMut(usize, &mut Vec<(f64, f64)>) -> f64,
+        labelled: &dyn Fn(&Labels) -> Labels,
+        of_native: &mut dyn FnMut(usize, &Native, &str) -> Option<(f64, Option<Nans>)>,
+        of_classic: &mut dyn FnMut(&mut Self, usize, &mut Vec<(f64, f64)>, &str) -> Option<f64>,
     ) -> Result<Vec<Series>> {
-        let mut places: HashMap<Labels, usize> = HashMap::default();
-        let mut histograms: Vec<Classic> = Vec::new();
-        for (i, one) in series.iter().enumerate() {
-            let le = one.labels.get("le").unwrap_or_default();
-            if one.values.iter().all(|value| is_missing(*value)) {
-                continue;
-            }
-            let Some(bound) = parse_bound(le) else {
-                self.warn(span, format!("bucket label \"le\" is missing or has a malformed value of {}", quote(le)));
-                continue;
-            };
-            let labels = one.labels.without(|name| name == "le");
-            let place = *places.entry(labels.clone()).or_insert(histograms.len());
-            if place == histograms.len() {
-                histograms.push(Classic { labels, bounds: Vec::new() });
-            }
-            if let Some(histogram) = histograms.get_mut(place) {
-                histogram.bounds.push((bound, i));
-            }
-        }
-        let mut out = Vec::with_capacity(histograms.len());
-        let mut buckets = Vec::new();
-        for mut histogram in histograms {
-            histogram.bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let mut result = self.column(names::without_name(&histogram.labels), steps)?;
+        let mut out = Vec::new();
+        for one in input.native.iter().filter_map(|place| input.series.get(*place)) {
+            let metric = names::metric_name(&one.labels);
+            let mut result = self.column(labelled(&one.labels), steps)?;
+            result.drop_name = true;
             for (step, value) in result.values.iter_mut().enumerate() {
+                let Some(histogram) = one.histogram(step) else { continue };
+                let Some((found, nans)) = of_native(step, &Native::new(histogram), metric) else { continue };
+                *value = found;
+                if let Some(nans) = nans {
+                    self.info(input.span, of_metric(nans_text(nans), metric));
+                }
+            }
+            out.push(result);
+        }
+        let mut buckets = Vec::new();
+        for histogram in &input.classic {
+            let metric = names::metric_name(&histogram.labels);
+            let mut result = self.column(labelled(&histogram.labels), steps)?;
+            result.drop_name = true;
+            for (step, value) in result.values.iter_mut().enumerate() {
+                if histogram.conflicts.binary_search(&step).is_ok() {
+                    continue;
+                }
                 buckets.clear();
-                let present =
-                    histogram.bounds.iter().filter_map(|(bound, i)| Some((*bound, series.get(*i)?.float(step)?)));
-                buckets.extend(present);
-                if !buckets.is_empty() {
-                    *value = compute(step, &mut buckets);
+                let present = histogram.bounds.iter();
+                buckets.extend(present.filter_map(|(bound, i)| Some((*bound, input.series.get(*i)?.float(step)?))));
+                if !buckets.is_empty()
+                    && let Some(found) = of_classic(self, step, &mut buckets, metric)
+                {
+                    *value = found;
                 }
             }
             out.push(result);
@@ -150,12 +171,57 @@ impl Evaluator<'_> {
         merge_same_labels(out)
     }
 
+    /// Finds the histograms, says what is no bucket, and leaves out where classic and native ones meet.
+    fn histograms(&mut self, mut series: Vec<Series>, span: Span, steps: &Steps) -> Input {
+        let mut places: HashMap<Labels, usize> = HashMap::default();
+        let mut classic: Vec<Classic> = Vec::new();
+        for (i, one) in series.iter().enumerate() {
+            let le = one.labels.get("le").unwrap_or_default();
+            if one.values.iter().all(|value| is_missing(*value)) {
+                continue;
+            }
+            let Some(bound) = parse_bound(le) else {
+                let text = format!("bucket label \"le\" is missing or has a malformed value of {}", quote(le));
+                self.warn(span, of_metric(text, names::metric_name(&one.labels)));
+                continue;
+            };
+            let labels = one.labels.without(|name| name == "le");
+            let place = *places.entry(labels.clone()).or_insert(classic.len());
+            if place == classic.len() {
+                classic.push(Classic { labels, bounds: Vec::new(), conflicts: Vec::new() });
+            }
+            if let Some(histogram) = classic.get_mut(place) {
+                histogram.bounds.push((bound, i));
+            }
+        }
+        classic.iter_mut().for_each(|histogram| histogram.bounds.sort_by(|a, b| a.0.total_cmp(&b.0)));
+        let native: Vec<usize> = (0..series.len()).filter(|i| series[*i].histograms.is_some()).collect();
+        for place in &native {
+            let Some(twin) = places.get(&series[*place].labels).and_then(|twin| classic.get_mut(*twin)) else {
+                continue;
+            };
+            for step in 0..steps.count {
+                let buckets = twin.bounds.iter().any(|(_, i)| series[*i].float(step).is_some());
+                if buckets && series[*place].histogram(step).is_some() {
+                    twin.conflicts.push(step);
+                    series[*place].clear_histogram(step);
+                }
+            }
+            if !twin.conflicts.is_empty() {
+                let text = "vector contains a mix of classic and native histograms";
+                self.warn(span, of_metric(text, names::metric_name(&series[*place].labels)));
+            }
+        }
+        Input { series, native, classic, span }
+    }
+
     /// `histogram_count`, `histogram_sum` and their like: floats are left out.
     pub(super) fn histogram_part(&mut self, call: &Call, steps: &Steps) -> Result<Evaluated> {
         let series = self.arg_series(call, 0, steps)?;
         let mut out = Vec::new();
         for one in series.iter().filter(|one| one.histograms.is_some()) {
-            let mut result = self.column(names::without_name(&one.labels), steps)?;
+            let mut result = self.column(one.labels.clone(), steps)?;
+            result.drop_name = true;
             for (step, value) in result.values.iter_mut().enumerate() {
                 let Some(histogram) = one.histogram(step) else { continue };
                 *value = match call.function.name {
@@ -172,20 +238,41 @@ impl Evaluator<'_> {
     }
 }
 
-/// Results of classic and of native histograms. Where both have the same labels at one moment neither is right.
-fn join(what: &str, mut classic: Vec<Series>, native: Vec<Series>, steps: &Steps) -> Result<Vec<Series>> {
-    for one in &native {
-        for other in classic.iter().filter(|other| other.labels == one.labels) {
-            if (0..steps.count).any(|step| other.is_present(step) && one.is_present(step)) {
-                return no_histograms(&format!("{what} of classic and native histograms of the same labels"));
-            }
-        }
+fn nans_text(nans: Nans) -> &'static str {
+    match nans {
+        Nans::Result => "input to histogram_quantile has NaN observations, result is NaN",
+        Nans::Skew => "input to histogram_quantile has NaN observations, result is skewed higher",
+        Nans::Excluded => "input to histogram_fraction has NaN observations, which are excluded from all fractions",
     }
-    classic.extend(native);
-    merge_same_labels(classic)
+}
+
+fn of_metric(text: impl Into<String>, metric: &str) -> String {
+    let text = text.into();
+    if metric.is_empty() { text } else { format!("{text} for metric name {}", quote(metric)) }
+}
+
+/// A number as OpenMetrics writes it: with a point or an exponent, always.
+fn open_metrics(value: f64) -> String {
+    let text = crate::syntax::format_number_short(value);
+    if !value.is_finite() || text.contains(['e', '.']) { text } else { format!("{text}.0") }
 }
 
 impl Forced {
+    pub(super) fn text(&self, metric: &str) -> String {
+        let text = "input to histogram_quantile needed to be fixed for monotonicity (see \
+             https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+        format!(
+            "{}, from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+            of_metric(text, metric),
+            super::functions::short(self.from_bound),
+            super::functions::short(self.to_bound),
+            two_digits(self.difference_max),
+            self.count,
+            dates::rfc3339(self.first_ms),
+            dates::rfc3339(self.last_ms)
+        )
+    }
+
     fn and(self, other: Forced) -> Forced {
         Forced {
             from_bound: self.from_bound.min(other.from_bound),
@@ -212,123 +299,4 @@ fn two_digits(value: f64) -> String {
         return format!("{mantissa}e+{exponent:0>2}");
     }
     super::functions::short(rounded)
-}
-
-/// Buckets of one bound are one bucket.
-fn coalesce(buckets: &mut Vec<(f64, f64)>) {
-    buckets.dedup_by(|later, earlier| {
-        let same = later.0 == earlier.0;
-        if same {
-            earlier.1 += later.1;
-        }
-        same
-    });
-}
-
-/// Makes the counts ascend. Says where, when the difference was more than rounding: lowest and highest bound, difference.
-fn force_monotonic(buckets: &mut [(f64, f64)]) -> Option<(f64, f64, f64)> {
-    let mut forced: Option<(f64, f64, f64)> = None;
-    let mut before = buckets.first()?.1;
-    for (bound, count) in buckets.iter_mut().skip(1) {
-        if *count == before {
-            continue;
-        }
-        if math::almost_equal(before, *count, SMALL_DELTA) {
-            *count = before;
-        } else if *count < before {
-            let difference = before - *count;
-            let (low, high, most) = forced.unwrap_or((f64::INFINITY, f64::NEG_INFINITY, 0.0));
-            forced = Some((low.min(*bound), high.max(*bound), most.max(difference)));
-            *count = before;
-        } else {
-            before = *count;
-        }
-    }
-    forced
-}
-
-/// The quantile of sorted cumulative buckets, linear within a bucket; what was forced is told beside it.
-fn bucket_quantile(q: f64, buckets: &mut Vec<(f64, f64)>) -> (f64, Option<(f64, f64, f64)>) {
-    if q.is_nan() {
-        return (f64::NAN, None);
-    }
-    if q < 0.0 {
-        return (f64::NEG_INFINITY, None);
-    }
-    if q > 1.0 {
-        return (f64::INFINITY, None);
-    }
-    if buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
-        return (f64::NAN, None);
-    }
-    coalesce(buckets);
-    let forced = force_monotonic(buckets);
-    let [first, .., before_last, last] = buckets.as_slice() else {
-        let [first, last] = buckets.as_slice() else { return (f64::NAN, forced) };
-        return (interpolate(q, &[*first, *last], first, last), forced);
-    };
-    let _ = first;
-    (interpolate(q, buckets, before_last, last), forced)
-}
-
-fn interpolate(q: f64, buckets: &[(f64, f64)], before_last: &(f64, f64), last: &(f64, f64)) -> f64 {
-    let observations = last.1;
-    if observations == 0.0 {
-        return f64::NAN;
-    }
-    let mut rank = q * observations;
-    let place =
-        buckets[..buckets.len() - 1].partition_point(|(_, count)| rank.is_nan() || count.is_nan() || *count < rank);
-    if place == buckets.len() - 1 {
-        return before_last.0;
-    }
-    let (end, mut count) = buckets[place];
-    if place == 0 && end <= 0.0 {
-        return end;
-    }
-    let mut start = 0.0;
-    if place > 0 {
-        let (bound, below) = buckets[place - 1];
-        start = bound;
-        count -= below;
-        rank -= below;
-    }
-    start + (end - start) * (rank / count)
-}
-
-/// The share of observations between two values, of sorted cumulative buckets.
-fn bucket_fraction(lower: f64, upper: f64, buckets: &mut Vec<(f64, f64)>) -> f64 {
-    if buckets.last().is_none_or(|(bound, _)| *bound != f64::INFINITY) {
-        return f64::NAN;
-    }
-    coalesce(buckets);
-    let total = buckets.last().map_or(0.0, |(_, count)| *count);
-    if total == 0.0 || lower.is_nan() || upper.is_nan() {
-        return f64::NAN;
-    }
-    if lower >= upper {
-        return 0.0;
-    }
-    let mut below = if buckets[0].0 > 0.0 { 0.0 } else { f64::NEG_INFINITY };
-    let mut rank = 0.0;
-    let (mut lower_rank, mut upper_rank) = (None, None);
-    for (i, (bound, count)) in buckets.iter().copied().enumerate() {
-        if i > 0 {
-            below = buckets[i - 1].0;
-        }
-        let within = |value: f64| {
-            if below == f64::NEG_INFINITY { count } else { rank + (count - rank) * (value - below) / (bound - below) }
-        };
-        for (value, found) in [(lower, &mut lower_rank), (upper, &mut upper_rank)] {
-            if found.is_none() && below >= value {
-                *found = Some(rank);
-            }
-            if found.is_none() && below < value && bound > value {
-                *found = Some(within(value));
-            }
-        }
-        rank = count;
-    }
-    let rank_of = |found: Option<f64>| found.filter(|rank| *rank <= total).unwrap_or(total);
-    (rank_of(upper_rank) - rank_of(lower_rank)) / total
 }

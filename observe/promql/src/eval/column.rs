@@ -49,6 +49,9 @@ pub(crate) struct Series {
     pub(crate) values: Vec<f64>,
     /// One a step, when there is any histogram at all. A step holds a float or a histogram, never both.
     pub(crate) histograms: Option<Histograms>,
+    /// The values are no longer the metric's own: the answer leaves the name out. Until then it stays, so that operators
+    /// further out can still tell series apart.
+    pub(crate) drop_name: bool,
     /// Gives the memory back to the query's budget.
     pub(crate) _charge: Reservation,
 }
@@ -83,6 +86,10 @@ impl Series {
         if let Some(value) = self.values.get_mut(step) {
             *value = missing();
         }
+        self.clear_histogram(step);
+    }
+
+    pub(crate) fn clear_histogram(&mut self, step: usize) {
         if let Some(slot) = self.histograms.as_mut().and_then(|column| column.get_mut(step)) {
             *slot = None;
         }
@@ -149,11 +156,12 @@ pub(crate) fn merge_same_labels(series: Vec<Series>) -> Result<Vec<Series>, Quer
     Ok(merged)
 }
 
-/// As above, but the same labels are refused even where the samples do not meet: the rule for range functions.
-pub(crate) fn refuse_same_labels(mut series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
-    series.retain(|one| !one.is_empty());
-    let mut seen = ahash::HashSet::default();
-    if series.iter().all(|one| seen.insert(one.labels.as_bytes())) { Ok(series) } else { Err(same_labelset()) }
+/// Leaves the names out where they no longer hold; what has become the same is one series.
+pub(crate) fn without_dropped_names(mut series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+    for one in series.iter_mut().filter(|one| one.drop_name) {
+        one.labels = super::names::without_name(&one.labels);
+    }
+    merge_same_labels(series)
 }
 
 fn same_labelset() -> QueryError {

@@ -5,9 +5,9 @@ use std::f64::consts::{LN_2, LN_10, PI};
 
 use base_signal::{Labels, MatchOp};
 
-use super::column::{Series, Steps, is_missing, merge_same_labels};
+use super::column::{Series, Steps, is_missing};
 use super::select::Wanted;
-use super::{Evaluated, Evaluator, Result, dates, execution, math, names};
+use super::{Evaluated, Evaluator, Result, dates, execution, math};
 use crate::syntax::{Call, Expr, ExprKind, NAME, Span, quote};
 
 impl Evaluator<'_> {
@@ -46,7 +46,8 @@ impl Evaluator<'_> {
                 let values = self.arg_scalar(call, 0, steps)?;
                 Ok(Evaluated::Series(vec![self.column_of(Labels::empty(), values)?]))
             }
-            "timestamp" => self.timestamp(call, steps),
+            "timestamp" | "start_timestamp" => self.timestamp(call, steps),
+            "info" => self.info_function(call, steps),
             "absent" => {
                 let arg = self.arg(call, 0)?;
                 let series = self.series(arg, steps)?;
@@ -58,11 +59,12 @@ impl Evaluator<'_> {
             "label_replace" => Ok(Evaluated::Series(self.label_replace(call, steps)?)),
             "label_join" => Ok(Evaluated::Series(self.label_join(call, steps)?)),
             "histogram_quantile" => Ok(Evaluated::Series(self.histogram_quantile(call, steps)?)),
+            "histogram_quantiles" => Ok(Evaluated::Series(self.histogram_quantiles(call, steps)?)),
             "histogram_fraction" => Ok(Evaluated::Series(self.histogram_fraction(call, steps)?)),
             "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev" | "histogram_stdvar" => {
                 self.histogram_part(call, steps)
             }
-            other => execution(format!("function {} is not supported yet", quote(other))),
+            other => execution(format!("{} takes a range vector", quote(other))),
         }
     }
 
@@ -97,11 +99,8 @@ impl Evaluator<'_> {
 
     /// Floats go through `compute` and lose their name; histograms are left out.
     fn mapped(&mut self, series: Vec<Series>, compute: fn(f64) -> f64) -> Result<Evaluated> {
-        let mapped = series.into_iter().map(|one| {
-            let labels = names::without_name(&one.labels);
-            Series { labels, histograms: None, ..one }.map(compute)
-        });
-        Ok(Evaluated::Series(merge_same_labels(mapped.collect())?))
+        let mapped = series.into_iter().map(|one| Series { drop_name: true, histograms: None, ..one }.map(compute));
+        Ok(Evaluated::Series(mapped.filter(|one| !one.is_empty()).collect()))
     }
 
     /// As above, with the step at hand; `None` leaves the sample out.
@@ -116,9 +115,9 @@ impl Evaluator<'_> {
                     *value = compute(step, *value).unwrap_or_else(super::missing);
                 }
             }
-            Series { labels: names::without_name(&one.labels), histograms: None, ..one }
+            Series { drop_name: true, histograms: None, ..one }
         });
-        Ok(Evaluated::Series(merge_same_labels(mapped.collect())?))
+        Ok(Evaluated::Series(mapped.filter(|one| !one.is_empty()).collect()))
     }
 
     fn clamp(&mut self, call: &Call, steps: &Steps) -> Result<Evaluated> {
@@ -158,8 +157,18 @@ impl Evaluator<'_> {
 
     fn timestamp(&mut self, call: &Call, steps: &Steps) -> Result<Evaluated> {
         let arg = self.arg(call, 0)?;
-        let series = match &arg.unwrapped().kind {
-            ExprKind::Selector(selector) => self.instant_selector(selector, steps, Wanted::Time)?,
+        let starts = call.function.name == "start_timestamp";
+        let arg = arg.unwrapped();
+        let series = match &arg.kind {
+            ExprKind::Selector(selector) => {
+                let wanted = if starts { Wanted::Start } else { Wanted::Time };
+                self.instant_selector(selector, arg.span, steps, wanted)?
+            }
+            // Only samples as they were stored know when what they count began.
+            _ if starts => {
+                self.series(arg, steps)?;
+                Vec::new()
+            }
             _ => {
                 let mut series = self.series(arg, steps)?;
                 for one in &mut series {

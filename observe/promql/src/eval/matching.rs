@@ -8,9 +8,9 @@ use base_signal::{CounterReset, Labels, NativeHistogram};
 
 use super::binary::{drops_name, floats, histogram_with_float};
 use super::column::{Series, Steps, merge_same_labels};
-use super::native::{self, Native};
-use super::{Evaluator, Result, execution, names, no_histograms};
-use crate::syntax::{Binary, BinaryOp, Cardinality, Matching, Span, quote};
+use super::native::Native;
+use super::{Evaluator, Result, execution, names};
+use crate::syntax::{Binary, BinaryOp, Cardinality, Matching, Span};
 
 /// The series of both sides that share the labels that must match.
 #[derive(Default)]
@@ -91,7 +91,8 @@ impl Evaluator<'_> {
         // From here the right side is the "one" side; `group_right` is told apart only where values are computed.
         let swapped = binary.matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (right, left) } else { (left, right) };
-        let mut join = Join { binary, span, swapped, many, one, pairs: HashMap::default(), out: Vec::new() };
+        let said = (0..steps.count).map(|_| None).collect();
+        let mut join = Join { binary, swapped, many, one, pairs: HashMap::default(), said, out: Vec::new() };
         let groups: Vec<Group> = groups
             .into_iter()
             .map(|group| if swapped { Group { left: group.right, right: group.left } } else { group })
@@ -102,23 +103,30 @@ impl Evaluator<'_> {
         for group in &groups {
             join.group(self, group, steps)?;
         }
+        for (_, said) in join.said.into_iter().flatten() {
+            match said {
+                Said::Warning(text) => self.warn(span, text),
+                Said::Info(text) => self.info(span, text),
+            }
+        }
         merge_same_labels(join.out)
     }
 }
 
 struct Join<'e> {
     binary: &'e Binary,
-    span: Span,
     swapped: bool,
     many: Vec<Series>,
     one: Vec<Series>,
     /// The result series of a pair.
     pairs: HashMap<(Side, Side), usize>,
+    /// The last thing to say at each step, with its place in the order of the samples.
+    said: Vec<Option<(usize, Said)>>,
     out: Vec<Series>,
 }
 
 impl Join<'_> {
-    fn group(&mut self, evaluator: &mut Evaluator<'_>, group: &Group, steps: &Steps) -> Result<()> {
+    fn group(&mut self, evaluator: &Evaluator<'_>, group: &Group, steps: &Steps) -> Result<()> {
         // `fill_left` speaks of the "many" side even under `group_right`: so does Prometheus.
         let matching = &self.binary.matching;
         let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
@@ -144,7 +152,7 @@ impl Join<'_> {
                 };
                 let place = self.pair(evaluator, Side::Series(many), one, steps)?;
                 let first = !matched;
-                if self.compute(evaluator, (Side::Series(many), one), place, step)? {
+                if self.compute((Side::Series(many), one), place, step)? {
                     matched = true;
                     self.check_unique(first, several, place, &mut seen)?;
                 }
@@ -152,7 +160,7 @@ impl Join<'_> {
             if let (Some(one), Some(_), false) = (one, fill_many, matched) {
                 let one = Side::Series(one);
                 let place = self.pair(evaluator, Side::Filled, one, steps)?;
-                self.compute(evaluator, (Side::Filled, one), place, step)?;
+                self.compute((Side::Filled, one), place, step)?;
             }
         }
         Ok(())
@@ -226,7 +234,7 @@ impl Join<'_> {
             (None, None) => return Labels::empty(),
         };
         let mut labels = many;
-        if drops_name(self.binary.op, self.binary.return_bool) {
+        if drops_name(self.binary.op, false) {
             labels = names::without_name(&labels);
         }
         if matching.cardinality == Cardinality::OneToOne {
@@ -251,114 +259,135 @@ impl Join<'_> {
         }
         let labels = self.labels(many, one);
         let place = self.out.len();
-        self.out.push(evaluator.column(labels, steps)?);
+        let mut column = evaluator.column(labels, steps)?;
+        column.drop_name = self.binary.return_bool;
+        self.out.push(column);
         self.pairs.insert((many, one), place);
         Ok(place)
     }
 
     /// Writes the result of one pair at one step; false when the operator has none for such samples.
-    fn compute(
-        &mut self,
-        evaluator: &mut Evaluator<'_>,
-        (many, one): (Side, Side),
-        place: usize,
-        step: usize,
-    ) -> Result<bool> {
+    fn compute(&mut self, (many, one): (Side, Side), place: usize, step: usize) -> Result<bool> {
         let matching = &self.binary.matching;
         let (many_series, one_series) = (side(many, &self.many), side(one, &self.one));
         let (left_series, right_series) =
             if self.swapped { (one_series, many_series) } else { (many_series, one_series) };
-        let histogram = |series: Option<&Series>| series.is_some_and(|s| s.histogram(step).is_some());
-        let (left_histogram, right_histogram) = (histogram(left_series), histogram(right_series));
-        let op = self.binary.op;
-        if let (Some(left), Some(right), BinaryOp::Equal | BinaryOp::NotEqual) =
-            (left_series.and_then(|s| s.histogram(step)), right_series.and_then(|s| s.histogram(step)), op)
-        {
-            let holds = Native::new(left).equals(&Native::new(right)) == (op == BinaryOp::Equal);
-            if let Some(slot) = self.out.get_mut(place) {
-                if self.binary.return_bool {
-                    slot.values[step] = f64::from(u8::from(holds));
-                } else if holds {
-                    slot.set_histogram(step, left.clone());
-                }
-            }
-            return Ok(true);
-        }
-        if let (Some(left), Some(right)) = (left_series, right_series)
-            && let Some(result) = self.histograms(evaluator, (left, right), step)?
-        {
-            if let Some(slot) = self.out.get_mut(place) {
-                slot.set_histogram(step, result);
-            }
-            return Ok(true);
-        }
-        if left_histogram || right_histogram {
-            let float_only = match (left_histogram, right_histogram) {
-                (true, true) => !matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Equal | BinaryOp::NotEqual),
-                (true, false) => {
-                    !matches!(op, BinaryOp::Mul | BinaryOp::Div | BinaryOp::TrimLower | BinaryOp::TrimUpper)
-                }
-                _ => op != BinaryOp::Mul,
-            };
-            if !float_only {
-                return no_histograms(&format!("operator {}", quote(op.as_str())));
-            }
-            let name = |histogram| if histogram { "histogram" } else { "float" };
-            evaluator.incompatible(op, self.span, name(left_histogram), name(right_histogram));
+        let order = match (many, one) {
+            (Side::Series(place), _) => place,
+            (Side::Filled, Side::Series(place)) => self.many.len() + place,
+            (Side::Filled, Side::Filled) => usize::MAX,
+        };
+        let value = |series: Option<&Series>, fill: Option<f64>| match series {
+            Some(series) => match series.histogram(step) {
+                Some(histogram) => Some(Operand::Histogram(histogram.clone())),
+                None => series.float(step).map(Operand::Float),
+            },
+            None => fill.map(Operand::Float),
+        };
+        let (left_fill, right_fill) = match self.swapped {
+            true => (matching.fill_right, matching.fill_left),
+            false => (matching.fill_left, matching.fill_right),
+        };
+        let (Some(left), Some(right)) = (value(left_series, left_fill), value(right_series, right_fill)) else {
             return Ok(false);
-        }
-        if matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper) {
-            evaluator.incompatible(op, self.span, "float", "float");
-            return Ok(false);
-        }
-        let many = many_series.map_or(matching.fill_left, |s| s.float(step));
-        let one = one_series.map_or(matching.fill_right, |s| s.float(step));
-        let (left, right) = if self.swapped { (one, many) } else { (many, one) };
-        let (Some(left), Some(right)) = (left, right) else { return Ok(false) };
-        let (value, holds) = floats(op, left, right);
-        let value = if self.binary.return_bool { f64::from(u8::from(holds)) } else { value };
-        if (holds || self.binary.return_bool)
-            && let Some(slot) = self.out.get_mut(place).and_then(|series| series.values.get_mut(step))
+        };
+        let result = operate(self.binary.op, &left, &right);
+        if let Some(said) = result.said
+            && let Some(last) = self.said.get_mut(step)
+            && last.as_ref().is_none_or(|(before, _)| *before <= order)
         {
-            *slot = value;
+            *last = Some((order, said));
+        }
+        let Some((operand, holds)) = result.value else { return Ok(false) };
+        if let Some(slot) = self.out.get_mut(place) {
+            match operand {
+                _ if self.binary.return_bool => slot.values[step] = f64::from(u8::from(holds)),
+                Operand::Float(value) if holds => slot.values[step] = value,
+                Operand::Histogram(histogram) if holds => slot.set_histogram(step, histogram),
+                _ => {}
+            }
         }
         Ok(true)
     }
 }
 
-impl Join<'_> {
-    /// Arithmetic that histograms are good for; `None` for all else.
-    fn histograms(
-        &self,
-        evaluator: &mut Evaluator<'_>,
-        (left, right): (&Series, &Series),
-        step: usize,
-    ) -> Result<Option<Arc<NativeHistogram>>> {
-        let op = self.binary.op;
-        let numbers = (left.float(step), right.float(step));
-        Ok(match (left.histogram(step), right.histogram(step), numbers) {
-            (Some(left), None, (_, Some(number))) if matches!(op, BinaryOp::Mul | BinaryOp::Div) => {
-                histogram_with_float(op, left, number)
+/// A sample as an operator sees it.
+enum Operand {
+    Float(f64),
+    Histogram(Arc<NativeHistogram>),
+}
+
+/// What an operator made of two samples.
+struct Operated {
+    /// With whether a comparison lets it through; `None` when there is no such operation.
+    value: Option<(Operand, bool)>,
+    said: Option<Said>,
+}
+
+/// What is said of an operation. Of all at one step, only the last is told.
+enum Said {
+    Warning(String),
+    Info(String),
+}
+
+fn operate(op: BinaryOp, left: &Operand, right: &Operand) -> Operated {
+    use Operand::{Float, Histogram};
+    let done = |histogram: Arc<NativeHistogram>| Operated { value: Some((Histogram(histogram), true)), said: None };
+    let incompatible = |left: &str, right: &str| Operated {
+        value: None,
+        said: Some(Said::Info(super::binary::incompatible_text(op, left, right))),
+    };
+    match (left, right) {
+        (Float(_), Float(_)) if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) => {
+            incompatible("float", "float")
+        }
+        (Float(left), Float(right)) => {
+            let (value, holds) = floats(op, *left, *right);
+            Operated { value: Some((Float(value), holds)), said: None }
+        }
+        (Float(number), Histogram(histogram)) => match op {
+            BinaryOp::Mul => {
+                histogram_with_float(op, histogram, *number).map_or(incompatible("float", "histogram"), done)
             }
-            (None, Some(right), (Some(number), _)) if op == BinaryOp::Mul => histogram_with_float(op, right, number),
-            (Some(left), Some(right), _) if matches!(op, BinaryOp::Add | BinaryOp::Sub) => {
-                let (mut result, other) = (Native::new(left), Native::new(right));
-                let done = if op == BinaryOp::Add { result.add(&other) } else { result.subtract(&other) };
-                if done.is_err() {
-                    return no_histograms(&format!("operator {} with buckets that differ", quote(op.as_str())));
-                }
-                if native::hints_collide([left.as_ref(), right.as_ref()].into_iter()) {
-                    let what = if op == BinaryOp::Add { "addition" } else { "subtraction" };
-                    evaluator.warn(self.span, format!("conflicting counter resets during histogram {what}"));
-                }
-                if op == BinaryOp::Sub {
-                    result.hint = CounterReset::Gauge;
-                }
-                Some(result.finish())
+            _ => incompatible("float", "histogram"),
+        },
+        (Histogram(histogram), Float(number)) => match op {
+            BinaryOp::Mul | BinaryOp::Div | BinaryOp::TrimUpper | BinaryOp::TrimLower => {
+                histogram_with_float(op, histogram, *number).map_or(incompatible("histogram", "float"), done)
             }
-            _ => None,
-        })
+            _ => incompatible("histogram", "float"),
+        },
+        (Histogram(left), Histogram(right)) => match op {
+            BinaryOp::Equal | BinaryOp::NotEqual => {
+                let holds = Native::new(left).equals(&Native::new(right)) == (op == BinaryOp::Equal);
+                Operated { value: Some((Histogram(left.clone()), holds)), said: None }
+            }
+            BinaryOp::Add | BinaryOp::Sub => combined(op, left, right),
+            _ => incompatible("histogram", "histogram"),
+        },
     }
+}
+
+fn combined(op: BinaryOp, left: &NativeHistogram, right: &NativeHistogram) -> Operated {
+    let (mut result, other) = (Native::new(left), Native::new(right));
+    let (done, what) = match op {
+        BinaryOp::Add => (result.add(&other), "addition"),
+        _ => (result.subtract(&other), "subtraction"),
+    };
+    let Ok(told) = done else {
+        let text = format!("incompatible bucket layout encountered for binary operator {}", op.as_str());
+        return Operated { value: None, said: Some(Said::Warning(text)) };
+    };
+    if told.hints_collided {
+        let text = format!("conflicting counter resets during histogram {what}");
+        return Operated { value: None, said: Some(Said::Warning(text)) };
+    }
+    if op == BinaryOp::Sub {
+        result.hint = CounterReset::Gauge;
+    }
+    let said =
+        told.bounds_differed.then(|| Said::Info(format!("mismatched custom buckets were reconciled during {what}")));
+    Operated { value: Some((Operand::Histogram(result.finish()), true)), said }
 }
 
 fn side(side: Side, series: &[Series]) -> Option<&Series> {

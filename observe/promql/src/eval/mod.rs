@@ -7,16 +7,24 @@ mod aggregate;
 mod binary;
 mod buckets;
 mod column;
+mod cumulative;
 mod dates;
+mod extended;
 mod functions;
+mod info;
 mod matching;
 mod math;
 mod names;
 mod native;
+mod native_read;
+mod native_total;
 mod over_time;
+mod pairs;
 mod rate;
+mod ratio;
 mod relabel;
 mod select;
+mod smooth;
 mod topk;
 mod window;
 
@@ -28,10 +36,12 @@ use observe_source::{Annotations, Budget, Level, MetricSource, Reservation};
 use crate::answer::{Query, QueryError};
 use crate::engine::Engine;
 use crate::plan;
-use crate::syntax::{BinaryOp, Call, Expr, ExprKind, Span, line_column};
+use crate::syntax::{BinaryOp, Call, Expr, ExprKind, Span, line_column, quote};
 
+use buckets::Forced;
+use column::missing;
+pub(crate) use column::without_dropped_names;
 pub(crate) use column::{Series, Steps};
-use column::{merge_same_labels, missing};
 
 /// What an expression comes to.
 #[derive(Debug)]
@@ -48,10 +58,23 @@ pub(crate) struct Evaluator<'a> {
     query: &'a Query<'a>,
     /// Of the whole query: what `@ start()` and `@ end()` mean.
     outer: Steps,
+    /// What of histograms is asked for where we are in the tree.
+    buckets: Buckets,
     /// What the source said.
     annotations: Annotations,
     /// Our own remarks. Of one text said of several places, Prometheus keeps the last.
     remarks: BTreeMap<(Level, String), Span>,
+    /// Classic histograms that were made monotonic, by metric.
+    forced: BTreeMap<String, (Forced, Span)>,
+    /// How often samples began before the ones before them, by metric.
+    overlaps: BTreeMap<String, (usize, Span)>,
+}
+
+/// Whether buckets matter: functions of counts and sums do without, unless what is around or within needs them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Buckets {
+    skippable: bool,
+    needed: bool,
 }
 
 type Result<T> = std::result::Result<T, QueryError>;
@@ -62,10 +85,33 @@ fn execution<T>(text: impl Into<String>) -> Result<T> {
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(engine: &'a Engine, source: &'a dyn MetricSource, query: &'a Query<'a>, outer: Steps) -> Self {
-        Evaluator { engine, source, query, outer, annotations: Annotations::default(), remarks: BTreeMap::new() }
+        Evaluator {
+            engine,
+            source,
+            query,
+            outer,
+            buckets: Buckets::default(),
+            annotations: Annotations::default(),
+            remarks: BTreeMap::new(),
+            forced: BTreeMap::new(),
+            overlaps: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn into_annotations(mut self) -> Annotations {
+        for (metric, (forced, span)) in std::mem::take(&mut self.forced) {
+            self.info(span, forced.text(&metric));
+        }
+        for (metric, (count, span)) in std::mem::take(&mut self.overlaps) {
+            let times = if count > 1 { format!(" ({count} occurrences)") } else { String::new() };
+            let metric = quote(&metric);
+            self.warn(
+                span,
+                format!(
+                    "sample has start time that overlaps with previous sample timestamp for metric {metric}{times}"
+                ),
+            );
+        }
         for ((level, text), span) in std::mem::take(&mut self.remarks) {
             let place = self.place(span);
             match level {
@@ -78,12 +124,38 @@ impl<'a> Evaluator<'a> {
 
     pub(crate) fn eval(&mut self, expr: &Expr, steps: &Steps) -> Result<Evaluated> {
         self.query.cancel.check()?;
+        let before = self.buckets;
+        match &expr.kind {
+            ExprKind::Call(call) => match call.function.name {
+                "histogram_count" | "histogram_sum" | "histogram_avg" => self.buckets.skippable = true,
+                "histogram_quantile"
+                | "histogram_quantiles"
+                | "histogram_fraction"
+                | "histogram_stddev"
+                | "histogram_stdvar" => self.buckets.needed = true,
+                _ => {}
+            },
+            ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) => {
+                self.buckets.needed = true;
+            }
+            _ => {}
+        }
+        let evaluated = self.eval_here(expr, steps);
+        self.buckets = before;
+        evaluated
+    }
+
+    fn only_stats(&self) -> bool {
+        self.buckets.skippable && !self.buckets.needed
+    }
+
+    fn eval_here(&mut self, expr: &Expr, steps: &Steps) -> Result<Evaluated> {
         Ok(match &expr.kind {
             ExprKind::Number { value, .. } => Evaluated::Scalar(self.constant(*value, steps)?),
             ExprKind::String(text) => Evaluated::String(text.clone()),
             ExprKind::Paren(inner) => return self.eval(inner, steps),
             ExprKind::Selector(selector) => {
-                Evaluated::Series(self.instant_selector(selector, steps, select::Wanted::Value)?)
+                Evaluated::Series(self.instant_selector(selector, expr.span, steps, select::Wanted::Value)?)
             }
             ExprKind::Unary { negative, expr } => self.unary(*negative, expr, steps)?,
             ExprKind::Binary(binary) => self.binary(binary, expr.span, steps)?,
@@ -103,14 +175,13 @@ impl<'a> Evaluator<'a> {
             }
             Evaluated::Series(series) if negative => {
                 let negated = series.into_iter().map(|mut one| {
-                    let labels = names::without_name(&one.labels);
                     for slot in one.histograms.iter_mut().flatten() {
                         let negate = |histogram: &_| binary::histogram_with_float(BinaryOp::Mul, histogram, -1.0);
                         *slot = slot.as_deref().and_then(negate);
                     }
-                    Series { labels, ..one }.map(|value| -value)
+                    Series { drop_name: true, ..one }.map(|value| -value)
                 });
-                Ok(Evaluated::Series(merge_same_labels(negated.collect())?))
+                Ok(Evaluated::Series(negated.collect()))
             }
             same => Ok(same),
         }
@@ -154,12 +225,12 @@ impl<'a> Evaluator<'a> {
     /// A series without samples.
     fn column(&self, labels: Labels, steps: &Steps) -> Result<Series> {
         let charge = self.query.budget.reserve((steps.count * 8 + labels.as_bytes().len() + 64) as u64)?;
-        Ok(Series { labels, values: vec![missing(); steps.count], histograms: None, _charge: charge })
+        Ok(Series { labels, values: vec![missing(); steps.count], histograms: None, drop_name: false, _charge: charge })
     }
 
     fn column_of(&self, labels: Labels, values: Vec<f64>) -> Result<Series> {
         let charge = self.query.budget.reserve((values.len() * 8 + labels.as_bytes().len() + 64) as u64)?;
-        Ok(Series { labels, values, histograms: None, _charge: charge })
+        Ok(Series { labels, values, histograms: None, drop_name: false, _charge: charge })
     }
 
     fn warn(&mut self, span: Span, text: impl Into<String>) {
@@ -178,9 +249,4 @@ impl<'a> Evaluator<'a> {
     fn modifiers(&self, modifiers: &crate::syntax::Modifiers) -> Result<plan::Reading> {
         plan::reading(modifiers, &self.outer)
     }
-}
-
-/// What is not computed yet is refused by name, never answered wrongly.
-fn no_histograms<T>(what: &str) -> Result<T> {
-    execution(format!("{what} is not supported on native histograms yet; filter them out of its input"))
 }

@@ -1,7 +1,6 @@
 //! Arithmetic of native histograms: add, subtract, scale, notice resets. Buckets are kept by index, so that histograms of
-//! another layout need no care; of two resolutions the coarser one wins.
-//!
-//! Not done: zero buckets of different widths, and custom bounds that differ. They are refused as [`Unfit`].
+//! another layout need no care; of two resolutions the coarser one wins, of two zero buckets the wider one, and of custom
+//! bounds those that both have. What is read out of one is in `native_read.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,34 +9,30 @@ use base_signal::{Buckets, CounterReset, NativeHistogram, SpanRun};
 
 use super::math::Kahan;
 
-/// Why two histograms cannot be combined.
+/// Exponential and custom buckets cannot be combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
-    /// Exponential and custom buckets: never.
-    Mixed,
-    /// Not yet.
-    Unsupported,
+pub(super) struct Mixed;
+
+/// What there is to say of two histograms that were combined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Combined {
+    /// Their custom bounds differed; only common ones were kept.
+    pub(super) bounds_differed: bool,
+    /// One was marked as a reset, the other as none.
+    pub(super) hints_collided: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Native {
-    schema: i32,
-    custom_bounds: Vec<f64>,
-    zero_threshold: f64,
+    pub(super) schema: i32,
+    pub(super) custom_bounds: Vec<f64>,
+    pub(super) zero_threshold: f64,
     pub(super) hint: CounterReset,
     pub(super) count: Kahan,
     pub(super) sum: Kahan,
-    zero: Kahan,
-    positive: BTreeMap<i32, Kahan>,
-    negative: BTreeMap<i32, Kahan>,
-}
-
-/// One bucket with its bounds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bucket {
-    pub(super) lower: f64,
-    pub(super) upper: f64,
-    pub(super) count: f64,
+    pub(super) zero: Kahan,
+    pub(super) positive: BTreeMap<i32, Kahan>,
+    pub(super) negative: BTreeMap<i32, Kahan>,
 }
 
 impl Native {
@@ -127,7 +122,7 @@ impl Native {
         })
     }
 
-    fn at_schema(&self, schema: i32) -> Native {
+    pub(super) fn at_schema(&self, schema: i32) -> Native {
         let by = self.schema - schema;
         if by <= 0 || self.is_custom() {
             return self.clone();
@@ -135,56 +130,145 @@ impl Native {
         let coarser = |buckets: &BTreeMap<i32, Kahan>| {
             let mut out: BTreeMap<i32, Kahan> = BTreeMap::new();
             for (index, count) in buckets {
-                let index = (index.saturating_sub(1) >> by) + 1;
-                out.entry(index).or_default().sum += count.total();
+                let into = out.entry((index.saturating_sub(1) >> by) + 1).or_default();
+                into.add(count.sum);
+                into.add(count.compensation);
             }
             out
         };
         Native { schema, positive: coarser(&self.positive), negative: coarser(&self.negative), ..self.clone() }
     }
 
-    fn fits(&self, other: &Native) -> Result<(), Unfit> {
-        if self.is_custom() != other.is_custom() {
-            return Err(Unfit::Mixed);
-        }
-        let same = self.zero_threshold == other.zero_threshold && self.custom_bounds == other.custom_bounds;
-        if same { Ok(()) } else { Err(Unfit::Unsupported) }
-    }
-
-    fn combine(&mut self, other: &Native, add: impl Fn(&mut Kahan, f64)) -> Result<(), Unfit> {
-        self.fits(other)?;
-        let schema = self.schema.min(other.schema);
-        if schema < self.schema {
-            *self = self.at_schema(schema);
-        }
-        let other = other.at_schema(schema);
-        add(&mut self.count, other.count.total());
-        add(&mut self.sum, other.sum.total());
-        add(&mut self.zero, other.zero.total());
-        for (own, more) in [(&mut self.positive, &other.positive), (&mut self.negative, &other.negative)] {
-            for (index, count) in more {
-                add(own.entry(*index).or_default(), count.total());
+    /// What the zero bucket holds when it is widened to `threshold`, and how wide it then is: a bucket that is not empty
+    /// belongs to it whole.
+    fn widened_zero(&self, threshold: f64) -> (Kahan, f64) {
+        let mut threshold = threshold;
+        loop {
+            let (mut zero, before) = (self.zero, threshold);
+            if threshold == self.zero_threshold {
+                return (zero, threshold);
+            }
+            for buckets in [&self.positive, &self.negative] {
+                for (index, count) in buckets.iter().filter(|(_, count)| count.total() != 0.0) {
+                    if self.bound(index.saturating_sub(1)) >= threshold {
+                        break;
+                    }
+                    zero.add(count.sum);
+                    zero.add(count.compensation);
+                    threshold = threshold.max(self.bound(*index));
+                }
+            }
+            // Where a bucket made it wider, buckets of the other sign are looked at again.
+            if threshold == before {
+                return (zero, threshold);
             }
         }
+    }
+
+    fn widen_zero(&mut self, threshold: f64) {
+        (self.zero, self.zero_threshold) = self.widened_zero(threshold);
+        let (schema, width) = (self.schema, self.zero_threshold);
+        for buckets in [&mut self.positive, &mut self.negative] {
+            buckets.retain(|index, _| bound_of(schema, index.saturating_sub(1)) >= width);
+        }
+    }
+
+    /// Makes both zero buckets as wide; gives what the other one's then holds.
+    fn reconcile_zero(&mut self, other: &Native) -> Kahan {
+        let (mut zero, mut threshold) = (other.zero, other.zero_threshold);
+        while threshold != self.zero_threshold {
+            if self.zero_threshold > threshold {
+                (zero, threshold) = other.widened_zero(self.zero_threshold);
+            }
+            if threshold > self.zero_threshold {
+                self.widen_zero(threshold);
+            }
+            if threshold.is_nan() || self.zero_threshold.is_nan() {
+                break;
+            }
+        }
+        zero
+    }
+
+    /// The same buckets under fewer bounds, all of which are among its own.
+    fn under_bounds(&self, bounds: &[f64]) -> BTreeMap<i32, Kahan> {
+        let mut out: BTreeMap<i32, Kahan> = BTreeMap::new();
+        for (index, count) in &self.positive {
+            let own = usize::try_from(*index).ok().and_then(|i| self.custom_bounds.get(i));
+            let into = own.map_or(bounds.len(), |own| bounds.partition_point(|bound| bound < own));
+            let into = out.entry(i32::try_from(into).unwrap_or(i32::MAX)).or_default();
+            into.add(count.sum);
+            into.add(count.compensation);
+        }
+        out
+    }
+
+    fn combine(&mut self, other: &Native, add: impl Fn(&mut Kahan, f64)) -> Result<Combined, Mixed> {
+        if self.is_custom() != other.is_custom() {
+            return Err(Mixed);
+        }
+        let mut told = Combined::default();
         self.hint = match (self.hint, other.hint) {
             (a, b) if a == b => a,
             (CounterReset::Gauge, _) | (_, CounterReset::Gauge) => CounterReset::Gauge,
-            _ => CounterReset::Unknown,
+            (CounterReset::Unknown, _) | (_, CounterReset::Unknown) => CounterReset::Unknown,
+            _ => {
+                told.hints_collided = true;
+                CounterReset::Unknown
+            }
         };
-        Ok(())
+        let both = |into: &mut Kahan, more: &Kahan| {
+            add(into, more.sum);
+            add(into, more.compensation);
+        };
+        let mut other = std::borrow::Cow::Borrowed(other);
+        if self.is_custom() {
+            if self.custom_bounds != other.custom_bounds {
+                told.bounds_differed = true;
+                let common = common_bounds(&self.custom_bounds, &other.custom_bounds);
+                self.positive = self.under_bounds(&common);
+                other.to_mut().positive = other.under_bounds(&common);
+                self.custom_bounds = common;
+            }
+        } else {
+            let zero = self.reconcile_zero(&other);
+            both(&mut self.zero, &zero);
+            let schema = self.schema.min(other.schema);
+            if schema < self.schema {
+                *self = self.at_schema(schema);
+            }
+            if schema < other.schema {
+                other = std::borrow::Cow::Owned(other.at_schema(schema));
+            }
+        }
+        both(&mut self.count, &other.count);
+        both(&mut self.sum, &other.sum);
+        let (custom, schema, width) = (self.is_custom(), self.schema, self.zero_threshold);
+        for (own, more) in [(&mut self.positive, &other.positive), (&mut self.negative, &other.negative)] {
+            // What lies within the zero bucket has been counted there.
+            for (index, count) in more.iter().filter(|(index, _)| custom || bound_of(schema, **index) > width) {
+                both(own.entry(*index).or_default(), count);
+            }
+        }
+        Ok(told)
     }
 
-    pub(super) fn add(&mut self, other: &Native) -> Result<(), Unfit> {
+    pub(super) fn add(&mut self, other: &Native) -> Result<Combined, Mixed> {
         self.combine(other, |own, more| own.sum += more)
     }
 
-    pub(super) fn subtract(&mut self, other: &Native) -> Result<(), Unfit> {
+    pub(super) fn subtract(&mut self, other: &Native) -> Result<Combined, Mixed> {
         self.combine(other, |own, less| own.sum -= less)
     }
 
     /// For long sums: what rounding loses is kept aside.
-    pub(super) fn add_exactly(&mut self, other: &Native) -> Result<(), Unfit> {
+    pub(super) fn add_exactly(&mut self, other: &Native) -> Result<Combined, Mixed> {
         self.combine(other, Kahan::add)
+    }
+
+    pub(super) fn overflows(&self) -> bool {
+        let buckets = self.positive.values().chain(self.negative.values());
+        buckets.chain([&self.count, &self.sum, &self.zero]).any(|number| number.sum.is_infinite())
     }
 
     fn each(&mut self, change: impl Fn(f64) -> f64) {
@@ -217,176 +301,48 @@ impl Native {
     }
 
     /// Whether a counter began anew between `before` and this one.
-    pub(super) fn is_reset_after(&self, before: &Native) -> Result<bool, Unfit> {
+    pub(super) fn is_reset_after(&self, before: &Native) -> bool {
         match self.hint {
-            CounterReset::Reset => return Ok(true),
-            CounterReset::NoReset => return Ok(false),
+            CounterReset::Reset => return true,
+            CounterReset::NoReset => return false,
             CounterReset::Unknown | CounterReset::Gauge => {}
         }
         if self.count.total() < before.count.total() {
-            return Ok(true);
+            return true;
         }
-        if self.is_custom() != before.is_custom() || self.schema > before.schema {
-            return Ok(true);
+        if self.is_custom() {
+            if !before.is_custom() {
+                return true;
+            }
+            if self.custom_bounds != before.custom_bounds {
+                let common = common_bounds(&self.custom_bounds, &before.custom_bounds);
+                let (own, old) = (self.under_bounds(&common), before.under_bounds(&common));
+                let count = |buckets: &BTreeMap<i32, Kahan>, i: i32| buckets.get(&i).map_or(0.0, |c| c.total());
+                return (0..=common.len() as i32).any(|i| count(&own, i) < count(&old, i));
+            }
         }
-        if self.zero_threshold < before.zero_threshold {
-            return Ok(true);
+        if self.schema > before.schema || self.zero_threshold < before.zero_threshold {
+            return true;
         }
-        self.fits(before)?;
+        let (zero, threshold) = before.widened_zero(self.zero_threshold);
+        if threshold != self.zero_threshold || self.zero.total() < zero.total() {
+            return true;
+        }
         let before = before.at_schema(self.schema);
         let fell = |own: &BTreeMap<i32, Kahan>, old: &BTreeMap<i32, Kahan>| {
-            old.iter().any(|(index, count)| own.get(index).map_or(0.0, |c| c.total()) < count.total())
+            let mut outside =
+                old.iter().filter(|(index, _)| self.is_custom() || self.bound(**index) > self.zero_threshold);
+            outside.any(|(index, count)| match own.get(index) {
+                Some(own) => own.total() < count.total(),
+                None => count.total() != 0.0,
+            })
         };
-        Ok(self.zero.total() < before.zero.total()
-            || fell(&self.positive, &before.positive)
-            || fell(&self.negative, &before.negative))
-    }
-
-    /// The buckets that hold something, ascending, the zero bucket among them.
-    fn ascending(&self) -> Vec<Bucket> {
-        let bucket = |index: i32, count: &Kahan| {
-            let (lower, upper) = if self.is_custom() {
-                let bound = |i: i32| usize::try_from(i).ok().and_then(|i| self.custom_bounds.get(i)).copied();
-                (bound(index - 1).unwrap_or(f64::NEG_INFINITY), bound(index).unwrap_or(f64::INFINITY))
-            } else {
-                (self.bound(index.saturating_sub(1)), self.bound(index))
-            };
-            Bucket { lower, upper, count: count.total() }
-        };
-        let negative = self.negative.iter().rev().map(|(index, count)| {
-            let mirrored = bucket(*index, count);
-            Bucket { lower: -mirrored.upper, upper: -mirrored.lower, ..mirrored }
-        });
-        let width = self.zero_threshold;
-        let zero = (!self.is_custom()).then(|| Bucket { lower: -width, upper: width, count: self.zero.total() });
-        let positive = self.positive.iter().map(|(index, count)| bucket(*index, count));
-        negative.chain(zero).chain(positive).filter(|bucket| bucket.count != 0.0).collect()
+        fell(&self.positive, &before.positive) || fell(&self.negative, &before.negative)
     }
 
     /// The upper bound of an exponential bucket.
-    fn bound(&self, index: i32) -> f64 {
-        if self.schema <= 0 {
-            return f64::exp2(f64::from(index) * f64::exp2(f64::from(-self.schema)));
-        }
-        let per_power = 1i32 << self.schema.min(8);
-        let fraction = f64::from(index.rem_euclid(per_power)) / f64::from(per_power);
-        f64::exp2(fraction) * f64::exp2(f64::from(index.div_euclid(per_power)))
-    }
-
-    /// The quantile, exponential within a bucket, linear in the zero bucket and in custom ones.
-    pub(super) fn quantile(&self, q: f64) -> f64 {
-        if q < 0.0 {
-            return f64::NEG_INFINITY;
-        }
-        if q > 1.0 {
-            return f64::INFINITY;
-        }
-        let total = self.count.total();
-        if total == 0.0 || q.is_nan() {
-            return f64::NAN;
-        }
-        let mut buckets = self.ascending();
-        let forward = self.sum.total().is_nan() || q < 0.5;
-        if !forward {
-            buckets.reverse();
-        }
-        let mut rank = if forward { q * total } else { (1.0 - q) * total };
-        let mut passed = 0.0;
-        let mut found = Bucket { lower: 0.0, upper: 0.0, count: 0.0 };
-        for bucket in buckets {
-            found = bucket;
-            passed += bucket.count;
-            if passed >= rank {
-                break;
-            }
-        }
-        if self.is_custom() {
-            if found.lower == f64::NEG_INFINITY {
-                if found.upper <= 0.0 {
-                    return found.upper;
-                }
-                found.lower = 0.0;
-            } else if found.upper == f64::INFINITY {
-                return found.lower;
-            }
-        } else if found.lower < 0.0 && found.upper > 0.0 {
-            if self.negative.is_empty() && !self.positive.is_empty() {
-                found.lower = 0.0;
-            } else if self.positive.is_empty() && !self.negative.is_empty() {
-                found.upper = 0.0;
-            }
-        }
-        let passed = passed.min(total);
-        if passed < rank {
-            return if self.sum.total().is_nan() { f64::NAN } else { found.upper };
-        }
-        rank = if forward { rank - (passed - found.count) } else { passed - rank };
-        let fraction = rank / found.count;
-        if self.is_custom() || (found.lower <= 0.0 && found.upper >= 0.0) {
-            return found.lower + (found.upper - found.lower) * fraction;
-        }
-        let (lower, upper) = (found.lower.abs().log2(), found.upper.abs().log2());
-        if found.lower > 0.0 {
-            (lower + (upper - lower) * fraction).exp2()
-        } else {
-            -(upper + (lower - upper) * (1.0 - fraction)).exp2()
-        }
-    }
-}
-
-impl Native {
-    /// The variance of the observations, each taken to be in the middle of its bucket.
-    pub(super) fn variance(&self) -> f64 {
-        let mean = self.sum.total() / self.count.total();
-        let mut squares = Kahan::default();
-        for bucket in self.ascending() {
-            let value = if self.is_custom() {
-                (bucket.upper + bucket.lower) / 2.0
-            } else if bucket.lower <= 0.0 && bucket.upper >= 0.0 {
-                0.0
-            } else {
-                (bucket.upper * bucket.lower).sqrt().copysign(bucket.upper)
-            };
-            let delta = value - mean;
-            squares.add(bucket.count * delta * delta);
-        }
-        squares.total() / self.count.total()
-    }
-
-    /// The share of observations between two values; not for observations that are NaN.
-    pub(super) fn fraction(&self, lower: f64, upper: f64) -> f64 {
-        let total = self.count.total();
-        if total == 0.0 || lower.is_nan() || upper.is_nan() {
-            return f64::NAN;
-        }
-        if lower >= upper {
-            return 0.0;
-        }
-        let mut rank = 0.0;
-        let mut found = [None, None];
-        for mut bucket in self.ascending() {
-            let zero = bucket.lower <= 0.0 && bucket.upper >= 0.0;
-            if zero && self.negative.is_empty() && !self.positive.is_empty() {
-                bucket.lower = 0.0;
-            } else if zero && self.positive.is_empty() && !self.negative.is_empty() {
-                bucket.upper = 0.0;
-            }
-            for (value, found) in [lower, upper].into_iter().zip(&mut found) {
-                if found.is_none() && bucket.lower >= value {
-                    *found = Some(rank);
-                }
-                if found.is_none() && bucket.upper > value {
-                    *found = Some(if self.is_custom() && bucket.lower == f64::NEG_INFINITY {
-                        bucket.count
-                    } else {
-                        rank + bucket.count * bucket.part_below(value, self.is_custom() || zero)
-                    });
-                }
-            }
-            rank += bucket.count;
-        }
-        let [lower_rank, upper_rank] = found.map(|rank| rank.filter(|rank| *rank <= total).unwrap_or(total));
-        (upper_rank - lower_rank) / total
+    pub(super) fn bound(&self, index: i32) -> f64 {
+        bound_of(self.schema, index)
     }
 
     /// The same observations in the same buckets, whatever the layout on paper.
@@ -403,43 +359,16 @@ impl Native {
     }
 }
 
-impl Bucket {
-    fn part_below(&self, value: f64, linear: bool) -> f64 {
-        if linear {
-            return (value - self.lower) / (self.upper - self.lower);
-        }
-        let (lower, upper, value) = (self.lower.abs().log2(), self.upper.abs().log2(), value.abs().log2());
-        if self.lower > 0.0 { (value - lower) / (upper - lower) } else { 1.0 - (value - upper) / (lower - upper) }
+/// Bucket `index` ends at `2^(index * 2^-schema)`.
+pub(super) fn bound_of(schema: i32, index: i32) -> f64 {
+    if schema <= 0 {
+        return f64::exp2(f64::from(index) * f64::exp2(f64::from(-schema)));
     }
+    let per_power = 1i32 << schema.min(8);
+    let fraction = f64::from(index.rem_euclid(per_power)) / f64::from(per_power);
+    f64::exp2(fraction) * f64::exp2(f64::from(index.div_euclid(per_power)))
 }
 
-/// Whether some were marked as resets and others as none: their sum cannot say.
-pub(super) fn hints_collide<'h>(histograms: impl Iterator<Item = &'h NativeHistogram>) -> bool {
-    let (mut reset, mut no_reset) = (false, false);
-    for histogram in histograms {
-        reset |= histogram.counter_reset == CounterReset::Reset;
-        no_reset |= histogram.counter_reset == CounterReset::NoReset;
-    }
-    reset && no_reset
-}
-
-/// The sum, or the mean, of one or more.
-pub(super) fn sum<'h>(
-    mut histograms: impl Iterator<Item = &'h NativeHistogram>,
-    mean: bool,
-) -> Result<Option<Arc<NativeHistogram>>, Unfit> {
-    let Some(first) = histograms.next() else { return Ok(None) };
-    let mut total = Native::new(first);
-    let mut count = 1.0;
-    for histogram in histograms {
-        total.add_exactly(&Native::new(histogram))?;
-        count += 1.0;
-    }
-    if total.count.sum.is_infinite() || total.sum.sum.is_infinite() {
-        return Err(Unfit::Unsupported);
-    }
-    if mean {
-        total.divide(count);
-    }
-    Ok(Some(total.finish()))
+fn common_bounds(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().copied().filter(|bound| b.contains(bound)).collect()
 }

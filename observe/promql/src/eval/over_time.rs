@@ -1,30 +1,28 @@
 //! The `*_over_time` functions: one number out of the samples of a window.
 
-use std::sync::Arc;
-
 use super::math::{Kahan, Mean, quantile};
-use super::native;
-use super::window::{Outcome, RangeFunction, Remark, Window};
+use super::native_total::Total;
+use super::window::{Notes, Outcome, RangeFunction, Remark, Window};
 
 pub(super) fn find(name: &str) -> Option<RangeFunction> {
-    let (compute, floats_only): (fn(&Window<'_>) -> Outcome, bool) = match name {
-        "sum_over_time" => (|w| summed(w, sum, false), false),
-        "avg_over_time" => (|w| summed(w, mean, true), false),
-        "count_over_time" => (|w| Outcome::Float((w.values.len() + w.histograms.len()) as f64), false),
-        "present_over_time" | "absent_over_time" => (|_| Outcome::Float(1.0), false),
-        "last_over_time" => (last, false),
-        "first_over_time" => (first, false),
-        "min_over_time" => (|w| best(w, |value, best| value < best, false), true),
-        "max_over_time" => (|w| best(w, |value, best| value > best, false), true),
-        "ts_of_min_over_time" => (|w| best(w, |value, best| value <= best, true), true),
-        "ts_of_max_over_time" => (|w| best(w, |value, best| value >= best, true), true),
-        "ts_of_first_over_time" => (|w| time(first_ms(w.times_ms, w.histogram_times_ms, i64::min)), false),
-        "ts_of_last_over_time" => (|w| time(last_ms(w.times_ms, w.histogram_times_ms)), false),
-        "quantile_over_time" => (|w| floats(w, |values| quantile(w.args[0], &mut values.to_vec())), true),
-        "stddev_over_time" => (|w| floats(w, |values| variance(values).sqrt()), true),
-        "stdvar_over_time" => (|w| floats(w, variance), true),
-        "mad_over_time" => (|w| floats(w, median_deviation), true),
-        "double_exponential_smoothing" => (smoothed, true),
+    let (compute, floats_only): (fn(&Window<'_>, &mut Notes) -> Outcome, bool) = match name {
+        "sum_over_time" => (|w, notes| summed(w, sum, false, notes), false),
+        "avg_over_time" => (|w, notes| summed(w, mean, true, notes), false),
+        "count_over_time" => (|w, _| Outcome::Float((w.values.len() + w.histograms.len()) as f64), false),
+        "present_over_time" | "absent_over_time" => (|_, _| Outcome::Float(1.0), false),
+        "last_over_time" => (|w, _| last(w), false),
+        "first_over_time" => (|w, _| first(w), false),
+        "min_over_time" => (|w, _| best(w, |value, best| value < best, false), true),
+        "max_over_time" => (|w, _| best(w, |value, best| value > best, false), true),
+        "ts_of_min_over_time" => (|w, _| best(w, |value, best| value <= best, true), true),
+        "ts_of_max_over_time" => (|w, _| best(w, |value, best| value >= best, true), true),
+        "ts_of_first_over_time" => (|w, _| time(first_ms(w.times_ms, w.histogram_times_ms, i64::min)), false),
+        "ts_of_last_over_time" => (|w, _| time(last_ms(w.times_ms, w.histogram_times_ms)), false),
+        "quantile_over_time" => (|w, _| floats(w, |values| quantile(w.args[0], &mut values.to_vec())), true),
+        "stddev_over_time" => (|w, _| floats(w, |values| variance(values).sqrt()), true),
+        "stdvar_over_time" => (|w, _| floats(w, variance), true),
+        "mad_over_time" => (|w, _| floats(w, median_deviation), true),
+        "double_exponential_smoothing" => (|w, _| smoothed(w), true),
         _ => return None,
     };
     Some(RangeFunction { compute, floats_only })
@@ -34,17 +32,25 @@ fn floats(window: &Window<'_>, compute: impl Fn(&[f64]) -> f64) -> Outcome {
     if window.values.is_empty() { Outcome::Nothing } else { Outcome::Float(compute(window.values)) }
 }
 
-fn summed(window: &Window<'_>, compute: fn(&[f64]) -> f64, is_mean: bool) -> Outcome {
-    let histograms = || window.histograms.iter().map(Arc::as_ref);
-    if window.values.is_empty() {
-        return match Outcome::combined(native::sum(histograms(), is_mean)) {
-            Outcome::Histogram(histogram) if native::hints_collide(histograms()) => {
-                Outcome::Remarked(Some(histogram), Remark::HintsCollide)
-            }
-            outcome => outcome,
-        };
+fn summed(window: &Window<'_>, compute: fn(&[f64]) -> f64, is_mean: bool, notes: &mut Notes) -> Outcome {
+    let Some((first, rest)) = window.histograms.split_first() else { return floats(window, compute) };
+    if !window.values.is_empty() {
+        notes.say(Remark::MixedTypes);
+        return Outcome::Nothing;
     }
-    if window.histograms.is_empty() { floats(window, compute) } else { Outcome::Mixed }
+    let mut total = Total::starting_with(first, is_mean);
+    let added = rest.iter().try_for_each(|histogram| total.add(histogram));
+    if added.is_err() {
+        notes.say(Remark::MixedSchemas);
+        return Outcome::Nothing;
+    }
+    if total.told.hints_collided {
+        notes.say(Remark::HintsCollide);
+    }
+    if total.told.bounds_differed {
+        notes.say(Remark::BoundsDiffer("aggregation"));
+    }
+    Outcome::Histogram(total.finish())
 }
 
 fn sum(values: &[f64]) -> f64 {
@@ -72,6 +78,9 @@ fn variance(values: &[f64]) -> f64 {
 }
 
 fn median_deviation(values: &[f64]) -> f64 {
+    if values.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
     let median = quantile(0.5, &mut values.to_vec());
     let mut deviations: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
     quantile(0.5, &mut deviations)

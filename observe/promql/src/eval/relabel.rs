@@ -4,7 +4,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::column::{Series, Steps, merge_same_labels};
 use super::{Evaluator, Result, execution};
-use crate::syntax::Call;
+use crate::syntax::{Call, NAME};
 
 /// Compiled programs above this are refused.
 const REGEX_SIZE_MAX_BYTES: usize = 4 << 20;
@@ -16,8 +16,8 @@ impl Evaluator<'_> {
         let Some(regex) = anchored(&pattern) else {
             return execution(format!("invalid regular expression in label_replace(): {pattern}"));
         };
-        if destination.is_empty() {
-            return execution("invalid destination label name in label_replace(): ");
+        if !is_label(&destination) {
+            return execution(format!("invalid destination label name in label_replace(): {destination}"));
         }
         let mut series = self.arg_series(call, 0, steps)?;
         for one in &mut series {
@@ -28,6 +28,8 @@ impl Evaluator<'_> {
                 let mut labels = one.labels.to_builder();
                 labels.set(destination.clone(), new);
                 one.labels = labels.build();
+                // A name that was given on purpose stays.
+                one.drop_name &= destination != NAME;
             }
         }
         merge_same_labels(series)
@@ -36,11 +38,11 @@ impl Evaluator<'_> {
     pub(super) fn label_join(&mut self, call: &Call, steps: &Steps) -> Result<Vec<Series>> {
         let (destination, separator) = (self.arg_string(call, 1)?, self.arg_string(call, 2)?);
         let sources: Vec<String> = (3..call.args.len()).map(|i| self.arg_string(call, i)).collect::<Result<_>>()?;
-        if sources.iter().any(String::is_empty) {
-            return execution("invalid source label name in label_join(): ");
+        if let Some(bad) = sources.iter().find(|name| !is_label(name)) {
+            return execution(format!("invalid source label name in label_join(): {bad}"));
         }
-        if destination.is_empty() {
-            return execution("invalid destination label name in label_join(): ");
+        if !is_label(&destination) {
+            return execution(format!("invalid destination label name in label_join(): {destination}"));
         }
         let mut series = self.arg_series(call, 0, steps)?;
         for one in &mut series {
@@ -48,9 +50,15 @@ impl Evaluator<'_> {
             let mut labels = one.labels.to_builder();
             labels.set(destination.clone(), values.join(&separator));
             one.labels = labels.build();
+            one.drop_name &= destination != NAME;
         }
         merge_same_labels(series)
     }
+}
+
+/// Any text but none; what was no UTF-8 has been replaced on the way.
+fn is_label(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// The pattern as RE2 reads it, matching the whole text. Checked by the rules of label matchers first; the ASCII classes

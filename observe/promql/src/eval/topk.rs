@@ -12,7 +12,11 @@ impl Evaluator<'_> {
     pub(super) fn choose(&mut self, aggregate: &Aggregate, span: Span, steps: &Steps) -> Result<Vec<Series>> {
         let Some(param) = &aggregate.param else { return execution("a number of series is wanted") };
         let k = self.scalar(param, steps)?;
-        let mut series = self.series(&aggregate.expr, steps)?;
+        let series = self.series(&aggregate.expr, steps)?;
+        if aggregate.op == AggregateOp::LimitRatio {
+            return self.limit_ratio(param.unwrapped().span, &k, series);
+        }
+        let mut series = series;
         // Infinities and NaN first: what Prometheus refuses, whatever the data.
         let largest = k.iter().copied().fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a });
         if k.iter().all(|k| !k.is_nan()) && largest < 1.0 {
@@ -58,6 +62,36 @@ impl Evaluator<'_> {
         if steps.is_instant() {
             let mut slots: Vec<Option<Series>> = series.into_iter().map(Some).collect();
             return Ok(order.into_iter().filter_map(|place| slots.get_mut(place)?.take()).collect());
+        }
+        series.retain(|one| !one.is_empty());
+        Ok(series)
+    }
+}
+
+impl Evaluator<'_> {
+    /// A part of the series of every group; since a hash decides, groups do not matter.
+    fn limit_ratio(&mut self, span: Span, ratio: &[f64], mut series: Vec<Series>) -> Result<Vec<Series>> {
+        if ratio.iter().all(|ratio| *ratio == 0.0) {
+            return Ok(Vec::new());
+        }
+        if ratio.iter().any(|ratio| ratio.is_nan()) {
+            return execution("Ratio value is NaN");
+        }
+        let largest = ratio.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let smallest = ratio.iter().copied().fold(f64::INFINITY, f64::min);
+        let text = "ratio value should be between -1 and 1, got";
+        if largest > 1.0 {
+            self.warn(span, format!("{text} {}, capping to 1", super::functions::short(largest)));
+        }
+        if smallest < -1.0 {
+            self.warn(span, format!("{text} {}, capping to -1", super::functions::short(smallest)));
+        }
+        for one in &mut series {
+            for (step, ratio) in ratio.iter().enumerate() {
+                if *ratio == 0.0 || !super::ratio::is_in(ratio.clamp(-1.0, 1.0), &one.labels) {
+                    one.clear(step);
+                }
+            }
         }
         series.retain(|one| !one.is_empty());
         Ok(series)

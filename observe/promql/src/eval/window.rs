@@ -5,23 +5,28 @@ use std::sync::Arc;
 
 use base_signal::{CounterReset, Labels, NativeHistogram};
 
-use super::column::{Series, Steps, is_missing, refuse_same_labels};
-use super::native::Unfit;
+use super::column::{Series, Steps, is_missing};
+use super::native::{Combined, Mixed};
 use super::select::Samples;
-use super::{Evaluated, Evaluator, Result, execution, names, no_histograms, over_time, rate};
+use super::{Evaluated, Evaluator, Result, execution, names, over_time, pairs, rate};
 use crate::plan;
-use crate::syntax::{Call, Expr, ExprKind, Span, Subquery, quote};
+use crate::syntax::{Call, Expr, ExprKind, Extension, Span, Subquery, quote};
 
 /// Steps of a subquery beyond this are refused: the number of samples at which Prometheus gives up.
 const SUBQUERY_STEPS_MAX: usize = 50_000_000;
 
-/// The samples of one series in `(start_ms, end_ms]`. Never empty.
+/// The samples of one series in `(start_ms, end_ms]`. Never without any.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window<'a> {
     pub(super) times_ms: &'a [i64],
     pub(super) values: &'a [f64],
     pub(super) histogram_times_ms: &'a [i64],
     pub(super) histograms: &'a [Arc<NativeHistogram>],
+    /// When what each sample counts began, 0 where that is not known; may be shorter than the samples.
+    pub(super) starts_ms: &'a [i64],
+    pub(super) histogram_starts_ms: &'a [i64],
+    /// With one, the samples reach further than the window: a lookback before it, and for `smoothed` behind it.
+    pub(super) extension: Option<Extension>,
     /// The time of the step, which an offset or `@` sets apart from the window's end.
     pub(super) step_ms: i64,
     pub(super) start_ms: i64,
@@ -36,36 +41,52 @@ pub(super) enum Outcome {
     Nothing,
     Float(f64),
     Histogram(Arc<NativeHistogram>),
-    /// Floats and histograms that cannot be combined.
-    Mixed,
-    /// A histogram, or none, and what is said about the metric of this name.
-    Remarked(Option<Arc<NativeHistogram>>, Remark),
-    /// Not computed yet; the query is refused.
-    NoHistograms,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// What there is to say of the metric of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remark {
+    /// Floats and histograms that cannot be combined.
+    MixedTypes,
+    MixedSchemas,
     NotCounter,
     NotGauge,
-    MixedSchemas,
     HintsCollide,
+    /// Custom bounds that differ, and what was done to the histograms.
+    BoundsDiffer(&'static str),
+    /// A sample began before the one before it.
+    Overlap,
 }
 
-impl Outcome {
-    /// Of histograms that were combined, or could not be.
-    pub(super) fn combined(result: std::result::Result<Option<Arc<NativeHistogram>>, Unfit>) -> Self {
+/// Remarks on one window.
+#[derive(Debug, Default)]
+pub(super) struct Notes(Vec<Remark>);
+
+impl Notes {
+    pub(super) fn say(&mut self, remark: Remark) {
+        self.0.push(remark);
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Remark> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Of two histograms that were combined: their custom bounds, when they differed.
+    pub(super) fn combined(&mut self, result: std::result::Result<Combined, Mixed>, what: &'static str) -> Option<()> {
         match result {
-            Ok(Some(histogram)) => Outcome::Histogram(histogram),
-            Ok(None) => Outcome::Nothing,
-            Err(Unfit::Mixed) => Outcome::Remarked(None, Remark::MixedSchemas),
-            Err(Unfit::Unsupported) => Outcome::NoHistograms,
+            Ok(told) if told.bounds_differed => self.say(Remark::BoundsDiffer(what)),
+            Ok(_) => {}
+            Err(Mixed) => {
+                self.say(Remark::MixedSchemas);
+                return None;
+            }
         }
+        Some(())
     }
 }
 
 pub(super) struct RangeFunction {
-    pub(super) compute: fn(&Window<'_>) -> Outcome,
+    pub(super) compute: fn(&Window<'_>, &mut Notes) -> Outcome,
     /// Looks at floats only and says so when there were histograms beside them.
     pub(super) floats_only: bool,
 }
@@ -84,18 +105,28 @@ impl Evaluator<'_> {
             }
         }
         let Some(arg) = call.args.get(place) else { return execution("a range vector was wanted") };
-        let Some(function) = rate::find(name).or_else(|| over_time::find(name)) else {
-            return execution(format!("function {} is not supported yet", quote(name)));
+        let Some(function) = rate::find(name).or_else(|| pairs::find(name)).or_else(|| over_time::find(name)) else {
+            return execution(format!("{} takes no range vector", quote(name)));
         };
         check_args(name, &scalars)?;
-        let quantile_span = if name == "quantile_over_time" { call.args.first().map(|q| q.span) } else { None };
-        let mut run =
-            Run { name, function, scalars, steps: *steps, arg_span: arg.span, quantile_span, out: Vec::new() };
+        let quantile_span =
+            if name == "quantile_over_time" { call.args.first().map(|q| q.unwrapped().span) } else { None };
+        let mut run = Run {
+            name,
+            function,
+            scalars,
+            steps: *steps,
+            arg_span: arg.unwrapped().span,
+            quantile_span,
+            reach: Reach::default(),
+            out: Vec::new(),
+        };
         match &arg.unwrapped().kind {
             ExprKind::Range(range) => {
                 let window_ms = plan::duration_ms(&range.range, &self.outer, false)?;
                 let at = self.modifiers(&range.selector.modifiers)?.steps(steps);
-                self.for_each_samples(range, &at, window_ms, name, |evaluator, labels, samples| {
+                run.reach = self.reach(name, range.selector.extension)?;
+                self.for_each_samples(range, &at, window_ms, run.reach, name, |evaluator, labels, samples| {
                     run.series(evaluator, labels, &samples, &at, window_ms)
                 })?;
             }
@@ -111,13 +142,62 @@ impl Evaluator<'_> {
         if name == "absent_over_time" {
             return self.absent(&run.out, arg, steps);
         }
-        refuse_same_labels(run.out)
+        Ok(run.out)
+    }
+
+    /// How far beyond its window a function reads; few can.
+    fn reach(&self, name: &str, extension: Option<Extension>) -> Result<Reach> {
+        const ANCHORED: [&str; 5] = ["changes", "delta", "increase", "rate", "resets"];
+        const SMOOTHED: [&str; 3] = ["delta", "increase", "rate"];
+        let Some(extension) = extension else { return Ok(Reach::default()) };
+        let (word, able): (_, &[&str]) = match extension {
+            Extension::Anchored => ("anchored", &ANCHORED),
+            Extension::Smoothed => ("smoothed", &SMOOTHED),
+        };
+        if !able.contains(&name) {
+            return execution(format!("{word} modifier can only be used with: {} - not with {name}", able.join(", ")));
+        }
+        Ok(self.reach_of(extension))
+    }
+
+    pub(super) fn reach_of(&self, extension: Extension) -> Reach {
+        let lookback_ms = self.engine.lookback_ms;
+        let after_ms = if extension == Extension::Smoothed { lookback_ms } else { 0 };
+        Reach { extension: Some(extension), before_ms: lookback_ms, after_ms }
     }
 
     pub(super) fn check_quantile(&mut self, q: &[f64], span: Span) {
         for value in q.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
             let shown = super::functions::short(*value);
             self.warn(span, format!("quantile value should be between 0 and 1, got {shown}"));
+        }
+    }
+
+    pub(super) fn remark(&mut self, span: Span, remark: Remark, labels: &Labels) {
+        let metric = || quote(names::metric_name(labels));
+        match remark {
+            Remark::MixedTypes => {
+                self.warn(span, format!("encountered a mix of histograms and floats for metric name {}", metric()));
+            }
+            Remark::MixedSchemas => {
+                let text =
+                    "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";
+                self.warn(span, format!("{text} {}", metric()));
+            }
+            Remark::NotCounter => {
+                self.warn(span, format!("this native histogram metric is not a counter: {}", metric()));
+            }
+            Remark::NotGauge => {
+                self.warn(span, format!("this native histogram metric is not a gauge: {}", metric()));
+            }
+            Remark::HintsCollide => self.warn(span, "conflicting counter resets during histogram aggregation"),
+            Remark::BoundsDiffer(what) => {
+                self.info(span, format!("mismatched custom buckets were reconciled during {what}"));
+            }
+            Remark::Overlap => {
+                let told = self.overlaps.entry(names::metric_name(labels).to_owned()).or_insert((0, span));
+                *told = (told.0 + 1, span);
+            }
         }
     }
 
@@ -145,13 +225,17 @@ impl Evaluator<'_> {
         if inner.count == 0 {
             return Ok(Vec::new());
         }
-        let Evaluated::Series(series) = self.eval(&subquery.expr, &inner)? else {
+        let before = std::mem::replace(&mut self.buckets.needed, true);
+        let evaluated = self.eval(&subquery.expr, &inner);
+        self.buckets.needed = before;
+        let Evaluated::Series(series) = evaluated? else {
             return execution("a subquery wants an instant vector");
         };
         let mut out = Vec::with_capacity(series.len());
         for one in series {
             let charge = self.reserve(inner.count * 2)?;
-            out.push((one.labels.clone(), Samples { _charge: Some(charge), ..samples(&one, &inner) }));
+            let drop_name = one.drop_name;
+            out.push((one.labels.clone(), Samples { drop_name, _charge: Some(charge), ..samples(&one, &inner) }));
         }
         Ok(out)
     }
@@ -192,6 +276,14 @@ fn without_hint(histogram: &Arc<NativeHistogram>) -> Arc<NativeHistogram> {
     }
 }
 
+/// How far beyond its window a selector is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reach {
+    pub(super) extension: Option<Extension>,
+    pub(super) before_ms: i64,
+    pub(super) after_ms: i64,
+}
+
 /// One call of a range function on its way over the series.
 struct Run {
     name: &'static str,
@@ -201,6 +293,7 @@ struct Run {
     arg_span: Span,
     /// Where a quantile that may be out of its bounds was written.
     quantile_span: Option<Span>,
+    reach: Reach,
     out: Vec<Series>,
 }
 
@@ -214,15 +307,18 @@ impl Run {
         window_ms: i64,
     ) -> Result<()> {
         let keeps_name = matches!(self.name, "last_over_time" | "first_over_time");
-        let out_labels = if keeps_name { labels.clone() } else { names::without_name(labels) };
-        let mut series = evaluator.column(out_labels, &self.steps)?;
+        let counts_starts = matches!(self.name, "rate" | "irate" | "increase" | "resets");
+        let mut series = evaluator.column(labels.clone(), &self.steps)?;
+        series.drop_name = samples.drop_name || !keeps_name;
+        let mut notes = Notes::default();
         let mut floats = Slide::default();
         let mut histograms = Slide::default();
         for step in 0..self.steps.count {
             let end_ms = at.time_ms(if at.count == 1 { 0 } else { step });
             let start_ms = end_ms - window_ms;
-            let (from, to) = floats.over(&samples.times_ms, start_ms, end_ms);
-            let (histograms_from, histograms_to) = histograms.over(&samples.histogram_times_ms, start_ms, end_ms);
+            let (read_ms, until_ms) = (start_ms - self.reach.before_ms, end_ms + self.reach.after_ms);
+            let (from, to) = floats.over(&samples.times_ms, read_ms, until_ms);
+            let (histograms_from, histograms_to) = histograms.over(&samples.histogram_times_ms, read_ms, until_ms);
             if from == to && histograms_from == histograms_to {
                 continue;
             }
@@ -232,6 +328,13 @@ impl Run {
                 values: &samples.values[from..to],
                 histogram_times_ms: &samples.histogram_times_ms[histograms_from..histograms_to],
                 histograms: &samples.histograms[histograms_from..histograms_to],
+                starts_ms: samples.starts_ms.get(from..to).filter(|_| counts_starts).unwrap_or_default(),
+                histogram_starts_ms: samples
+                    .histogram_starts_ms
+                    .get(histograms_from..histograms_to)
+                    .filter(|_| counts_starts)
+                    .unwrap_or_default(),
+                extension: self.reach.extension,
                 step_ms: self.steps.time_ms(step),
                 start_ms,
                 end_ms,
@@ -240,37 +343,18 @@ impl Run {
             if let (Some(span), false) = (self.quantile_span, window.values.is_empty()) {
                 evaluator.check_quantile(&window.args[..1], span);
             }
-            let metric = || quote(names::metric_name(labels));
-            match (self.function.compute)(&window) {
+            match (self.function.compute)(&window, &mut notes) {
                 Outcome::Nothing => {}
                 Outcome::Float(value) => series.values[step] = value,
                 Outcome::Histogram(histogram) => series.set_histogram(step, histogram),
-                Outcome::Mixed => {
-                    let text = format!("encountered a mix of histograms and floats for metric name {}", metric());
-                    evaluator.warn(self.arg_span, text);
-                }
-                Outcome::Remarked(histogram, remark) => {
-                    if let Some(histogram) = histogram {
-                        series.set_histogram(step, histogram);
-                    }
-                    let text = match remark {
-                        Remark::NotCounter => format!("this native histogram metric is not a counter: {}", metric()),
-                        Remark::NotGauge => format!("this native histogram metric is not a gauge: {}", metric()),
-                        Remark::MixedSchemas => format!(
-                            "vector contains a mix of histograms with exponential and custom buckets schemas for \
-                             metric name {}",
-                            metric()
-                        ),
-                        Remark::HintsCollide => "conflicting counter resets during histogram aggregation".to_owned(),
-                    };
-                    evaluator.warn(self.arg_span, text);
-                }
-                Outcome::NoHistograms => return no_histograms(self.name),
+            }
+            for remark in notes.take() {
+                evaluator.remark(self.arg_span, remark, labels);
             }
             if self.function.floats_only && !window.values.is_empty() && !window.histograms.is_empty() {
                 let text = format!(
                     "ignored histograms in a range containing both floats and histograms for metric name {}",
-                    metric()
+                    quote(names::metric_name(labels))
                 );
                 evaluator.info(self.quantile_span.unwrap_or(self.arg_span), text);
             }

@@ -178,7 +178,8 @@ pub(crate) fn unquote(quoted: &str) -> Result<String, &'static str> {
             other => push_char(&mut bytes, other),
         }
     }
-    String::from_utf8(bytes).map_err(|_| "the string is not valid UTF-8")
+    // Bytes that are no UTF-8 can be written by their codes, but no label holds them.
+    Ok(String::from_utf8(bytes).unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()))
 }
 
 fn push_char(bytes: &mut Vec<u8>, c: char) {
@@ -242,6 +243,6 @@ mod tests {
         }
         assert_eq!(unquote(r"'\x41\102\u0043\U00000044\''").as_deref(), Ok("ABCD'"));
         assert_eq!(unquote(r"`a\n`").as_deref(), Ok(r"a\n"));
-        assert!(unquote(r#""\xff""#).is_err());
+        assert_eq!(unquote(r#""\xff""#).as_deref(), Ok("\u{fffd}"));
     }
 }

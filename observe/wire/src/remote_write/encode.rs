@@ -176,6 +176,7 @@ mod tests {
             exemplars: vec![(took, exemplar)],
             metadata: vec![("took".into(), metadata)],
             created: Vec::new(),
+            starts: Vec::new(),
         }
     }
 
