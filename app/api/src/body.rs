@@ -194,7 +194,8 @@ impl Bodies {
         if announced.is_some_and(|length| length > limit_bytes) {
             return Err(BodyError::TooLarge { limit_bytes });
         }
-        let mut collected: Vec<u8> = Vec::new();
+        // What was announced, but no more than comes at once: an announcement costs its sender nothing.
+        let mut collected: Vec<u8> = Vec::with_capacity(announced.unwrap_or(0).min(STEP_BYTES));
         let mut permits = Vec::new();
         let mut covered = 0;
         while let Some(data) = self.frame(&mut body, deadline).await? {

@@ -157,6 +157,17 @@ impl<'a> LabelsRef<'a> {
 }
 
 impl LabelArena {
+    /// Makes room for so many bytes of label sets.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
+    /// Forgets all sets and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
     /// Adds a set from pairs in any order (sorted here) and returns its index. Empty values are left out; of a
     /// repeated name the last wins.
     pub fn push(&mut self, pairs: &mut Vec<(&str, &str)>) -> u32 {

@@ -25,10 +25,12 @@ pub enum RecordKind {
     Checkpoint = 13,
     /// A message that waits to be passed on.
     Forwarded = 14,
+    /// Samples without the bytes that say nothing.
+    ShortSamples = 15,
 }
 
 impl RecordKind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Series,
         Self::Samples,
         Self::NativeHistograms,
@@ -43,6 +45,7 @@ impl RecordKind {
         Self::Deletes,
         Self::Checkpoint,
         Self::Forwarded,
+        Self::ShortSamples,
     ];
 
     fn from_byte(byte: u8) -> Option<Self> {

@@ -18,8 +18,8 @@ use crate::segment::Segment;
 use crate::store::{MetricStore, source_error};
 use crate::tombstone::{self, Tombstone};
 
-/// What a series takes in an index when two of its label values are its own: 160 bytes each, and 200 for the rest.
-const INDEX_BYTES_PER_SERIES: u64 = 520;
+/// What a series of an input takes while a merge reads it: its row, and its labels as numbers of symbols.
+const INPUT_BYTES_PER_SERIES: u64 = 200;
 
 type Result<T> = std::result::Result<T, SourceError>;
 
@@ -40,9 +40,9 @@ impl MetricStore {
         Ok(())
     }
 
-    /// Whether memory or log are near their share, so that a flush should begin before an append must wait for one.
+    /// Whether memory or log have half of their share, so that a flush is done before an append must wait for one.
     pub fn flush_due(&self) -> bool {
-        let near = |used: u64, max: u64| used > max / 4 * 3;
+        let near = |used: u64, max: u64| used > max / 2;
         near(self.head_bytes(), self.settings.head_bytes_max())
             || near(self.wal.size_bytes(), self.settings.wal_bytes_max)
     }
@@ -188,11 +188,11 @@ impl MetricStore {
         Ok(work)
     }
 
-    /// Whether a merge's indexes, all held at once, stay within their share of memory.
+    /// Whether a merge's tables, all held at once, stay within their share of memory.
     fn merge_fits(&self, group: &[u64]) -> bool {
         let series =
             group.iter().filter_map(|id| self.segments.get(id)).map(|s| s.reader.summary().series).sum::<u64>();
-        series.saturating_mul(INDEX_BYTES_PER_SERIES) <= self.settings.index_bytes_max()
+        series.saturating_mul(INPUT_BYTES_PER_SERIES) <= self.settings.index_bytes_max()
     }
 
     fn out(&self) -> Out {

@@ -93,12 +93,18 @@ impl SeriesIndex {
 
     pub(crate) fn labels(&self, id: u32) -> Labels {
         let mut arena = LabelArena::default();
+        self.labels_in(id, &mut arena).to_labels()
+    }
+
+    /// The same in memory that is there already; what the arena held is gone.
+    pub(crate) fn labels_in<'a>(&self, id: u32, arena: &'a mut LabelArena) -> LabelsRef<'a> {
+        arena.clear();
         let mut set = arena.open();
         for (name, value) in self.iter(id) {
             set.pair(name, value);
         }
         let set = set.close();
-        arena.get(set).to_labels()
+        arena.get(set)
     }
 
     pub(crate) fn value(&self, id: u32, name: &str) -> Option<&str> {

@@ -8,6 +8,9 @@ use observe_block::{FrameBuilder, Record, RecordKind};
 
 use crate::histogram;
 
+/// Of a sample's first byte: its time differs from that of the sample before. The other bits are how many bytes of the value follow.
+const TIMED: u8 = 0x10;
+
 type Result<T> = std::result::Result<T, Malformed>;
 
 /// Collects one write; each kind becomes one record.
@@ -32,8 +35,14 @@ impl WriteRecords {
     pub(crate) fn sample(&mut self, id: u32, time_ms: i64, bits: u64) {
         let (last_id, last_ms) = std::mem::replace(&mut self.last_sample, (id, time_ms));
         codec::put_zigzag(&mut self.samples, i64::from(id) - i64::from(last_id));
-        codec::put_zigzag(&mut self.samples, time_ms.wrapping_sub(last_ms));
-        codec::put_u64(&mut self.samples, bits);
+        // Whole numbers and few decimals end in zeros; neighbours are mostly of one time.
+        let kept = 8 - (bits.trailing_zeros() / 8).min(8) as usize;
+        let timed = if time_ms == last_ms { 0 } else { TIMED };
+        self.samples.push(kept as u8 | timed);
+        if timed != 0 {
+            codec::put_zigzag(&mut self.samples, time_ms.wrapping_sub(last_ms));
+        }
+        self.samples.extend_from_slice(bits.to_be_bytes().get(..kept).unwrap_or_default());
     }
 
     pub(crate) fn histogram(&mut self, id: u32, time_ms: i64, encoded: &[u8]) {
@@ -60,7 +69,7 @@ impl WriteRecords {
     pub(crate) fn finish(self, tenant: &str, frame: &mut FrameBuilder) {
         let parts = [
             (RecordKind::Series, self.series),
-            (RecordKind::Samples, self.samples),
+            (RecordKind::ShortSamples, self.samples),
             (RecordKind::NativeHistograms, self.histograms),
             (RecordKind::Exemplars, self.exemplars),
             (RecordKind::Metadata, self.metadata),
@@ -94,6 +103,18 @@ pub(crate) fn read(record: &Record<'_>, mut each: impl FnMut(Entry)) -> Result<(
                 last_ms = last_ms.wrapping_add(reader.zigzag("time")?);
                 let id = u32::try_from(last_id).map_err(|_| reader.malformed("series"))?;
                 Entry::Sample(id, last_ms, reader.u64("value")?)
+            }
+            RecordKind::ShortSamples => {
+                last_id = last_id.wrapping_add(reader.zigzag("series")?);
+                let id = u32::try_from(last_id).map_err(|_| reader.malformed("series"))?;
+                let head = reader.u8("sample")?;
+                if head & TIMED != 0 {
+                    last_ms = last_ms.wrapping_add(reader.zigzag("time")?);
+                }
+                let (kept, mut bytes) = (usize::from(head & !TIMED), [0; 8]);
+                let to = bytes.get_mut(..kept).ok_or_else(|| reader.malformed("sample"))?;
+                to.copy_from_slice(reader.take(kept, "value")?);
+                Entry::Sample(id, last_ms, u64::from_be_bytes(bytes))
             }
             RecordKind::NativeHistograms => {
                 let (id, time_ms) = (reader.varint_u32("series")?, reader.zigzag("time")?);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use base_signal::{Exemplar, Labels, Metadata};
+use base_signal::{Exemplar, LabelsRef, Metadata};
 use base_world::World;
 use hashbrown::HashMap;
 use observe_block::{BlockError, Codec, SegmentKind, SegmentSummary, SegmentWriter, codec};
@@ -63,7 +63,7 @@ impl Builder {
 
     pub(crate) fn add(
         &mut self,
-        labels: &Labels,
+        labels: LabelsRef<'_>,
         points: &Points,
         created_ms: Option<i64>,
         exemplars: &[Exemplar],

@@ -4,6 +4,7 @@
 //! forms: blocks (remote write, Loki) and frames. Knows no headers but the encoding's name.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::{Read, Write};
 
 use crate::{DecodeError, DecodeErrorKind};
@@ -56,6 +57,36 @@ fn one(name: &str, body: &[u8], limit_bytes: usize) -> Result<Vec<u8>, DecodeErr
 
 /// One snappy block; its header says how large the result is, and is believed only up to the limit.
 pub fn snappy_block(body: &[u8], limit_bytes: usize) -> Result<Vec<u8>, DecodeError> {
+    snappy_length(body, limit_bytes)?;
+    snap::raw::Decoder::new().decompress_vec(body).map_err(|e| invalid("snappy", &e))
+}
+
+/// The same for somebody who only reads it: the bytes lie in memory of this thread that the next block uses again, or each would cost its pages anew.
+pub(crate) fn with_snappy_block<T>(
+    body: &[u8],
+    limit_bytes: usize,
+    read: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    const KEPT_BYTES_MAX: usize = 4 << 20;
+    thread_local!(static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    let length = snappy_length(body, limit_bytes)?;
+    let mut room = ROOM.take();
+    if room.len() < length {
+        room.resize(length, 0);
+    }
+    let unpacked = snap::raw::Decoder::new().decompress(body, &mut room);
+    let result = match unpacked {
+        Ok(length) => read(room.get(..length).unwrap_or_default()),
+        Err(error) => Err(invalid("snappy", &error)),
+    };
+    if room.len() <= KEPT_BYTES_MAX {
+        ROOM.set(room);
+    }
+    result
+}
+
+/// What the block says that it becomes, if that can be.
+fn snappy_length(body: &[u8], limit_bytes: usize) -> Result<usize, DecodeError> {
     let length = snap::raw::decompress_len(body).map_err(|e| invalid("snappy", &e))?;
     if length > limit_bytes {
         return Err(DecodeErrorKind::TooLarge(limit_bytes as u64).into());
@@ -64,7 +95,7 @@ pub fn snappy_block(body: &[u8], limit_bytes: usize) -> Result<Vec<u8>, DecodeEr
     if length / 22 > body.len() {
         return Err(invalid("snappy", &"the stated length is more than the bytes can hold"));
     }
-    snap::raw::Decoder::new().decompress_vec(body).map_err(|e| invalid("snappy", &e))
+    Ok(length)
 }
 
 /// The other way: one snappy block.

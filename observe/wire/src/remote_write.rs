@@ -11,7 +11,7 @@ mod plain;
 use base_signal::{Exemplar, Labels, Metadata, MetricKind};
 use observe_source::{MetricWrite, RejectReason};
 
-use crate::compression::snappy_block;
+use crate::compression::with_snappy_block;
 use crate::proto::{Reader, WireValue};
 use crate::{DecodeError, DecodeErrorKind, Decoded, Limits};
 
@@ -20,13 +20,15 @@ pub use encode::encode_message;
 /// Decodes a request as it came: one snappy block.
 pub fn decode_write_request(body: &[u8], limits: &Limits) -> Result<Decoded<MetricWrite>, DecodeError> {
     let limit_bytes = usize::try_from(limits.decoded_max_bytes).unwrap_or(usize::MAX);
-    decode_message(&snappy_block(body, limit_bytes)?, limits)
+    with_snappy_block(body, limit_bytes, |body| decode_message(body, limits))
 }
 
 /// Decodes the uncompressed message.
 pub fn decode_message(body: &[u8], limits: &Limits) -> Result<Decoded<MetricWrite>, DecodeError> {
     // A sample takes at least 2 bytes on the wire and 24 here; everything else is smaller in proportion.
     let mut decoder = Decoder { decoded: Decoded::default(), left_bytes: limits.decoded_max_bytes, limits };
+    // Nearly all of a request is labels, and no set is longer than what it was sent as.
+    decoder.decoded.write.series.reserve(body.len());
     let mut labels = Vec::new();
     let mut reader = Reader::new(body);
     while let Some((number, value)) = reader.field()? {
