@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Stdio};
 
-use crate::sh;
+use crate::{sh, tools};
 
 /// Something real, and who is tested on it.
 struct Counterpart {
@@ -55,8 +55,13 @@ const COUNTERPARTS: [Counterpart; 4] = [
     },
 ];
 
-/// Those on the counterparts named, or all of them.
+/// Those on the counterparts named, or all of them. `kubernetes-1.30` is an older minor, which is never among all.
 pub(crate) fn run(names: &[&str]) -> sh::Outcome {
+    if let [name] = names
+        && let Some(minor) = name.strip_prefix("kubernetes-").filter(|minor| tools::MINORS.contains(minor))
+    {
+        return older(minor);
+    }
     if let Some(unknown) = names.iter().find(|name| !COUNTERPARTS.iter().any(|known| known.name == **name)) {
         let known: Vec<_> = COUNTERPARTS.iter().map(|known| known.name).collect();
         return Err(format!("no counterpart `{unknown}`; there are {}", known.join(", ")));
@@ -71,9 +76,30 @@ pub(crate) fn more(package: &str, words: &str, variables: &[(&str, &str)]) -> sh
     its.try_for_each(|counterpart| counterpart.run(&[package], words, variables))
 }
 
+/// The tests of the connector and of the target that need no real node, on a real control plane of an older minor. It is built if need be.
+pub(crate) fn older(minor: &str) -> sh::Outcome {
+    let words = format!("--control-plane-only --minor {minor} --kwok 3");
+    let on = |packages: &'static [&'static str], tests: &str| {
+        let its = Counterpart {
+            name: "kubernetes",
+            script: "xtask/src/connectors/kubernetes.sh",
+            variable: "APM_TEST_KUBERNETES",
+            place: |guard| guard.folder.display().to_string(),
+            feature: "real-cluster",
+            packages,
+        };
+        its.run(packages, tests, &[("APM_CLUSTER_WORDS", &words)])
+    };
+    on(&["connect-kube"], "")?;
+    on(&["operate-target-kube"], NO_NODE)
+}
+
+/// Those of the target's tests whose pods are pretended, or never come to be.
+const NO_NODE: &str = "before:: helm:: unknown:: killed_at_random";
+
 impl Counterpart {
     fn run(&self, packages: &[&str], words: &str, more: &[(&str, &str)]) -> sh::Outcome {
-        let guard = Guard::start(self.name, self.script)?;
+        let guard = Guard::start(self.name, self.script, more)?;
         let place = (self.place)(&guard);
         let variables = [&[(self.variable, place.as_str())], more].concat();
         let one = |package: &&str| tests(package, self.feature, words, &variables);
@@ -90,7 +116,7 @@ impl Counterpart {
 fn tests(package: &str, feature: &str, words: &str, variables: &[(&str, &str)]) -> sh::Outcome<usize> {
     let mut command = sh::cargo();
     command.args(["test", "-p", package, "--features", feature, "--test", "real"]).stdout(Stdio::piped());
-    command.args((!words.is_empty()).then_some(words));
+    command.arg("--").args(words.split_whitespace());
     command.envs(variables.iter().copied());
     let mut running = command.spawn().map_err(|error| format!("cannot start cargo: {error}"))?;
     let mut passed = 0;
@@ -118,13 +144,13 @@ struct Guard {
 }
 
 impl Guard {
-    fn start(name: &str, script: &str) -> sh::Outcome<Self> {
+    fn start(name: &str, script: &str, variables: &[(&str, &str)]) -> sh::Outcome<Self> {
         let folder = std::env::temp_dir().join(format!("apm-{name}-connectors-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
         let mut command = sh::program("sh");
         command.arg(sh::root().join(script)).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         let own = std::env::current_exe().map_err(|error| format!("our own program: {error}"))?;
-        command.env("APM_XTASK", own);
+        command.env("APM_XTASK", own).envs(variables.iter().copied());
         let mut script = command.spawn().map_err(|error| format!("cannot start a shell: {error}"))?;
         let (Some(input), Some(output)) = (script.stdin.take(), script.stdout.take()) else {
             return Err("a shell without its pipes".into());

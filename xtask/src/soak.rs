@@ -4,7 +4,9 @@
 use crate::{connectors, journeys, sh, verdicts};
 
 /// `kills [N]`: kill -9 of the engine under load N times on the same data (300 unless said). `deploy [N]`: releases on a real Docker engine, killed at
-/// N random instants (200 unless said). `cluster [N]`: the same on a real Kubernetes (100 unless said).
+/// N random instants (200 unless said). `cluster [N]`: the same on a real Kubernetes (100 unless said). `minors [N]`: the
+/// verdicts on N mutations of each good object beside real API servers of every minor that can be built (300 unless said), then the tests of the
+/// connector and the target on the oldest.
 pub(crate) fn run(words: &[String]) -> sh::Outcome {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let count = match words.get(1).map(|word| word.parse::<u32>()) {
@@ -20,7 +22,10 @@ pub(crate) fn run(words: &[String]) -> sh::Outcome {
         }
         ["deploy"] | ["deploy", _] => killed("operate-target-docker", count.unwrap_or(200)),
         ["cluster"] | ["cluster", _] => killed("operate-target-kube", count.unwrap_or(100)),
-        ["minors"] | ["minors", _] => verdicts::sweep(count.unwrap_or(300)),
+        ["minors"] | ["minors", _] => {
+            verdicts::sweep(count.unwrap_or(300))?;
+            connectors::older(OLDEST)
+        }
         _ => Err(SAY.into()),
     }
 }
@@ -29,5 +34,8 @@ fn killed(package: &str, instants: u32) -> sh::Outcome {
     let instants = instants.to_string();
     connectors::more(package, "killed_at_random_instants", &[("APM_TEST_INSTANTS", &instants)])
 }
+
+/// The oldest minor that manifests are judged for.
+const OLDEST: &str = "1.30";
 
 const SAY: &str = "say `kills [N]`, `deploy [N]`, `cluster [N]` or `minors [N]`";

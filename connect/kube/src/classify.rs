@@ -89,6 +89,9 @@ pub(crate) fn classify(asked: Asked<'_>, status: Status, http: u16, retry_after:
     if let Some(quota) = quota(&said.message) {
         return KubeError::QuotaExceeded { target, quota, said };
     }
+    if let Some(causes) = untyped(&said.message) {
+        return KubeError::Invalid { target, causes, said };
+    }
     match (said.status, said.reason.as_str()) {
         (401, _) => KubeError::Unauthorized { server: server.into(), found_by: found_by.into(), said },
         (403, _) => match denied(&said.message) {
@@ -119,6 +122,23 @@ pub(crate) fn classify(asked: Asked<'_>, status: Status, http: u16, retry_after:
         (500..=599, _) => KubeError::Unready { target, retry_after, said },
         _ => KubeError::Refused { target, said },
     }
+}
+
+/// What server-side apply answers with a 500, although the object is at fault: fields that the server does not know, twins in a list. One line
+/// ` .spec.template.spec.x: field not declared in schema` each.
+fn untyped(message: &str) -> Option<Vec<Cause>> {
+    let (_, rest) = after(message, "failed to create typed patch object")?.split_once("): ")?;
+    let causes: Vec<Cause> = rest
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('.')?.split_once(": "))
+        .take(CAUSES_MAX)
+        .map(|(field, message)| Cause {
+            field: field.into(),
+            reason: "FieldValueInvalid".into(),
+            message: message.into(),
+        })
+        .collect();
+    Some(causes)
 }
 
 /// The text without the values of a Secret. What stands after "got" or "Invalid value" quotes what was sent, in a form that may differ from it.
@@ -318,6 +338,18 @@ mod tests {
         );
         check(503, said("ServiceUnavailable", "the server is currently unable to handle the request"), "unready");
         check(500, said("InternalError", "etcdserver: leader changed"), "unready");
+        let typed = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): ";
+        let one = ".spec.template.spec.later: field not declared in schema";
+        check(
+            500,
+            said("", &format!("{typed}{one}")),
+            "invalid: spec.template.spec.later field not declared in schema;",
+        );
+        check(
+            500,
+            said("", &format!("{typed}errors:\n  {one}\n  .spec.x: expected numeric, got hunter2")),
+            "invalid: spec.template.spec.later field not declared in schema; spec.x expected numeric, got [secret];",
+        );
         check(
             500,
             said(

@@ -48,6 +48,17 @@ pub(crate) fn label_value(text: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
 }
 
+/// Parts with `.` or `/` between them, as `net.core.somaxconn`; at most 253.
+pub(crate) fn sysctl(text: &str) -> bool {
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let part = |part: &str| {
+        let bytes = part.as_bytes();
+        let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(b);
+        edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(inner)
+    };
+    text.len() <= 253 && text.split(['.', '/']).all(part)
+}
+
 /// What may stand as one part of a URL's path.
 pub(crate) fn path_segment(text: &str) -> bool {
     !text.is_empty() && text != "." && text != ".." && !text.contains(['/', '%'])

@@ -48,7 +48,7 @@ pub(crate) fn check(object: &Object, out: &mut Out) {
         ("apps", "StatefulSet") => workload::stateful_set(&spec, out),
         ("apps", "DaemonSet") => workload::daemon_set(&spec, out),
         ("", "ReplicationController") => workload::replication_controller(&spec, out),
-        ("batch", "Job") => template::job(&spec, out),
+        ("batch", "Job") => template::lone_job(&root, out),
         ("batch", "CronJob") => template::cron_job(&root, out),
         ("", "Service") => service::service(&root, out),
         ("networking.k8s.io", "Ingress") => ingress::ingress(&root, out),

@@ -144,7 +144,11 @@ fn security(at: &At<'_>, out: &mut Out) {
     }
     let sysctls = at.get("sysctls");
     for sysctl in sysctls.items() {
-        wanted(&sysctl.get("name"), "name", out);
+        let name = sysctl.get("name");
+        if wanted(&name, "name", out) && !format::sysctl(name.str()) {
+            let what = format!("`{}` is no sysctl", name.str());
+            out.error(&name, "format/name", what, "as net.core.somaxconn");
+        }
     }
     unique(&sysctls, "name", out);
 }

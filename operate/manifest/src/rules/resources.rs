@@ -18,6 +18,15 @@ fn extended(name: &str) -> bool {
             .is_some_and(|(domain, _)| domain == "kubernetes.io" || domain.ends_with(".kubernetes.io"))
 }
 
+/// A name that containers may ask for.
+pub(crate) fn of_containers(at: &At<'_>, out: &mut Out) {
+    let name = at.str();
+    if !format::qualified_name(name) || !(name.contains('/') || standard(name)) {
+        let what = format!("`{name}` is no resource of a container");
+        out.error(at, "format/name", what, "cpu, memory, ephemeral-storage, hugepages-SIZE, or one with a domain");
+    }
+}
+
 pub(crate) fn of_container(at: &At<'_>, out: &mut Out) {
     let (limits, requests) = (at.get("limits"), at.get("requests"));
     for list in [&limits, &requests] {

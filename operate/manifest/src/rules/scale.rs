@@ -1,5 +1,6 @@
 //! Autoscalers, disruption budgets, priority classes.
 
+use super::resources;
 use super::selector::{lax, selector};
 use super::words::{count_or_percent, exactly_one, named, one_of, wanted, within};
 use crate::format;
@@ -67,7 +68,10 @@ fn one_metric(at: &At<'_>, out: &mut Out) {
         return;
     }
     if matches!(key, "resource" | "containerResource") {
-        wanted(&metric.get("name"), "name", out);
+        let name = metric.get("name");
+        if wanted(&name, "name", out) && key == "containerResource" {
+            resources::of_containers(&name, out);
+        }
     } else {
         let outer = metric.get("metric");
         let name = outer.get("name");
@@ -131,11 +135,19 @@ fn one_metric(at: &At<'_>, out: &mut Out) {
     }
 }
 
+/// Before, the field is dropped.
+const TOLERANCE: u8 = 35;
+
 fn rules(at: &At<'_>, longest: i64, out: &mut Out) {
     if !at.is() {
         return;
     }
     within(&at.get("stabilizationWindowSeconds"), 0, longest, out);
+    let tolerance = at.get("tolerance");
+    let amount = tolerance.node.and_then(|node| node.text()).and_then(format::quantity);
+    if out.minor >= TOLERANCE && amount.is_some_and(|amount| amount < 0) {
+        out.error(&tolerance, "range/number", "a negative tolerance", "0 or more, as \"0.05\"");
+    }
     one_of(&at.get("selectPolicy"), &["Max", "Min", "Disabled"], out);
     let policies = at.get("policies");
     if at.node.and_then(|node| node.get("policies")).is_some() && policies.len() == 0 && policies.is() {

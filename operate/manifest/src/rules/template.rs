@@ -13,7 +13,23 @@ pub(crate) fn pod_template(at: &At<'_>, context: &pod::Context, out: &mut Out) {
     pod::spec(&at.get("spec"), context, out);
 }
 
-pub(crate) fn job(spec: &At<'_>, out: &mut Out) {
+/// The name becomes a label of its pods.
+const JOB_NAME_MAX: usize = 63;
+
+pub(crate) fn lone_job(root: &At<'_>, out: &mut Out) {
+    let metadata = root.get("metadata");
+    let name = metadata.get("name");
+    let spec = root.get("spec");
+    if name.str().len() > JOB_NAME_MAX && !spec.get("manualSelector").bool() {
+        out.error(&name, "format/name", "the name of a Job is too long", format!("at most {JOB_NAME_MAX}"));
+    }
+    job(&spec, out);
+}
+
+/// Who else may look after a job; before, the field is dropped.
+const MANAGED: u8 = 32;
+
+fn job(spec: &At<'_>, out: &mut Out) {
     not_negative(
         spec,
         &[
@@ -37,6 +53,14 @@ pub(crate) fn job(spec: &At<'_>, out: &mut Out) {
         out.error(&per_index, "relation/match", "it is for indexed jobs", "write `completionMode: Indexed`");
     }
     one_of(&spec.get("podReplacementPolicy"), &["TerminatingOrFailed", "Failed"], out);
+    let manager = spec.get("managedBy");
+    if out.minor >= MANAGED
+        && manager.is()
+        && !manager.str().split_once('/').is_some_and(|(of, _)| format::dns_subdomain(of))
+    {
+        let what = format!("`{}` is no name of a controller", manager.str());
+        out.error(&manager, "format/name", what, "a domain and a path, as example.org/controller");
+    }
     let (manual, chosen) = (spec.get("manualSelector").bool(), spec.get("selector"));
     if chosen.is() && !manual {
         out.error(

@@ -9,5 +9,6 @@ mod proxy;
 mod reasons;
 mod releases;
 mod rig;
+mod unknown;
 mod webhook;
 mod weights;

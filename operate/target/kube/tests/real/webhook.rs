@@ -19,7 +19,8 @@ pub(crate) const WORDS: &str = "not on a Saturday";
 /// Starts it, and has the API server ask it about these in the rig's namespace; the name of the configuration.
 pub(crate) fn refuse(rig: &Rig, operation: &str, group: &str, resource: &str) -> String {
     let description: Value = serde_json::from_slice(&read(&Rig::folder().join("cluster.json"))).expect("JSON");
-    let machine = format!("10.{}.0.1", description["network"].as_u64().expect("a cluster with a node has a network"));
+    // Without a real node the API server is on loopback too.
+    let machine = description["network"].as_u64().map_or("127.0.0.1".to_owned(), |network| format!("10.{network}.0.1"));
     let folder = tempfile::tempdir().expect("a folder");
     let certificate = certificate(folder.path(), &machine);
     let key = read(&folder.path().join("key.pem"));
