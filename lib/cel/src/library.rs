@@ -1,0 +1,51 @@
+//! The functions of the language and of its common libraries, a file for each; and what they share. Knows no product.
+
+mod convert;
+mod format;
+mod lists;
+mod operators;
+mod optionals;
+mod text;
+mod times;
+
+use crate::env::Function;
+use crate::error::EvalError;
+use crate::value::{Value, number_order};
+
+/// How two values of one type stand to each other, if they have an order.
+pub(crate) fn order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
+    match (a, b) {
+        (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
+        (Value::Text(a), Value::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+        (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
+        (Value::Duration(a), Value::Duration(b)) => Some(a.cmp(b)),
+        (Value::Timestamp(a), Value::Timestamp(b)) => Some(a.cmp(b)),
+        (a, b) => number_order(a, b),
+    }
+}
+
+fn no(name: &str) -> Result<Value, EvalError> {
+    Err(EvalError::NoOverload(name.to_owned()))
+}
+
+/// All of them. Since which version each may be used is the embedder's to say, by the library's name: `strings`, `sets`, `lists`, `optionals`; what
+/// belongs to the language itself is always there.
+pub fn standard(since: impl Fn(&str) -> u16) -> Vec<Function> {
+    let mut all = Vec::new();
+    let libraries: [(&str, &[(&'static str, crate::env::Run)]); 9] = [
+        ("", operators::FUNCTIONS),
+        ("", convert::FUNCTIONS),
+        ("", text::LANGUAGE),
+        ("", times::FUNCTIONS),
+        ("optionals", optionals::FUNCTIONS),
+        ("strings", text::FUNCTIONS),
+        ("strings", format::FUNCTIONS),
+        ("sets", lists::SETS),
+        ("lists", lists::FUNCTIONS),
+    ];
+    for (library, functions) in libraries {
+        let since = if library.is_empty() { 0 } else { since(library) };
+        all.extend(functions.iter().map(|(signatures, run)| Function { signatures, since, run: *run }));
+    }
+    all
+}
