@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::ast::{Fold, FoldKind};
 use crate::error::EvalError;
 use crate::eval::{Evaluated, Evaluation, truth};
-use crate::library::order;
 use crate::value::{Key, List, Value};
 
 /// One step: what the variables are.
@@ -133,11 +132,11 @@ impl Evaluation<'_> {
 
 fn sorted(gathered: Gathered) -> Evaluated {
     let Some(first) = gathered.keys.first() else { return Ok(Vec::new().into()) };
-    if gathered.keys.iter().any(|key| order(key, first).is_none() || key.type_name() != first.type_name()) {
+    if gathered.keys.iter().any(|key| key.order(first).is_none() || key.type_name() != first.type_name()) {
         return Err(EvalError::fails("list elements must be comparable"));
     }
     let mut pairs: Vec<(Value, Value)> = gathered.keys.into_iter().zip(gathered.items).collect();
-    pairs.sort_by(|a, b| order(&a.0, &b.0).unwrap_or(std::cmp::Ordering::Equal));
+    pairs.sort_by(|a, b| a.0.order(&b.0).unwrap_or(std::cmp::Ordering::Equal));
     let items = pairs.into_iter().map(|(_, item)| item).collect();
     Ok(Value::List(List { items: Arc::new(items), keep: crate::value::Keep::Order }))
 }

@@ -10,19 +10,7 @@ mod times;
 
 use crate::env::Function;
 use crate::error::EvalError;
-use crate::value::{Value, number_order};
-
-/// How two values of one type stand to each other, if they have an order.
-pub(crate) fn order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
-    match (a, b) {
-        (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-        (Value::Text(a), Value::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
-        (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
-        (Value::Duration(a), Value::Duration(b)) => Some(a.cmp(b)),
-        (Value::Timestamp(a), Value::Timestamp(b)) => Some(a.cmp(b)),
-        (a, b) => number_order(a, b),
-    }
-}
+use crate::value::Value;
 
 fn no(name: &str) -> Result<Value, EvalError> {
     Err(EvalError::NoOverload(name.to_owned()))

@@ -152,6 +152,18 @@ impl Value {
         }
     }
 
+    /// How it stands to another of its type, or to another number; nothing where there is no order.
+    pub fn order(&self, other: &Value) -> Option<std::cmp::Ordering> {
+        match (self, other) {
+            (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
+            (Value::Text(a), Value::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+            (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
+            (Value::Duration(a), Value::Duration(b)) => Some(a.cmp(b)),
+            (Value::Timestamp(a), Value::Timestamp(b)) => Some(a.cmp(b)),
+            (a, b) => number_order(a, b),
+        }
+    }
+
     /// About how large it is: texts in tens of bytes, items and pairs.
     pub(crate) fn weight(&self) -> u64 {
         match self {
@@ -227,7 +239,7 @@ impl List {
 }
 
 /// How two numbers of any types stand to each other; nothing of what is no number, or not comparable.
-pub(crate) fn number_order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
+fn number_order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
         (Value::Uint(a), Value::Uint(b)) => Some(a.cmp(b)),

@@ -5,6 +5,7 @@
 
 mod change;
 mod detect;
+mod expression;
 mod format;
 pub mod generate;
 mod hash;

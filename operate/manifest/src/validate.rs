@@ -3,9 +3,12 @@
 
 mod at;
 mod custom;
+mod definition;
+mod expressions;
 mod fields;
 mod finding;
 mod schema;
+mod shape;
 mod told;
 
 use std::sync::Arc;
@@ -69,7 +72,7 @@ pub fn validate(objects: &[Object], target: &Target) -> Vec<Verdict> {
 /// As [`validate`], for one object.
 pub fn validate_one(object: &Object, custom: &CustomKinds, target: &Target) -> Verdict {
     let minor = target.minor.clamp(MINOR_OLDEST, MINOR_NEWEST);
-    let mut out = Out { minor, ..Out::default() };
+    let mut out = Out { minor, newer: target.minor > MINOR_NEWEST, ..Out::default() };
     let id = &object.identity;
     let root = At::root(&object.node);
     let schemas = Schemas::embedded();

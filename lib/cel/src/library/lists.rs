@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{no, order};
+use super::no;
 use crate::env::{Cx, Run};
 use crate::error::EvalError;
 use crate::value::Value::{self, Bool, Int, List};
@@ -115,10 +115,10 @@ fn sort(cx: &mut Cx<'_>, args: &[Value]) -> Out {
     cx.pay(list.items.len() as u64 * 4)?;
     let mut items = list.items.as_ref().clone();
     if let Some(first) = items.first()
-        && items.iter().any(|item| order(item, first).is_none() || item.type_name() != first.type_name())
+        && items.iter().any(|item| item.order(first).is_none() || item.type_name() != first.type_name())
     {
         return Err(EvalError::fails("list elements must have the same type"));
     }
-    items.sort_by(|a, b| order(a, b).unwrap_or(Ordering::Equal));
+    items.sort_by(|a, b| a.order(b).unwrap_or(Ordering::Equal));
     Ok(items.into())
 }

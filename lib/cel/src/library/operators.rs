@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{no, order};
+use super::no;
 use crate::env::{Cx, Run};
 use crate::error::EvalError;
 use crate::value::Value::{self, Bool, Bytes, Double, Duration, Int, List, Map, Text, Timestamp, Uint};
@@ -165,7 +165,7 @@ fn different(cx: &mut Cx<'_>, args: &[Value]) -> Out {
 fn compared(args: &[Value], name: &str, fits: impl Fn(Ordering) -> bool) -> Out {
     let [a, b] = args else { return no(name) };
     let nan = |value: &Value| matches!(value, Double(number) if number.is_nan());
-    match order(a, b) {
+    match a.order(b) {
         Some(order) => Ok(Bool(fits(order))),
         None if nan(a) || nan(b) => Ok(Bool(false)),
         None => no(name),

@@ -1,12 +1,17 @@
-//! Custom resources by the CustomResourceDefinitions that stand beside them: structural schemas (types, fields, ranges, patterns). Rules in CEL are
-//! named as not checked. <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/>
+//! Custom resources by the CustomResourceDefinitions that stand beside them: structural schemas (types, fields, ranges, patterns), and then
+//! their rules in CEL. <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/>
+
+use std::sync::{Arc, OnceLock};
 
 use ahash::AHashMap;
 use lib_yaml_edit::{Data, Dialect, Node, Value, Word};
 use regex::Regex;
 
 use super::at::{At, is_null, whole};
-use super::finding::Out;
+use super::expressions::Rules;
+use super::finding::{Out, Severity};
+use super::shape::Shape;
+use super::{definition as rules_of_definition, expressions};
 use crate::format;
 use crate::object::Object;
 
@@ -15,6 +20,8 @@ use crate::object::Object;
 pub(crate) struct CustomKind {
     schema: Option<Node>,
     status_apart: bool,
+    /// Compiled when the first object of the kind is there.
+    rules: Arc<OnceLock<(Shape, Rules)>>,
 }
 
 /// All kinds that the definitions among some objects make.
@@ -39,7 +46,10 @@ impl CustomKinds {
                 let Some(name) = version.get("name").and_then(Node::text) else { continue };
                 let schema = version.get("schema").and_then(|schema| schema.get("openAPIV3Schema")).cloned();
                 let status_apart = version.get("subresources").and_then(|sub| sub.get("status")).is_some();
-                kinds.insert((format!("{group}/{name}"), kind.to_owned()), CustomKind { schema, status_apart });
+                kinds.insert(
+                    (format!("{group}/{name}"), kind.to_owned()),
+                    CustomKind { schema, status_apart, rules: Arc::default() },
+                );
             }
         }
         CustomKinds { kinds }
@@ -56,6 +66,7 @@ impl CustomKinds {
 /// Checks an object of the kind.
 pub(crate) fn check(kind: &CustomKind, root: &At<'_>, out: &mut Out) {
     let Some(schema) = &kind.schema else { return };
+    let before = out.findings.len();
     let properties = schema.get("properties");
     let open = flag(schema, "x-kubernetes-preserve-unknown-fields");
     for (key, value) in root.pairs() {
@@ -69,7 +80,26 @@ pub(crate) fn check(kind: &CustomKind, root: &At<'_>, out: &mut Out) {
         }
     }
     required(schema, root, out);
-    rules(schema, root, out);
+    rules(kind, schema, root, before, out);
+}
+
+/// Rules are evaluated on what has the form that the schema wants, as the server does it.
+fn rules(kind: &CustomKind, schema: &Node, root: &At<'_>, before: usize, out: &mut Out) {
+    let (shape, compiled) = kind.rules.get_or_init(|| {
+        let shape = Shape::of(schema, true);
+        let rules = Rules::of(&shape);
+        (shape, rules)
+    });
+    if !shape.any_rule {
+        return;
+    }
+    let blocks = |rule: &str| matches!(rule, "field/type" | "field/required" | "custom/schema");
+    let found = out.findings.get(before..).unwrap_or_default();
+    if found.iter().any(|finding| finding.severity == Severity::Error && blocks(finding.rule)) {
+        out.not_checked.push("the rules in CEL, until the object has the form that its schema wants".to_owned());
+        return;
+    }
+    expressions::check(compiled, shape, root, out);
 }
 
 fn flag(schema: &Node, key: &str) -> bool {
@@ -103,14 +133,6 @@ fn required(schema: &Node, at: &At<'_>, out: &mut Out) {
     }
 }
 
-/// CEL is not evaluated here.
-fn rules(schema: &Node, at: &At<'_>, out: &mut Out) {
-    for rule in schema.get("x-kubernetes-validations").map(Node::items).unwrap_or_default() {
-        let text = rule.get("rule").and_then(Node::text).unwrap_or("");
-        out.not_checked.push(format!("{}: the rule `{text}` in CEL", at.path()));
-    }
-}
-
 fn walk(schema: &Node, at: &At<'_>, out: &mut Out) {
     let Some(node) = at.node else { return };
     if is_null(node) {
@@ -138,7 +160,6 @@ fn walk(schema: &Node, at: &At<'_>, out: &mut Out) {
         Value::Scalar(_) => scalar(schema, at, out),
     }
     choices(schema, at, node, out);
-    rules(schema, at, out);
     for key in ["allOf", "anyOf", "oneOf", "not"] {
         if schema.get(key).is_some() && !flag(schema, "x-kubernetes-int-or-string") {
             out.not_checked.push(format!("{}: `{key}` of the definition", at.path()));
@@ -310,6 +331,7 @@ pub(crate) fn definition(root: &At<'_>, out: &mut Out) {
             out.error(&own.get("type"), "custom/definition", "an object's schema has `type: object`", "write it so");
         } else {
             structural(&own, out);
+            rules_of_definition::check(&own, out);
         }
     }
 }

@@ -104,6 +104,8 @@ pub(crate) struct Out {
     pub(crate) findings: Vec<Finding>,
     pub(crate) not_checked: Vec<String>,
     pub(crate) minor: u8,
+    /// The target is newer than what is known here.
+    pub(crate) newer: bool,
     /// The server does not look where the rules look now: what they find are warnings.
     pub(crate) lenient: bool,
 }
