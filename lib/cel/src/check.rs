@@ -26,6 +26,8 @@ pub(crate) struct Checker<'e> {
     pub(crate) bindings: Bindings,
     /// Names of variables that were used, outer ones first met.
     pub(crate) used: Vec<Arc<str>>,
+    /// Inside the arguments of `format`, whose lists may hold what they like.
+    pub(crate) mixed: bool,
 }
 
 type Checked = Result<Type, Fault>;
@@ -170,6 +172,9 @@ impl Checker<'_> {
         if self.fits(&before, &kind) {
             return Ok(Type::most_general(&self.known(&before), &self.known(&kind)));
         }
+        if self.mixed {
+            return Ok(Type::Dyn);
+        }
         let (before, kind) = (self.bindings.put_in(&before, true), self.bindings.put_in(&kind, true));
         Err(Fault::at(at, format!("expected type '{before}' but found '{kind}'")))
     }
@@ -242,9 +247,12 @@ impl Checker<'_> {
         if let Some(target) = &mut call.target {
             given.push(self.check(target)?);
         }
+        let outer = self.mixed;
+        self.mixed |= &*call.name == "format" && call.target.is_some();
         for arg in &mut call.args {
             given.push(self.check(arg)?);
         }
+        self.mixed = outer;
         let all = self.env.function(&call.name).ok_or_else(|| undeclared(at, &call.name))?;
         let version = self.version;
         if all.0.iter().all(|overload| overload.since > version) {

@@ -37,8 +37,15 @@ impl Program {
         let mut expr = parse(text).map_err(|fault| fault.told(text))?;
         let macros = MacrosSince { two_variables: limits.two_variable_macros_since, sort_by: limits.sort_by_since };
         let scope = variables.iter().map(|(name, kind)| (Arc::from(*name), kind.clone())).collect();
-        let mut checker =
-            Checker { env, version: limits.version, macros, scope, bindings: Bindings::default(), used: Vec::new() };
+        let mut checker = Checker {
+            env,
+            version: limits.version,
+            macros,
+            scope,
+            bindings: Bindings::default(),
+            used: Vec::new(),
+            mixed: false,
+        };
         let result = checker.check(&mut expr).map_err(|fault| fault.told(text))?;
         let result = checker.bindings.put_in(&result, true);
         Ok(Program { expr: Arc::new(expr), result, used: checker.used.into() })

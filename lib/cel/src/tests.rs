@@ -117,7 +117,7 @@ fn numbers() {
         dyn(1) == dyn(1.0)                     => true
         dyn(1) == 'a'                          => false
         int('12') + int(3.9) + int(2u)         => 17
-        int('x')                               => error type conversion error from 'string' to 'int': `x`
+        int('x')                               => error type conversion error from 'string' to 'int'
         int(1e30)                              => error integer overflow
         double('1.5') + double(2)              => 3.5
         string(1.5) + string(2) + string(true) => '1.52true'
@@ -250,7 +250,8 @@ fn texts() {
         'aab'.replace('a', 'x', 1)             => 'xab'
         ' a '.trim() + 'B'.lowerAscii() + 'c'.upperAscii() => 'abC'
         '%s is %d, %.2f %x %%'.format(['a', 3, 1.5, 255]) => 'a is 3, 1.50 ff %'
-        '%s'.format([[1, 'a', {'k': true}]])   => refused 1:17: expected type 'int' but found 'string'
+        '%s'.format([[1, 'a', {'k': true}]])   => '[1, a, {k: true}]'
+        ['%d'].map(f, f.format([1, 'a'])) == [1, 'a'] => refused 1:42: expected type 'int' but found 'string'
         '%s %s'.format([[1, 2], {'k': true}])  => '[1, 2] {k: true}'
         '%d'.format(['a'])                     => error error during formatting: %d does not take a value of type string
         strings.quote('a"b')                   => '"a\"b"'

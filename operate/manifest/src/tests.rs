@@ -2,6 +2,9 @@
 
 #[path = "../corpus/mutate.rs"]
 mod mutate;
+mod rules;
+#[path = "../corpus/rules.rs"]
+mod rules_corpus;
 mod server;
 mod verdicts;
 

@@ -29,8 +29,8 @@ fn range() -> EvalError {
     EvalError::fails("integer overflow")
 }
 
-fn wrong(text: &str, to: &str) -> EvalError {
-    EvalError::fails(format!("type conversion error from 'string' to '{to}': `{text}`"))
+fn wrong(to: &str) -> EvalError {
+    EvalError::fails(format!("type conversion error from 'string' to '{to}'"))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "bounded just before")]
@@ -40,7 +40,7 @@ fn int(_: &mut Cx<'_>, args: &[Value]) -> Out {
         [Uint(value)] => i64::try_from(*value).map(Int).map_err(|_| range()),
         [Double(value)] if value.abs() < 9_223_372_036_854_774_784.0 => Ok(Int(*value as i64)),
         [Double(_)] => Err(range()),
-        [Text(text)] => text.parse().map(Int).map_err(|_| wrong(text, "int")),
+        [Text(text)] => text.parse().map(Int).map_err(|_| wrong("int")),
         [Timestamp(ns)] => Ok(Int(i64::try_from(ns.div_euclid(i128::from(SECOND_NS))).unwrap_or(0))),
         [Duration(ns)] => Ok(Int(*ns)),
         _ => no("int"),
@@ -54,7 +54,7 @@ fn uint(_: &mut Cx<'_>, args: &[Value]) -> Out {
         [Int(value)] => u64::try_from(*value).map(Uint).map_err(|_| EvalError::fails("unsigned integer overflow")),
         [Double(value)] if *value >= 0.0 && *value < 18_446_744_073_709_549_568.0 => Ok(Uint(*value as u64)),
         [Double(_)] => Err(EvalError::fails("unsigned integer overflow")),
-        [Text(text)] => text.parse().map(Uint).map_err(|_| wrong(text, "uint")),
+        [Text(text)] => text.parse().map(Uint).map_err(|_| wrong("uint")),
         _ => no("uint"),
     }
 }
@@ -65,7 +65,7 @@ fn double(_: &mut Cx<'_>, args: &[Value]) -> Out {
         [Double(value)] => Ok(Double(*value)),
         [Int(value)] => Ok(Double(*value as f64)),
         [Uint(value)] => Ok(Double(*value as f64)),
-        [Text(text)] => text.parse().map(Double).map_err(|_| wrong(text, "double")),
+        [Text(text)] => text.parse().map(Double).map_err(|_| wrong("double")),
         _ => no("double"),
     }
 }
@@ -123,7 +123,7 @@ fn boolean(_: &mut Cx<'_>, args: &[Value]) -> Out {
         [Text(text)] => match &**text {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Bool(true)),
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Bool(false)),
-            _ => Err(wrong(text, "bool")),
+            _ => Err(wrong("bool")),
         },
         _ => no("bool"),
     }
@@ -132,7 +132,7 @@ fn boolean(_: &mut Cx<'_>, args: &[Value]) -> Out {
 fn to_duration(_: &mut Cx<'_>, args: &[Value]) -> Out {
     match args {
         [Duration(ns)] | [Int(ns)] => Ok(Duration(*ns)),
-        [Text(text)] => duration(text).map(Duration).ok_or_else(|| wrong(text, "google.protobuf.Duration")),
+        [Text(text)] => duration(text).map(Duration).ok_or_else(|| wrong("google.protobuf.Duration")),
         _ => no("duration"),
     }
 }
@@ -140,7 +140,7 @@ fn to_duration(_: &mut Cx<'_>, args: &[Value]) -> Out {
 fn to_timestamp(_: &mut Cx<'_>, args: &[Value]) -> Out {
     match args {
         [Timestamp(ns)] => Ok(Timestamp(*ns)),
-        [Text(text)] => timestamp(text).map(Timestamp).ok_or_else(|| wrong(text, "google.protobuf.Timestamp")),
+        [Text(text)] => timestamp(text).map(Timestamp).ok_or_else(|| wrong("google.protobuf.Timestamp")),
         [Int(seconds)] => Ok(Timestamp(i128::from(*seconds) * i128::from(SECOND_NS))),
         _ => no("timestamp"),
     }

@@ -40,9 +40,11 @@ fn of(args: &[Value], f: impl Fn(&Url) -> Value) -> Out {
 fn url(cx: &mut Cx<'_>, args: &[Value]) -> Out {
     let [Value::Text(text)] = args else { return no("url") };
     cx.pay_text(text.len())?;
-    parse(text)
-        .map(wrap)
-        .ok_or_else(|| EvalError::fails(format!("URL parse error during conversion from string: {text:?}")))
+    parse(text).map(wrap).ok_or_else(|| {
+        EvalError::fails(format!(
+            "URL parse error during conversion from string: parse {text:?}: invalid URI for request"
+        ))
+    })
 }
 
 /// Each `%` leads two hexadecimal digits.

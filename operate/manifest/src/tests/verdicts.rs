@@ -140,20 +140,84 @@ fn services_and_the_rest() {
     check(&twice, &["Warning object/twice metadata.name 12:18"]);
 }
 
+const BOX: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: boxes.x.org}\nspec:\n  group: x.org\n  scope: Namespaced\n  names: {plural: boxes, kind: Box}\n  versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {openAPIV3Schema: {type: object, properties: {spec: SCHEMA}}}\n---\n";
+
 #[test]
 fn custom_resources_by_their_definition() {
-    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: boxes.x.org}\nspec:\n  group: x.org\n  scope: Namespaced\n  names: {plural: boxes, kind: Box}\n  versions:\n  - name: v1\n    served: true\n    storage: true\n    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [size], properties: {size: {type: integer, maximum: 9}}, x-kubernetes-validations: [{rule: self.size > 1}]}}}}\n---\n";
+    let schema = "{type: object, required: [size], properties: {size: {type: integer, maximum: 9}, min: {type: integer, default: 2}}, x-kubernetes-validations: [{rule: self.size > self.min, messageExpression: \"'above ' + string(self.min)\", fieldPath: .size}]}";
     let check = |spec: &str, expect: &[&str]| {
-        let text = format!("{definition}apiVersion: x.org/v1\nkind: Box\nmetadata: {{name: b}}\nspec: {spec}\n");
+        let text = format!(
+            "{}apiVersion: x.org/v1\nkind: Box\nmetadata: {{name: b}}\nspec: {spec}\n",
+            BOX.replace("SCHEMA", schema)
+        );
         assert_eq!(findings(&text, 36), expect, "{spec}");
-        let objects = read("f", &text, &Limits::default()).expect("it reads").objects;
-        let verdict = validate(&objects, &Target { minor: 36 }).pop().expect("a verdict");
-        assert_eq!(verdict.not_checked, ["spec: the rule `self.size > 1` in CEL"], "{spec}");
     };
     check("{size: 3}", &[]);
     check("{size: 12}", &["Error range/number spec.size 17:14"]);
     check("{size: 3, colour: red}", &["Error field/unknown spec.colour 17:25"]);
     check("{}", &["Error field/required spec 17:7"]);
+    // The rule is broken at the field that it names; so is it with the default.
+    check("{min: 4, size: 3}", &["Error custom/rule spec.size 17:22"]);
+    check("{size: 1}", &["Error custom/rule spec.size 17:14"]);
+}
+
+#[test]
+fn rules_that_do_not_compile_have_their_place() {
+    let check = |rule: &str, minor: u8, expect: &[&str]| {
+        let schema = format!(
+            "{{type: object, properties: {{a: {{type: string, maxLength: 9}}}}, x-kubernetes-validations: [{rule}]}}"
+        );
+        let objects = read("f", &BOX.replace("SCHEMA", &schema), &Limits::default()).expect("it reads").objects;
+        let verdict = validate(&objects, &Target { minor }).pop().expect("a verdict");
+        let found: Vec<String> =
+            verdict.findings.iter().map(|f| format!("{}:{} {}", f.line, f.column, f.what)).collect();
+        assert_eq!([found, verdict.not_checked].concat(), expect, "{rule}");
+    };
+    check("{rule: self.a == 'x'}", 36, &[]);
+    check("{rule: self.b == 'x'}", 36, &["12:161 compilation failed: 1:5: undefined field 'b'"]);
+    check("{rule: self.a.size()}", 36, &["12:161 cel expression must evaluate to a bool"]);
+    check("{rule: isIP(self.a)}", 36, &[]);
+    check(
+        "{rule: isIP(self.a)}",
+        30,
+        &["12:161 compilation failed: 1:5: undeclared reference to 'isIP' (in container '')"],
+    );
+    // What a newer Kubernetes may know is not refused.
+    check(
+        "{rule: newer(self.a)}",
+        99,
+        &[
+            "spec.versions[0].schema.openAPIV3Schema.properties.spec.x-kubernetes-validations[0].rule: undeclared reference to 'newer' (in container ''), which a newer Kubernetes may know",
+        ],
+    );
+    check(
+        "{rule: newer(self.a)}",
+        36,
+        &["12:161 compilation failed: 1:6: undeclared reference to 'newer' (in container '')"],
+    );
+    check("{rule: self.a == 'x', reason: Bad}", 36, &["12:184 Unsupported value: \"Bad\""]);
+}
+
+/// A rule or a pattern made to hang whoever evaluates it is named instead, and soon.
+#[test]
+fn hostile_rules_are_named() {
+    let check = |rule: &str, expect: &str| {
+        let schema = format!(
+            "{{type: object, properties: {{a: {{type: array, items: {{type: integer}}}}}}, x-kubernetes-validations: [{{rule: \"{rule}\"}}]}}"
+        );
+        let items = vec!["1"; 400].join(", ");
+        let text = format!(
+            "{}apiVersion: x.org/v1\nkind: Box\nmetadata: {{name: b}}\nspec: {{a: [{items}]}}\n",
+            BOX.replace("SCHEMA", &schema)
+        );
+        let objects = read("f", &text, &Limits::default()).expect("it reads").objects;
+        let verdict = validate(&objects, &Target { minor: 36 }).pop().expect("a verdict");
+        assert!(verdict.accepts(), "{:?}", verdict.findings);
+        assert!(verdict.not_checked[0].contains(expect), "{:?}", verdict.not_checked);
+    };
+    check("self.a.all(x, self.a.all(y, self.a.all(z, x + y + z > 0)))", "its cost is over the limit of 1000000");
+    check(&format!("{}true{}", "(".repeat(4000), ")".repeat(4000)), "nested deeper than 100");
+    check("'a'.matches('((((a{1,100}){1,100}){1,100}){1,100})')", "beyond what is compiled here");
 }
 
 #[test]

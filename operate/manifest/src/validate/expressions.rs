@@ -178,13 +178,13 @@ impl Judge<'_> {
             }
             Ok(other) => self.unchecked(rule, at, &format!("it is {} instead of true or false", other.type_name())),
             Err(EvalError::Fails(what)) => {
-                let what = format!("Invalid value{}: {what} evaluating rule: {}", shown(shape, at), rule.named());
+                let what = format!("Invalid value: \"{}\": {what} evaluating rule: {}", type_word(shape), rule.named());
                 self.refuse(rule, at, &[], what);
             }
-            Err(error @ EvalError::NoOverload(_)) => {
+            Err(EvalError::NoOverload(_)) => {
                 let what = format!(
-                    "Invalid value{}: '{error}': call arguments did not match a supported operator, function or macro signature for rule: {}",
-                    shown(shape, at),
+                    "Invalid value: \"{}\": 'no such overload': call arguments did not match a supported operator, function or macro signature for rule: {}",
+                    type_word(shape),
                     rule.named()
                 );
                 self.refuse(rule, at, &[], what);
@@ -216,6 +216,19 @@ impl Rule {
     /// By its message, else by itself.
     fn named(&self) -> &str {
         if self.message.is_empty() { &self.text } else { &self.message }
+    }
+}
+
+/// The schema's type, which the server shows where an evaluation failed.
+fn type_word(shape: &Shape) -> &'static str {
+    match shape.form {
+        Form::Object => "object",
+        Form::List => "array",
+        Form::Text | Form::Bytes | Form::Duration | Form::Date | Form::DateTime => "string",
+        Form::Int => "integer",
+        Form::Double => "number",
+        Form::Bool => "boolean",
+        Form::IntOrText | Form::Kept => "",
     }
 }
 

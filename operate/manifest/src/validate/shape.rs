@@ -78,6 +78,14 @@ const RESERVED: &[&str] = &[
     "while",
 ];
 
+/// Words that the language reads as something else, also behind a dot.
+const KEYWORDS: &[&str] = &["true", "false", "null", "in"];
+
+/// A reserved word by which a property is found beside its escaped name.
+fn reserved(name: &str) -> Option<Key> {
+    (RESERVED.contains(&name) && !KEYWORDS.contains(&name)).then(|| Key::Text(name.into()))
+}
+
 /// A property's name as an expression writes it: `a-b` is `a__dash__b`. None if it cannot be written.
 pub(crate) fn escape(name: &str) -> Option<String> {
     if RESERVED.contains(&name) {
@@ -246,6 +254,9 @@ impl Shape {
                 Some(shape) if is_null(&pair.node) && !shape.nullable => continue,
                 Some(shape) => shape.value(&pair.node)?,
             };
+            if let Some(also) = reserved(&pair.key).filter(|_| self.values.is_none()) {
+                out.insert(also, value.clone());
+            }
             out.insert(key, value);
         }
         for field in &self.fields {
@@ -285,9 +296,13 @@ fn kind(form: Form, fields: &[Field], items: Option<&Shape>, values: Option<&Sha
     Some(match form {
         Form::Object => match values {
             Some(values) => Type::map(Type::Text, values.kind.clone()?),
-            None => Type::record(
-                fields.iter().filter_map(|field| Some((field.escaped.clone()?, field.shape.kind.clone()?))),
-            ),
+            None => {
+                let seen = fields.iter().filter_map(|field| Some((field, field.shape.kind.clone()?)));
+                Type::record(seen.flat_map(|(field, kind)| {
+                    let also = reserved(&field.name).map(|_| (Arc::clone(&field.name), kind.clone()));
+                    field.escaped.clone().map(|name| (name, kind)).into_iter().chain(also)
+                }))
+            }
         },
         Form::List => Type::list(items?.kind.clone()?),
         Form::Text => Type::Text,
