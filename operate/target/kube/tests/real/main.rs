@@ -8,4 +8,5 @@ mod kills;
 mod reasons;
 mod releases;
 mod rig;
+mod rules;
 mod webhook;
