@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 
 use ahash::AHashMap;
 use lib_yaml_edit::{Data, Dialect, Node, Value, Word};
-use regex::Regex;
 
 use super::at::{At, is_null, whole};
 use super::expressions::Rules;
@@ -242,7 +241,7 @@ fn scalar(schema: &Node, at: &At<'_>, out: &mut Out) {
             bounds(schema, at, text.chars().count(), ["minLength", "maxLength"], out);
             let pattern = schema.get("pattern").and_then(Node::text);
             if let Some(pattern) = pattern {
-                match Regex::new(pattern) {
+                match lib_cel::pattern(pattern) {
                     Ok(regex) if !regex.is_match(text) => {
                         out.error(
                             at,

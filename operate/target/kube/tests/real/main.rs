@@ -10,5 +10,6 @@ mod reasons;
 mod releases;
 mod rig;
 mod unknown;
+mod rules;
 mod webhook;
 mod weights;
