@@ -11,6 +11,7 @@ mod canary;
 mod color;
 mod helm;
 mod look;
+mod mesh;
 mod order;
 mod record;
 mod revision;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 
 pub use before::{cluster_findings, cluster_surroundings};
 pub use helm::{HelmChart, helm_object, helm_revision};
+pub use mesh::{RouteChoice, RouteKind};
 pub use revision::cluster_revision;
 
 use operate_plan::{Act, Calendar, Inventory, ObjectId, Plan, Seen, Work};
@@ -92,6 +94,9 @@ pub struct ClusterRelease {
     pub strategy: Strategy,
     #[serde(default)]
     pub canary: Option<Canary>,
+    /// By which route a canary gets its share.
+    #[serde(default)]
+    pub route: RouteChoice,
     /// How long a workload may take until it is ready.
     pub ready_ms: u64,
     #[serde(default)]
@@ -155,6 +160,7 @@ pub fn cluster_objects(release: &ClusterRelease) -> Vec<ObjectId> {
         objects.extend(deployments(release).flat_map(|item| color::beside(&object(&item.body))));
     }
     objects.extend(order::accesses(release));
+    objects.extend(mesh::objects(release));
     objects
 }
 
@@ -165,7 +171,8 @@ pub fn cluster_objects_left(release: &ClusterRelease, seen: &Inventory) -> Vec<O
     }
     let left = record::left(release, seen);
     let accesses = order::accesses_left(&left);
-    left.into_iter().chain(accesses).filter(|object| !seen.facts.contains_key(object)).collect()
+    let weighed = mesh::objects_left(release, seen);
+    left.into_iter().chain(accesses).chain(weighed).filter(|object| !seen.facts.contains_key(object)).collect()
 }
 
 /// What would be applied of each object in the form in which it stands in the cluster, what others refer to first: the release as it is, without the

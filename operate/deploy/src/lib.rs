@@ -26,9 +26,9 @@ mod switch;
 
 pub use adopt::{Adopted, Found, Masked, adopt, changes, looks_secret};
 pub use cluster::{
-    Arrives, ClusterRelease, HelmChart, Item, cluster_applies, cluster_findings, cluster_objects, cluster_objects_left,
-    cluster_prunable, cluster_revision, cluster_surroundings, helm_object, helm_revision, mark as cluster_mark,
-    object as cluster_object, plan_cluster,
+    Arrives, ClusterRelease, HelmChart, Item, RouteChoice, RouteKind, cluster_applies, cluster_findings,
+    cluster_objects, cluster_objects_left, cluster_prunable, cluster_revision, cluster_surroundings, helm_object,
+    helm_revision, mark as cluster_mark, object as cluster_object, plan_cluster,
 };
 pub use container::{body, container_name, names, resource_attributes};
 pub use diff::{Difference, differences};

@@ -61,6 +61,18 @@ pub enum Refusal {
     DividedServices { services: [String; 2] },
     #[error("{name} is left from a release that did not end")]
     LeftOverObject { name: String },
+    #[error("several routes send to {service}: {}", routes.join(", "))]
+    Routes { service: String, routes: Vec<String> },
+    #[error("no route called {name} sends to a Service of {service}")]
+    NoRoute { service: String, name: String },
+    #[error("{route} cannot be weighed by subsets: {why}")]
+    Subset { route: String, why: String },
+    #[error(
+        "the Service {name} sends to several Deployments of this release, so the old pods of one cannot be told from the new ones of another"
+    )]
+    SharedSender { name: String },
+    #[error("nobody knows by which label the pods of {deployment} are told from new ones")]
+    NoHash { deployment: String },
     #[error("{service} is released by Helm, which knows no {strategy}")]
     HelmStrategy { service: String, strategy: &'static str },
     /// Its program may be alive.
@@ -134,6 +146,22 @@ impl Refusal {
             Refusal::NoDeployment { .. } => "use `--strategy rolling`".to_owned(),
             Refusal::NoSender { .. } => {
                 "add the Service whose selector its pods have, or use `--strategy rolling`".to_owned()
+            }
+            Refusal::Routes { .. } => {
+                "say which: `kubernetes.route: { kind: HTTPRoute, name: … }`; what comes by the others meets no canary until the end".to_owned()
+            }
+            Refusal::NoRoute { .. } => {
+                "look at the namespace and at what the route sends to; `kubernetes.route: { kind: none }` lets the number of pods decide".to_owned()
+            }
+            Refusal::Subset { .. } => {
+                "let it send to the Service without a subset, or to subsets of labels that every version has; `kubernetes.route: { kind: none }` lets the number of pods decide".to_owned()
+            }
+            Refusal::SharedSender { .. } => {
+                "give each Deployment a Service of its own, or let the number of pods decide: `kubernetes.route: { kind: none }`".to_owned()
+            }
+            Refusal::NoHash { deployment } => {
+                let name = deployment.rsplit('/').next().unwrap_or_default();
+                format!("wait until its rollout has begun: kubectl rollout status deployment/{name}")
             }
             Refusal::DividedServices { .. } | Refusal::LeftOverObject { .. } => {
                 "`apm deploy list` names the run; resume or cancel it".to_owned()

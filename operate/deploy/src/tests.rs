@@ -55,7 +55,9 @@ impl Session {
             }
             "allowed" => {
                 let wanted = serde_json::from_value(self.release.clone()).expect("a release");
-                for access in crate::cluster_objects(&wanted).into_iter().filter(|object| object.kind == "access") {
+                let left = crate::cluster_objects_left(&wanted, &self.seen);
+                let asked = crate::cluster_objects(&wanted).into_iter().chain(left);
+                for access in asked.filter(|object| object.kind == "access") {
                     self.seen.add(access, Seen::Present(serde_json::json!({"allowed": true})), "the session", NOW_MS);
                 }
                 String::new()
@@ -70,6 +72,10 @@ impl Session {
                 lines(crate::cluster_objects(&wanted).iter().map(ToString::to_string))
             }
             "objects" => lines(objects(&self.wanted()).iter().map(ToString::to_string)),
+            "left" => {
+                let wanted = serde_json::from_value(self.release.clone()).expect("a release");
+                lines(crate::cluster_objects_left(&wanted, &self.seen).iter().map(ToString::to_string))
+            }
             "around" => {
                 let wanted = serde_json::from_value(self.release.clone()).expect("a release");
                 lines(crate::cluster_surroundings(&wanted).iter().map(ToString::to_string))

@@ -13,6 +13,7 @@ mod lint;
 pub mod mask;
 mod object;
 mod patch;
+pub mod receivers;
 mod rules;
 pub mod transform;
 mod validate;

@@ -6,6 +6,7 @@ mod limits;
 mod others;
 mod pods;
 mod quota;
+mod route;
 mod traffic;
 
 pub(super) use quota::plural;
@@ -37,6 +38,7 @@ pub fn cluster_findings(release: &ClusterRelease, seen: &Inventory, around: &Inv
     let mut findings = Findings::default();
     unknown(around, &mut findings);
     left(release, seen, &mut findings);
+    route::check(release, seen, &mut findings);
     for namespace in namespaces(release) {
         let room = Room { release, seen, around, namespace: &namespace };
         let moves = pods::moves(&room);

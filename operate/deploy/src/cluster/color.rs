@@ -6,6 +6,7 @@ use operate_plan::{Inventory, ObjectId, Plan};
 use serde_json::{Value, json};
 
 use super::arrival::arrivals;
+use super::mesh::HASH;
 use super::rolling::{apply_all, begin, finish};
 use super::{ClusterRelease, Item, deployments, mark, object, services_of, steps};
 use crate::line::DEPLOYING;
@@ -13,8 +14,6 @@ use crate::{Refusal, Strategy};
 
 const COLORS: [&str; 2] = ["blue", "green"];
 const AUTOSCALER: &str = "HorizontalPodAutoscaler.autoscaling";
-/// The label that each ReplicaSet gives its pods: it tells the pods of a Deployment without a color from those of a new one.
-const HASH: &str = "pod-template-hash";
 
 /// What may stand beside a Deployment: its two colors, and its canary.
 pub(super) fn beside(deployment: &ObjectId) -> Vec<ObjectId> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use operate_plan::{Failure, Inventory, ObjectId, Seen};
 use serde_json::Value;
 
-use super::{ClusterRelease, before, cluster_objects, color, mark, marked, object, order};
+use super::{ClusterRelease, before, cluster_objects, color, mark, marked, mesh, object, order};
 use crate::Refusal;
 
 pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Refusal> {
@@ -34,8 +34,10 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory) -> Result<(), Re
 /// What nobody could read, and what we may not do.
 pub(super) fn known(release: &ClusterRelease, seen: &Inventory) -> Result<(), Refusal> {
     let (mut forbidden, mut unknown) = (Vec::new(), None);
-    for object in cluster_objects(release) {
+    for object in cluster_objects(release).into_iter().chain(mesh::objects_left(release, seen)) {
         match seen.look(&object) {
+            // Routes may be there of which nobody knows, and gateways; the findings say so.
+            Seen::Unknown(_) if object.kind == "all" || mesh::is_gateway(&object) => {}
             // Who may not ask what he may do finds out by trying; the plan says so.
             Seen::Unknown(_) if object.kind == "access" => {}
             Seen::Unknown(failure) => unknown = unknown.or(Some(Refusal::Unknown { object, failure })),
@@ -72,7 +74,8 @@ pub(super) fn is_ours(release: &ClusterRelease, value: &Value) -> bool {
 
 /// What nobody could say whether we may.
 pub(super) fn unsure(release: &ClusterRelease, seen: &Inventory) -> Option<(String, Failure)> {
-    order::accesses(release).into_iter().find_map(|object| match seen.look(&object) {
+    let left = mesh::objects_left(release, seen).into_iter().filter(|object| object.kind == "access");
+    order::accesses(release).into_iter().chain(left).find_map(|object| match seen.look(&object) {
         Seen::Unknown(failure) => Some((words(&object), failure)),
         _ => None,
     })

@@ -121,17 +121,17 @@ fn place(id: &ObjectId) -> (&str, &str) {
 
 /// Names by verb, kind and namespace.
 #[derive(Default)]
-struct Accesses(BTreeMap<(String, String, String), BTreeSet<String>>);
+pub(super) struct Accesses(BTreeMap<(String, String, String), BTreeSet<String>>);
 
 impl Accesses {
-    fn add(&mut self, verb: &str, kind: &str, namespace: &str, name: &str) {
+    pub(super) fn add(&mut self, verb: &str, kind: &str, namespace: &str, name: &str) {
         let names = self.0.entry((verb.to_owned(), kind.to_owned(), namespace.to_owned())).or_default();
         if !name.is_empty() {
             names.insert(name.to_owned());
         }
     }
 
-    fn changed(&mut self, id: &ObjectId) {
+    pub(super) fn changed(&mut self, id: &ObjectId) {
         let (namespace, name) = place(id);
         // Server-side apply is a patch, and a create where nothing is there; a restore is an update, or a delete.
         for verb in ["get", "patch", "create", "update", "delete"] {
@@ -139,7 +139,7 @@ impl Accesses {
         }
     }
 
-    fn all(self) -> Vec<ObjectId> {
+    pub(super) fn all(self) -> Vec<ObjectId> {
         let access = |((verb, kind, namespace), names): ((String, String, String), BTreeSet<String>)| {
             let names = names.into_iter().collect::<Vec<_>>().join(",");
             ObjectId::new("access", format!("{verb}/{kind}/{namespace}/{names}"))

@@ -78,7 +78,19 @@ pub(super) fn apply_all<'a>(
 
 /// Judged, then tidied up: `old` goes, and what earlier releases left; the record is written last but for that.
 pub(super) fn finish(
+    line: Line<'_, ClusterRelease>,
+    made: &[ObjectId],
+    old: &[ObjectId],
+    seen: &Inventory,
+    now_ms: i64,
+) -> Plan {
+    finish_without(line, Vec::new(), made, old, seen, now_ms)
+}
+
+/// The same, with what has to go once the judge has agreed, side by side in each row.
+pub(super) fn finish_without(
     mut line: Line<'_, ClusterRelease>,
+    gone: Vec<Vec<Step>>,
     made: &[ObjectId],
     old: &[ObjectId],
     seen: &Inventory,
@@ -87,6 +99,9 @@ pub(super) fn finish(
     let release = line.release;
     if let Some(judge) = line.judge() {
         line.add(VERIFYING, judge);
+    }
+    for row in gone {
+        line.add_side_by_side(DEPLOYING, row);
     }
     // What is not pruned now may be by a later release.
     let kept = if release.prune { Vec::new() } else { record::others(release, seen) };

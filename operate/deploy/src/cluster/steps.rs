@@ -131,6 +131,11 @@ fn kubectl(release: &ClusterRelease) -> String {
     }
 }
 
+/// A JSON patch (RFC 6902) by hand.
+pub(super) fn patched(release: &ClusterRelease, id: &ObjectId, patch: &Value) -> String {
+    format!("{} patch {} --type=json -p '{patch}'", kubectl(release), of_kubectl(id))
+}
+
 fn of_kubectl(object: &ObjectId) -> String {
     let kind = object.kind.to_ascii_lowercase();
     match object.name.split_once('/') {

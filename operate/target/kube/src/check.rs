@@ -8,7 +8,7 @@ use operate_plan::{Class, Condition, Failure, ObjectId};
 use serde_json::Value;
 
 use crate::failure::{failure, foreign};
-use crate::status::{Progress, Spoke, Trouble, progress};
+use crate::status::{Progress, Spoke, Trouble, progress, reported};
 use crate::{KubeTarget, at, scene};
 
 /// Last lines of a container that ended.
@@ -24,6 +24,9 @@ pub(crate) async fn check(target: &KubeTarget, condition: &Condition) -> Result<
         ("absent", seen) => met(seen.is_none(), || "it is there".into()),
         (_, None) => absent(),
         ("same", Some(seen)) => same(&seen, with),
+        ("ready", Some(seen)) if with["reported"] == true && reported(&seen).is_empty() => {
+            Met::No("no controller has said anything about it".into())
+        }
         ("ready", Some(seen)) => ready(target, object, &seen).await?,
         ("stopped", Some(seen)) => {
             let read = scene::read(&target.cluster, &seen).await.map_err(|error| failure(&error))?;

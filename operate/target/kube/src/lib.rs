@@ -5,7 +5,8 @@
 //! `delete` (`with.uid`). Conditions: `present`, `absent`, `same` (`with.uid`, `with.generation` or `with.version`), `ready`, `stopped`,
 //! `selects` (`with.selector`).
 //!
-//! Beside them releases of Helm (`helm/NAMESPACE/NAME`, see [`helm`]), and what can only be looked at: `access/VERB/KIND/NAMESPACE/NAMES`, whether we
+//! Beside them releases of Helm (`helm/NAMESPACE/NAME`, see [`helm`]), who gets how much of what a route sends (`weights/KIND.GROUP/NAMESPACE/NAME`, act `weigh`
+//! with `lists` of `at`, `is` and `to`, condition `weighs`; see [`weights`]), and what can only be looked at: `access/VERB/KIND/NAMESPACE/NAMES`, whether we
 //! may, and `all/KIND/NAMESPACE`, all objects of a kind.
 //!
 //! It plans nothing and judges nothing. The API server compares no tokens of ours, so the lease alone keeps two executors apart.
@@ -22,6 +23,7 @@ mod rehearse;
 mod restore;
 mod scene;
 pub mod status;
+mod weights;
 
 use std::sync::Arc;
 
@@ -118,12 +120,18 @@ impl Target for KubeTarget {
         if condition.object.kind == helm::KIND {
             return helm::check(self, condition).await;
         }
+        if condition.object.kind == weights::KIND {
+            return weights::check(self, condition).await;
+        }
         check::check(self, condition).await
     }
 
     async fn image(&self, _context: &Context, object: &ObjectId) -> Result<Image, Failure> {
         if object.kind == helm::KIND {
             return helm::image(self, object).await;
+        }
+        if object.kind == weights::KIND {
+            return weights::image(self, object).await;
         }
         Ok(at::get(self, object).await?.map_or(Image::Absent, |found| Image::Present(kept::kept(&found))))
     }
@@ -132,6 +140,9 @@ impl Target for KubeTarget {
         if act.object.kind == helm::KIND {
             return Ok(Done { touched: act.touches.clone(), note: helm::act(self, context, act).await? });
         }
+        if act.object.kind == weights::KIND {
+            return Ok(Done { touched: act.touches.clone(), note: weights::act(self, act).await? });
+        }
         act::act(self, act).await
     }
 
@@ -139,12 +150,18 @@ impl Target for KubeTarget {
         if object.kind == helm::KIND {
             return helm::restore(self, context, object, before).await;
         }
+        if object.kind == weights::KIND {
+            return weights::restore(self, object, before).await;
+        }
         restore::restore(self, object, before).await
     }
 
     fn is_same(&self, before: &Image, now: &Image) -> bool {
         match (before, now) {
             (Image::Present(before), Image::Present(now)) if !before["helm"].is_null() => helm::is_same(before, now),
+            (Image::Present(before), Image::Present(now)) if before["weights"].is_array() => {
+                weights::is_same(before, now)
+            }
             (Image::Present(before), Image::Present(now)) => kept::compared(before) == kept::compared(now),
             _ => before == now,
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::{failure, foreign};
 use crate::scene;
-use crate::status::{Progress, progress};
+use crate::status::{self, Progress, progress};
 use crate::{KubeTarget, at};
 
 /// Quotas, policies and the like of one namespace; more are a mistake.
@@ -21,6 +21,9 @@ pub(crate) async fn look(target: &KubeTarget, object: &ObjectId) -> Result<Optio
     }
     if object.kind == crate::helm::KIND {
         return crate::helm::look(target, object).await;
+    }
+    if object.kind == crate::weights::KIND {
+        return crate::weights::look(target, object).await;
     }
     let Some(found) = at::get(target, object).await? else { return Ok(None) };
     let metadata = &found["metadata"];
@@ -50,6 +53,7 @@ pub(crate) async fn look(target: &KubeTarget, object: &ObjectId) -> Result<Optio
             }
         }
         "Service" => fact["selector"] = found["spec"]["selector"].clone(),
+        "Gateway.gateway.networking.k8s.io" => fact["reported"] = json!(status::reported(&found)),
         // The record of a release; what else is in a ConfigMap is nobody's here.
         "ConfigMap" if object.name.rsplit('/').next().is_some_and(|name| name.starts_with("apm-release-")) => {
             fact["data"] = found["data"].clone();
@@ -95,7 +99,11 @@ fn template(template: &Value) -> Value {
 /// All objects of a kind in a namespace: `all/KIND/NAMESPACE`. Of each its name, and what it says.
 async fn all(target: &KubeTarget, object: &ObjectId) -> Result<Value, Failure> {
     let Some((kind, namespace)) = object.name.split_once('/') else { return Err(foreign("look at", object)) };
-    let resource = at::resource(target, kind, None).await?;
+    let resource = match at::resource(target, kind, None).await {
+        // A server that does not know the kind has none of it.
+        Err(failure) if failure.code == "kube.no-such-kind" => return Ok(json!({"objects": []})),
+        other => other?,
+    };
     let listed = target.cluster.list(&resource, Some(namespace), &ListOptions::default(), ALL_MAX).await;
     let objects = listed.map_err(|error| failure(&error))?;
     let told = objects.iter().map(|one| {

@@ -8,10 +8,12 @@
 mod budget;
 mod events;
 mod pod;
+mod route;
 mod schedule;
 mod workload;
 
 pub use budget::held;
+pub(crate) use route::reported;
 use serde_json::Value;
 
 /// What was read for one look at one object.
@@ -80,6 +82,7 @@ pub fn progress(scene: &Scene<'_>) -> Progress {
         "PersistentVolumeClaim" => workload::claim(scene.object),
         "Service" => workload::service(scene),
         "HorizontalPodAutoscaler" => workload::autoscaler(scene.object),
+        "HTTPRoute" | "VirtualService" => route::route(scene.object),
         "CustomResourceDefinition" => {
             workload::by_condition(scene.object, "Established", "the API server does not serve it yet")
         }

@@ -74,7 +74,7 @@ pub(super) fn moves<'a>(room: &Room<'a>) -> Vec<Moves<'a>> {
                     _ if release.strategy == Strategy::Recreate || spec["strategy"]["type"] == "Recreate" => {
                         Way::Replace
                     }
-                    _ => roll(spec, new_pods, fact.map_or(0, |fact| canary::pods_max(release, fact))),
+                    _ => roll(spec, new_pods, canary::pods_max(release, seen, &id)),
                 };
                 (there.unwrap_or(0), new_pods, way)
             }
