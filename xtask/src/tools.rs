@@ -59,6 +59,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "kwok", get: go::kwok },
     Tool { name: "kubeconform", get: go::kubeconform },
     Tool { name: "helm", get: go::helm },
+    Tool { name: "routes", get: go::routes },
 ];
 
 /// Gets all, or those named after `--only`. All are tried; the error names those that failed.

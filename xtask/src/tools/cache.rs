@@ -53,6 +53,13 @@ impl Cache {
             .and_then(|()| std::fs::rename(&new, &path))
             .map_err(|error| format!("cannot make {}: {error}", path.display()))
     }
+
+    /// Puts a file at `share/NAME`.
+    pub(super) fn share(&self, name: &str, file: &Path) -> sh::Outcome {
+        let folder = self.0.join("share");
+        make(&folder)?;
+        sh::write(&folder.join(name), &sh::read(file)?)
+    }
 }
 
 /// A folder of one version.

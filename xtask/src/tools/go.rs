@@ -60,6 +60,38 @@ pub(super) fn helm(cache: &Cache) -> sh::Outcome<Got> {
     Ok(Got { version: "3.22.0".into(), fresh })
 }
 
+/// The definitions (CRDs) of the Gateway API's and Istio's kinds, as files below `share`: nothing is built.
+pub(super) fn routes(cache: &Cache) -> sh::Outcome<Got> {
+    let files = [
+        ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
+        ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"),
+        ("istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
+    ];
+    let lock = sh::root().join("tests/journeys/lock/routes");
+    let module = sh::read(&lock.join("go.mod"))?;
+    let place = cache.version("routes", &fingerprint(&module))?;
+    if !place.done {
+        sh::write(&place.folder.join("go.mod"), &module)?;
+        sh::write(&place.folder.join("go.sum"), &sh::read(&lock.join("go.sum"))?)?;
+        let go = |words: &[&str]| {
+            let mut go = sh::program("go");
+            go.current_dir(&place.folder).env("GOFLAGS", "-mod=mod").args(words);
+            sh::output(&mut go)
+        };
+        go(&["mod", "download", "sigs.k8s.io/gateway-api", "istio.io/api"])?;
+        let mut all = String::new();
+        for (module, file) in files {
+            let folder = go(&["list", "-m", "-f", "{{.Dir}}", module])?;
+            all.push_str("---\n");
+            all.push_str(&sh::read(&std::path::Path::new(folder.trim()).join(file))?);
+        }
+        sh::write(&place.folder.join("routes.yaml"), &all)?;
+        place.finish()?;
+    }
+    cache.share("routes.yaml", &place.folder.join("routes.yaml"))?;
+    Ok(Got { version: "gateway 1.4.0, istio 1.28.0".into(), fresh: !place.done })
+}
+
 /// Builds the packages of a locked module; true if that was needed.
 fn build(cache: &Cache, name: &str, link_flags: &str, packages: &[&str]) -> sh::Outcome<bool> {
     let lock = sh::root().join("tests/journeys/lock").join(name);

@@ -93,7 +93,8 @@ fn begun(
         let step = |item: &&Item| {
             let plain = object(&item.body);
             let by_weight = route.is_some_and(|route| route.reaches(&plain));
-            let replicas = share(seen.present(&plain), percent, by_weight);
+            let pods = |percent| share(seen.present(&plain), percent, by_weight);
+            let replicas = pods(percent);
             let reason = if by_weight { "enough pods for the share that it gets" } else { "few are hurt if it is bad" };
             if last.is_none() {
                 let mut canary = colored(item, CANARY);
@@ -101,12 +102,16 @@ fn begun(
                 let mut step = steps::apply(release, &canary, seen);
                 step.verify.truncate(1);
                 step.reason = reason.to_owned();
-                return step;
+                return Some(step);
+            }
+            if last.map(pods) == Some(replicas) {
+                return None;
             }
             let id = with_color(&plain, CANARY);
-            steps::scale(release, &id, format!("scale-{}-{percent}", steps::slug(&id)), replicas, reason)
+            let step_id = format!("scale-{}-{percent}", steps::slug(&id));
+            Some(steps::scale(release, &id, step_id, replicas, reason))
         };
-        line.add_side_by_side(DEPLOYING, old.iter().map(step).collect());
+        line.add_side_by_side(DEPLOYING, old.iter().filter_map(step).collect());
         if last.is_none() {
             line.add_side_by_side(DEPLOYING, route.map(|route| route.receivers(release, seen)).unwrap_or_default());
             let canaries: Vec<_> = old.iter().map(|item| colored(item, CANARY)).collect();

@@ -92,13 +92,16 @@ pub struct Lives {
     pub crash: Arc<Crash>,
     pub world: World,
     pub seal: Arc<Seal>,
+    /// Rules in the place of one that rules what the request says.
+    pub judge: Option<Arc<dyn Judge>>,
     judged_at: Arc<AtomicU64>,
 }
 
 impl Lives {
     /// In the real world, with a key of its own.
     pub fn new(seal: Arc<Seal>) -> Lives {
-        Lives { history: Arc::default(), crash: Arc::default(), world: World::real(), seal, judged_at: Arc::default() }
+        let (history, crash, judged_at) = Default::default();
+        Lives { history, crash, world: World::real(), seal, judge: None, judged_at }
     }
 
     /// How many boundaries had been passed when the judge was asked last.
@@ -146,10 +149,13 @@ impl Lives {
     fn executor(&self, life: usize, inner: Arc<dyn Target>) -> Executor {
         let history = CrashingHistory { inner: self.history.clone(), crash: Arc::clone(&self.crash) };
         let target = CrashingTarget { inner, crash: Arc::clone(&self.crash) };
+        let obedient = || -> Arc<dyn Judge> {
+            Arc::new(Obedient { crash: Arc::clone(&self.crash), asked_at: Arc::clone(&self.judged_at) })
+        };
         Executor {
             history: Arc::new(history),
             target: Arc::new(target),
-            judge: Arc::new(Obedient { crash: Arc::clone(&self.crash), asked_at: Arc::clone(&self.judged_at) }),
+            judge: self.judge.clone().unwrap_or_else(obedient),
             tell: Arc::new(Quiet),
             clock: Arc::clone(&self.world.clock),
             seal: Arc::clone(&self.seal),

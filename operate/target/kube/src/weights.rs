@@ -7,7 +7,7 @@ mod fields;
 
 use std::time::Duration;
 
-use connect_kube::KubeError;
+use connect_kube::{KubeError, WriteOptions};
 use operate_execute::{Image, Met};
 use operate_manifest::receivers::{DESTINATION_RULE, alike, receivers, told};
 use operate_plan::{Act, Class, Condition, Failure, ObjectId};
@@ -134,6 +134,8 @@ async fn written(
     wanted: impl Fn(&Value) -> Result<Value, Failure>,
 ) -> Result<(), Failure> {
     let at = at::at(target, owner).await?;
+    // A field that its definition does not know any more is somebody else's mistake.
+    let options = WriteOptions { strict: false, ..writing() };
     for _ in 0..TRIES_MAX {
         let Some(now) = target.cluster.get_if_there(&at).await.map_err(|error| failure(&error))? else {
             let message = format!("{} is gone", plain(owner));
@@ -144,7 +146,7 @@ async fn written(
         let now = match body == now {
             true => Ok(now),
             // With its resourceVersion: what somebody wrote meanwhile is not overwritten.
-            false => target.cluster.replace(&at, &body, &writing()).await.map(|written| written.object),
+            false => target.cluster.replace(&at, &body, &options).await.map(|written| written.object),
         };
         match now {
             Ok(now) => match fields::given_back(owners, &now) {

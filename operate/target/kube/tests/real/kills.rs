@@ -41,38 +41,42 @@ fn check(namespace: &str, strategy: Strategy, judge_fails: bool, kills: &[Kill])
     rig.lives.crash.passed()
 }
 
+/// A release in a namespace of its own, killed so; how many boundaries it passed.
+pub(crate) type Case<'a> = &'a (dyn Fn(&str, bool, &[Kill]) -> u64 + Sync);
+
 /// Plays all cases in a few lanes; a case that fails says which.
-fn play(name: &str, strategy: Strategy, cases: Vec<(bool, Vec<Kill>)>) {
+fn play(name: &str, case: Case<'_>, cases: Vec<(bool, Vec<Kill>)>) {
     std::thread::scope(|scope| {
         for lane in 0..LANES {
             let cases = &cases;
             scope.spawn(move || {
                 for (number, (fails, kills)) in cases.iter().enumerate().skip(lane).step_by(LANES) {
-                    check(&format!("{name}-{number}"), strategy, *fails, kills);
+                    case(&format!("{name}-{number}"), *fails, kills);
                 }
             });
         }
     });
 }
 
-fn sweep(name: &str, strategy: Strategy) {
-    let forward = check(&format!("{name}-count-1"), strategy, false, &[]);
-    let both = check(&format!("{name}-count-2"), strategy, true, &[]);
+/// At every boundary, forward and on the way back.
+pub(crate) fn sweep(name: &str, case: Case<'_>) {
+    let forward = case(&format!("{name}-count-1"), false, &[]);
+    let both = case(&format!("{name}-count-2"), true, &[]);
     assert!(forward > 15 && both > 15, "only {forward} and {both} boundaries");
     let cases = (1..=forward).map(|moment| (false, vec![Kill::Moment(moment)]));
     // The way forward was played already, but for its end.
     let back = (forward.saturating_sub(12)..=both).map(|moment| (true, vec![Kill::Moment(moment)]));
-    play(name, strategy, cases.chain(back).collect());
+    play(name, case, cases.chain(back).collect());
 }
 
 #[test]
 fn a_rolling_release_killed_at_any_boundary_ends_as_it_should() {
-    sweep("kill-rolling", Strategy::Rolling);
+    sweep("kill-rolling", &|namespace, fails, kills| check(namespace, Strategy::Rolling, fails, kills));
 }
 
 #[test]
 fn a_blue_green_release_killed_at_any_boundary_ends_as_it_should() {
-    sweep("kill-colors", Strategy::BlueGreen);
+    sweep("kill-colors", &|namespace, fails, kills| check(namespace, Strategy::BlueGreen, fails, kills));
 }
 
 #[test]
@@ -81,5 +85,5 @@ fn a_release_killed_at_random_instants_ends_as_it_should() {
     let mut rng = Rng::new(instants);
     let mut drawn = || Kill::After(Duration::from_millis(rng.below(4_000)));
     let cases = (0..instants).map(|number| (number % 2 == 1, vec![drawn(), drawn()])).collect();
-    play("kill-instant", Strategy::Rolling, cases);
+    play("kill-instant", &|namespace, fails, kills| check(namespace, Strategy::Rolling, fails, kills), cases);
 }

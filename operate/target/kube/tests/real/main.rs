@@ -5,7 +5,9 @@
 mod before;
 mod helm;
 mod kills;
+mod proxy;
 mod reasons;
 mod releases;
 mod rig;
 mod webhook;
+mod weights;

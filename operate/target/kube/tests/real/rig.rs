@@ -62,12 +62,17 @@ impl Rig {
         Cluster::new(found, world)
     }
 
-    pub(crate) fn helm() -> Helm {
+    /// Where `cargo xtask tools` puts what it gets.
+    pub(crate) fn tools() -> PathBuf {
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
         let tools = variable("APM_TOOLS")
             .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("apm-tools")))
             .or_else(|| variable("HOME").map(|home| home.join(".cache/apm-tools")));
-        let program = tools.expect("a place of the tools").join("bin/helm");
+        tools.expect("a place of the tools")
+    }
+
+    pub(crate) fn helm() -> Helm {
+        let program = Rig::tools().join("bin/helm");
         let kubeconfig = Some(Rig::folder().join("kubeconfig/admin"));
         Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm") }
     }
@@ -148,6 +153,7 @@ impl Rig {
             helm: None,
             strategy: Strategy::Rolling,
             canary: None,
+            route: Default::default(),
             ready_ms: 60_000,
             gate: None,
             judge: Some(json!({})),
