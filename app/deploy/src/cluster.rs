@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
-use operate_deploy::{ClusterRelease, HelmChart, Item, Release, cluster_revision, helm_revision};
+use operate_deploy::{ClusterRelease, HelmChart, Item, Release, RouteChoice, cluster_revision, helm_revision};
 use operate_execute::{Filter, Seal, Status};
 use operate_manifest::inject::InjectSettings;
 use operate_manifest::transform::TransformSettings;
@@ -61,6 +61,8 @@ pub struct KubernetesSettings {
     pub inject: Option<InjectSettings>,
     /// Whether, and how, the first telemetry of injected pods is waited for; left out, as usual where `inject` is.
     pub arrival: Option<ArrivalSettings>,
+    /// By which HTTPRoute or VirtualService a canary gets its share; left out, the one that is found.
+    pub route: RouteChoice,
     /// The service is a chart, and its releases are Helm's: `helm list` and `helm history` know them.
     pub helm: Option<HelmSettings>,
 }
@@ -77,6 +79,7 @@ impl Default for KubernetesSettings {
             transform: None,
             inject: None,
             arrival: None,
+            route: RouteChoice::default(),
             helm: None,
         }
     }
@@ -255,6 +258,7 @@ impl Project {
             ready_ms: ms(deploy.ready.0),
             judge_ms: judged.as_ref().map_or(0, |judged| judged.judge_ms),
             canary: judged.as_ref().map(|judged| judged.canary.clone()),
+            route: kubernetes.route.clone(),
             gate: judged.as_ref().and_then(|judged| judged.gate.clone()),
             judge: judged.and_then(|judged| judged.judge),
             arrival,
