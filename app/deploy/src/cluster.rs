@@ -21,7 +21,8 @@ use base_explain::Report;
 use base_world::{Disk, World};
 use connect_kube::{Choice, Cluster, ContextListed, Surroundings, contexts, find};
 use operate_deploy::{
-    ClusterRelease, Fleet, HelmChart, HelmRevision, Item, Release, cluster_part, cluster_revision, helm_revision,
+    ClusterRelease, Fleet, HelmChart, HelmRevision, Item, Release, RouteChoice, cluster_part, cluster_revision,
+    helm_revision,
 };
 use operate_execute::{Filter, RunId, RunRow, Seal, Status};
 use operate_manifest::inject::InjectSettings;
@@ -75,6 +76,8 @@ pub struct KubernetesSettings {
     pub inject: Option<InjectSettings>,
     /// Whether, and how, the first telemetry of injected pods is waited for; left out, as usual where `inject` is.
     pub arrival: Option<ArrivalSettings>,
+    /// By which HTTPRoute or VirtualService a canary gets its share; left out, the one that is found.
+    pub route: RouteChoice,
     /// The service is a chart, and its releases are Helm's: `helm list` and `helm history` know them.
     pub helm: Option<HelmSettings>,
 }
@@ -93,6 +96,7 @@ impl Default for KubernetesSettings {
             transform: None,
             inject: None,
             arrival: None,
+            route: RouteChoice::default(),
             helm: None,
         }
     }
@@ -301,6 +305,7 @@ impl Project {
             ready_ms: ms(deploy.ready.0),
             judge_ms: judged.as_ref().map_or(0, |judged| judged.judge_ms),
             canary: judged.as_ref().map(|judged| judged.canary.clone()),
+            route: kubernetes.route.clone(),
             gate: judged.as_ref().and_then(|judged| judged.gate.clone()),
             judge: judged.and_then(|judged| judged.judge),
             arrival,

@@ -25,6 +25,7 @@ pub(super) fn check(release: &ClusterRelease, seen: &Inventory, findings: &mut F
     }
     let Ok(Some(route)) = Route::of(release, seen) else { return };
     refused(&route.title(), route.reported(), findings);
+    stale(&route.title(), route.reported(), findings);
     if !release.route.unverified && route.reported().is_empty() {
         silent(&route, findings);
     }
@@ -71,6 +72,16 @@ fn refused(title: &str, reported: &[Value], findings: &mut Findings) {
             message,
             "mend it first: a canary that nobody is sent to proves nothing",
         );
+    }
+}
+
+/// Of a route of a moment ago its controllers will speak; of one that has stood for long, one that is gone for good never will.
+fn stale(title: &str, reported: &[Value], findings: &mut Findings) {
+    if let Some(one) = reported.iter().find(|one| one["fresh"] == false) {
+        let by = one["by"].as_str().unwrap_or_default();
+        let message = format!("{by} has not seen {title} as it is now, and each change of weights waits for it");
+        let fix = "see whether it still runs; what one that is gone has left in `status.parents` is removed by hand";
+        findings.add("route-unseen", Severity::Warning, message, fix);
     }
 }
 

@@ -337,7 +337,7 @@ fn killed(namespace: &str, judge_fails: bool, kills: &[Kill]) -> u64 {
     assert_eq!(status, Status::Complete, "{}", rig.reason(&run));
     let web = route(&rig);
     let (before, owned) = (all(&rig, std::slice::from_ref(&web)), owners(&rig, &web));
-    let mut second = release(&rig, "2", &[20, 100]);
+    let mut second = release(&rig, "2", &[50]);
     second.route.unverified = true;
     second.judge = Some(json!({ "fail": judge_fails }));
     let (run, status) = rig.deploy(&second, kills);
