@@ -20,7 +20,7 @@ struct Counterpart {
     packages: &'static [&'static str],
 }
 
-const COUNTERPARTS: [Counterpart; 4] = [
+const COUNTERPARTS: [Counterpart; 5] = [
     Counterpart {
         name: "docker",
         script: "tests/journeys/src/dockerd.sh",
@@ -52,6 +52,14 @@ const COUNTERPARTS: [Counterpart; 4] = [
         place: |guard| guard.folder.display().to_string(),
         feature: "real-cluster",
         packages: &["operate-target-kube"],
+    },
+    Counterpart {
+        name: "kubernetes-two",
+        script: "xtask/src/connectors/kubernetes-two.sh",
+        variable: "APM_TEST_KUBERNETES_TWO",
+        place: |guard| guard.folder.display().to_string(),
+        feature: "real-clusters",
+        packages: &["operate-target-many"],
     },
 ];
 

@@ -5,7 +5,6 @@ mod rig;
 mod seeds;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use operate_execute::{Context, Fence, RunId, Target as _};
 use operate_plan::{Act, ObjectId, Seen};
@@ -53,8 +52,7 @@ fn an_act_changes_one_place_and_says_so() {
         SITES.into_iter().map(|site| (site, rig.worlds[site].objects()[&rig::object("a")].clone())).collect();
     assert_eq!(now["us"], json!({"x": 1}));
     assert!(now["eu"]["where"] == "eu" && now["ap"]["where"] == "ap");
-    let unknown = Act { verb: "fly".into(), ..act(vec![object]) };
+    let unknown = Act { verb: "fly".into(), ..act(vec![object.clone()]) };
     let refused = runtime.block_on(target.act(&context(), &unknown)).expect_err("no verb");
     assert!(refused.message.starts_with("us: "), "{refused}");
-    drop(Arc::new(target));
 }

@@ -75,8 +75,10 @@ fn finished(mut step: Step, after: &[&str]) -> Step {
 /// Two things changed and one removed, then the judge's word.
 pub(super) fn usual(site: &str, fails: bool) -> Part {
     let value = |version: u32| json!({"where": site, "version": version, "new": true});
+    let absent =
+        Condition { says: "c is not there".into(), verb: "absent".into(), object: object("c"), with: Value::Null };
     let steps = vec![
-        put("put-c", "c", value(7), &[]),
+        Step { check: vec![absent], ..put("put-c", "c", value(7), &[]) },
         put("put-a", "a", value(8), &["put-c"]),
         judge(fails, &["put-a"]),
         remove("remove-b", "b", &["judge"]),
