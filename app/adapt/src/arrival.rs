@@ -1,6 +1,7 @@
 //! The arrival step of a release: the pods of a workload's newest version are looked up in their cluster, telemetry is asked for their first sample, span
 //! and line, and where nothing comes it is found out why. What must have come is `operate/gate`'s to say.
 
+mod admitted;
 mod why;
 
 use std::sync::Arc;
@@ -40,6 +41,15 @@ impl ArrivalJudge {
         if pods.is_empty() {
             return Ok(Ruling::Pass { sentence: format!("{object} has no pods, so nothing can come of them") }.into());
         }
+        let (arrival, pods) = match admitted::injected(arrival, pods) {
+            Ok(known) => known,
+            Err(sentence) if arrival.unproven == Unproven::Warn => {
+                self.tell.tell(&context.run, Severity::Warning, &format!("{object}: {sentence}"));
+                return Ok(Ruling::Pass { sentence }.into());
+            }
+            Err(sentence) => return Ok(Ruling::Inconclusive { sentence: format!("{sentence}. Is that so?") }.into()),
+        };
+        let arrival = &arrival;
         let instances: Vec<Instance> = pods.iter().map(instance).collect();
         let evidence = telemetry.ask(questions_arrival(arrival, &instances, now_ms)).await;
         let ruling = match arrived(arrival, &instances, &evidence, since_ms, now_ms) {

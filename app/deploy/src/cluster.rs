@@ -284,7 +284,8 @@ impl Project {
         }
         let usual = || kubernetes.inject.as_ref().map(|_| ArrivalSettings::default());
         let arrival = kubernetes.arrival.clone().or_else(usual).filter(|_| asked.plain.is_none());
-        let arrival = arrival.and_then(|settings| arrives(&settings, &context, &placed.at.asked));
+        let asked_for = kubernetes.arrival.is_some();
+        let arrival = arrival.and_then(|settings| arrives(&settings, &context, &placed.at.asked, asked_for));
         let service = picked.service.clone();
         let version = picked.version.clone().unwrap_or_else(|| of_content(&items));
         let plain = asked.plain.as_ref();

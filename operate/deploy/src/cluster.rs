@@ -69,6 +69,9 @@ pub struct Arrives {
     /// A signal that is to be seen although nothing tells that it comes, or to be left out: names as `metrics`, `traces`, `logs`.
     #[serde(default)]
     pub signals: Option<Vec<String>>,
+    /// Pods of workloads that are not injected here may be by a webhook when they are admitted: it is looked at then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub admitted: bool,
     /// At most, with what finding out takes.
     pub limit_ms: u64,
 }

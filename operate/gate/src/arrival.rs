@@ -77,6 +77,9 @@ pub struct Arrival {
     pub within_ms: i64,
     #[serde(default)]
     pub unproven: Unproven,
+    /// Who injects them is asked when they are admitted: what the pods say of themselves counts, `service` and `signals` only where they say nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub admitted: bool,
 }
 
 /// A new pod.

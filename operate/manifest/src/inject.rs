@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 pub use crate::patch::{Op, apply, json_patch};
 pub use admission::{Admission, BODY_BYTES_MAX, FailurePolicy, ReviewError, review};
-pub use expected::{Expected, expected};
+pub use expected::{Expected, expected, expected_of_pod, opted_out};
 pub use settings::{AgentLanguage, InjectSettings, Sidecar};
 pub use text::{InjectedObject, InjectedText, TextError, inject_text, uninject_text};
 

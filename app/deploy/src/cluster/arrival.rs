@@ -30,8 +30,13 @@ impl Default for ArrivalSettings {
     }
 }
 
-/// The question for the judge; the plan fills in whom it is about.
-pub(super) fn arrives(settings: &ArrivalSettings, context: &str, at: &Elsewhere) -> Option<Arrives> {
+/// The question for the judge; the plan fills in whom it is about. Where the settings ask for it, pods that a webhook injects count too.
+pub(super) fn arrives(
+    settings: &ArrivalSettings,
+    context: &str,
+    at: &Elsewhere,
+    asked_for: bool,
+) -> Option<Arrives> {
     let within_ms = ms(settings.within.0);
     let arrival = Arrival {
         service: String::new(),
@@ -39,6 +44,7 @@ pub(super) fn arrives(settings: &ArrivalSettings, context: &str, at: &Elsewhere)
         probed: false,
         within_ms: i64::try_from(within_ms).unwrap_or(i64::MAX),
         unproven: settings.unproven,
+        admitted: false,
     };
     let request =
         Request::Arrives { context: context.to_owned(), object: ObjectId::new("", ""), arrival, at: at.clone() };
@@ -48,6 +54,7 @@ pub(super) fn arrives(settings: &ArrivalSettings, context: &str, at: &Elsewhere)
         object_at: "/arrives/object".to_owned(),
         arrival_at: "/arrives/arrival".to_owned(),
         signals: settings.signals.as_ref().map(words),
+        admitted: asked_for,
         limit_ms: within_ms.saturating_add(WHY_MS),
     })
 }
@@ -85,7 +92,7 @@ mod tests {
     #[test]
     fn the_places_that_the_plan_fills_in_are_there() {
         let settings = ArrivalSettings { signals: Some(vec![Signal::Traces]), ..ArrivalSettings::default() };
-        let mut arrives = arrives(&settings, "prod", &Elsewhere::default()).expect("a question");
+        let mut arrives = arrives(&settings, "prod", &Elsewhere::default(), false).expect("a question");
         assert_eq!((arrives.limit_ms, arrives.signals), (240_000, Some(vec!["traces".to_owned()])));
         *arrives.request.pointer_mut(&arrives.object_at).expect("its place") = "Deployment.apps/shop/cart".into();
         let arrival = arrives.request.pointer_mut(&arrives.arrival_at).expect("its place");

@@ -17,6 +17,7 @@ use base_explain::Report;
 use base_http::{Client, HttpConfig};
 use base_world::{FolderLock, World};
 use observe_ingest::self_metrics::IngestMetrics;
+use observe_ingest::tail::TailSettings;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -164,8 +165,13 @@ pub async fn collect(options: CollectOptions) -> Result<Collecting, NotStarted> 
         tasks.spawn(scrape::run(scraper, itself, observe, places, plans, stopped.clone()));
     }
     if let Some(folder) = &collect.pod_logs {
-        let node = collect.node.clone().unwrap_or_default();
-        let tail = pods::open(&world, folder.clone(), node, &kube, &data_dir.join("pod-logs"))?;
+        let settings = TailSettings {
+            folder: folder.clone(),
+            node_name: collect.node.clone().unwrap_or_default(),
+            multiline: collect.multiline.clone(),
+            ..TailSettings::default()
+        };
+        let tail = pods::open(&world, settings, &kube, &data_dir.join("pod-logs"))?;
         tasks.spawn(pods::run(tail, lanes.clone(), tailed, stopped.clone()));
     }
     tasks.spawn(crate::memory::give_back(world.clone(), memory_bytes, stopped));

@@ -91,6 +91,12 @@ impl Own {
         let (counter, gauge) = (MetricKind::Counter, MetricKind::Gauge);
         one("apm_tail_lines_total", counter, "Log lines of pods that were queued.", stats.lines);
         one("apm_tail_bytes_total", counter, "Bytes of the files they were in.", stats.bytes);
+        one(
+            "apm_tail_joined_lines_total",
+            counter,
+            "Lines that went into the record of one before.",
+            stats.lines_joined,
+        );
         one("apm_tail_rejected_lines_total", counter, "Lines past a limit, left out.", stats.lines_rejected);
         one("apm_tail_errors_total", counter, "Files and folders that could not be read.", stats.errors);
         one("apm_tail_missed_files_total", counter, "Files gone before their end was read.", stats.files_missed);

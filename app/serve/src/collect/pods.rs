@@ -1,6 +1,6 @@
 //! The logs of a node's pods, on a thread of their own: where they come from and where they go, nothing between.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,29 +16,27 @@ use tokio::sync::watch;
 
 use super::lane::{Lanes, PodLines};
 
-/// `positions` is the folder in which is kept how far each file was read. Where a cluster is found, its pods name the lines; where none is, the paths do.
+/// `settings` say where the lines are, of which node, and which belong together. `positions` is the folder in which is kept how far each file was read. Where a cluster is found, its pods name the lines; where none is, the paths do.
 pub(crate) fn open(
     world: &World,
-    folder: PathBuf,
-    node_name: String,
+    settings: TailSettings,
     kube: &KubeSurroundings,
     positions: &Path,
 ) -> Result<Tail, Report> {
-    let found = match node_name.is_empty() {
+    let found = match settings.node_name.is_empty() {
         true => Err("without --node it is not known whose pods they are".to_owned()),
         false => find(kube, &Choice::default(), &*world.disk).map_err(|error| error.to_string()),
     };
     let metadata: Arc<dyn PodMetadata> = match found {
         Ok(found) => {
             let cluster = Cluster::new(found, world.clone());
-            Arc::new(NodePods::watch(&cluster, &node_name, world.clock.clone()))
+            Arc::new(NodePods::watch(&cluster, &settings.node_name, world.clock.clone()))
         }
         Err(why) => {
             tracing::info!("logs of pods have the names that their paths say: {why}");
             Arc::new(NoMetadata)
         }
     };
-    let settings = TailSettings { folder, node_name, ..TailSettings::default() };
     Tail::open(world.clone(), settings, positions, metadata).map_err(|error| Report::of(&error))
 }
 

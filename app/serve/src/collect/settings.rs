@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use app_config::{ByteSize, ConfigError, Tree, Value};
 use base_explain::Report;
 use observe_forward::Way;
+use observe_ingest::tail::MultilineRule;
 use observe_wire::otlp::Signal;
 use serde::Deserialize;
 
@@ -39,6 +40,8 @@ pub struct CollectSettings {
     pub node: Option<String>,
     /// Where the kubelet keeps the logs of pods; tailed when given.
     pub pod_logs: Option<PathBuf>,
+    /// Which lines of pods are one record.
+    pub multiline: Vec<MultilineRule>,
     /// The node's root directory, where that is not ours.
     pub host_root: Option<PathBuf>,
     /// A file with the token for where it goes.
@@ -59,7 +62,14 @@ impl ForwardSettings {
 
 impl Default for CollectSettings {
     fn default() -> Self {
-        CollectSettings { node: None, pod_logs: None, host_root: None, token_file: None, queue_size: ByteSize(1 << 30) }
+        CollectSettings {
+            node: None,
+            pod_logs: None,
+            multiline: Vec::new(),
+            host_root: None,
+            token_file: None,
+            queue_size: ByteSize(1 << 30),
+        }
     }
 }
 

@@ -10,9 +10,11 @@ use super::batch::{Builder, Whole, Writer};
 use super::file::{Grown, LogFile, Progress};
 use super::join::Join;
 use super::look::{Past, Unsettled};
+use super::multiline::{MultilineRule, Rule};
 use super::place::LogName;
 use super::pods::{Lookup, PodFacts};
 use super::positions::Point;
+use super::record::Record;
 use super::resource::Resource;
 use super::{PodMetadata, PodRef, TailSettings, TailStats};
 
@@ -29,6 +31,8 @@ pub(super) struct Container {
     pub(super) past: Vec<Past>,
     pub(super) unsettled: Vec<Unsettled>,
     pub(super) joins: [Option<Join>; 2],
+    pub(super) records: [Option<Record>; 2],
+    pub(super) rule: Rule,
     writer: Writer,
     since_ns: u64,
     facts: Option<Arc<PodFacts>>,
@@ -89,6 +93,8 @@ impl Container {
             past: Vec::new(),
             unsettled: Vec::new(),
             joins: [None, None],
+            records: [None, None],
+            rule: Rule::Auto,
             writer: Writer::default(),
             since_ns: now_ns,
             facts: None,
@@ -100,7 +106,7 @@ impl Container {
     }
 
     /// Asks whose lines these are. A pod that is forgotten again keeps what was known.
-    pub(super) fn ask(&mut self, pods: &dyn PodMetadata, settings: &TailSettings, now_ns: u64) {
+    pub(super) fn ask(&mut self, pods: &dyn PodMetadata, settings: &TailSettings, now_ns: u64, stats: &mut TailStats) {
         let facts = match pods.pod(&self.pod) {
             Lookup::Known(facts) => Some(facts),
             Lookup::NotYet
@@ -120,6 +126,13 @@ impl Container {
             return;
         }
         self.opted_out = facts.as_ref().is_some_and(|facts| facts.opted_out);
+        let asked = facts.as_ref().and_then(|facts| facts.multiline_of(&self.name));
+        let own = |rule: &&MultilineRule| rule.is_for(&self.pod.namespace, &self.pod.name, &self.name);
+        let configured = settings.multiline.iter().filter(own).map(|rule| rule.start.as_str());
+        self.rule = Rule::chosen(asked, configured).unwrap_or_else(|why| {
+            stats.fail(format!("pod {}/{}: {why}", self.pod.namespace, self.pod.name));
+            Rule::Auto
+        });
         self.resource = Some(Resource::of(&self.pod, &self.name, facts.as_deref(), settings));
         self.facts = facts;
         self.writer.forget();
@@ -127,7 +140,7 @@ impl Container {
 
     /// The lines that are there now are nobody's to send; `true` when that moved a position.
     pub(super) fn skip(&mut self, reading: &mut Reading<'_>) -> bool {
-        self.joins = [None, None];
+        (self.joins, self.records) = ([None, None], [None, None]);
         let mut moved = false;
         for file in &mut self.files {
             let (opened, before) = (file.handle.is_some(), file.progress.acked);
@@ -269,8 +282,12 @@ impl Container {
         let [stdout, stderr] = &self.joins;
         let progresses = self.files.iter_mut().filter(|file| file.mirror_of.is_none()).map(|file| &mut file.progress);
         for progress in progresses.chain(self.past.iter_mut().map(|past| &mut past.progress)) {
-            let from = |join: &Option<Join>| join.as_ref().and_then(|join| join.origin(progress.id));
-            let (stdout, stderr) = (from(stdout), from(stderr));
+            // A line that is begun comes after the record that it may go on with.
+            let from = |slot: usize, join: &Option<Join>| {
+                let record = self.records[slot].as_ref().and_then(|record| record.origin(progress.id));
+                record.or_else(|| join.as_ref().and_then(|join| join.origin(progress.id)))
+            };
+            let (stdout, stderr) = (from(0, stdout), from(1, stderr));
             let point = Point { offset: progress.line_start(), stdout, stderr };
             if progress.replay.is_some_and(|replay| point.offset < replay.offset) {
                 continue;
@@ -295,6 +312,7 @@ impl Container {
     pub(super) fn is_waited_for(&self, progress: &Progress) -> bool {
         progress.acked.offset != progress.line_start()
             || self.joins.iter().flatten().any(|join| join.origin(progress.id).is_some())
+            || self.records.iter().flatten().any(|record| record.origin(progress.id).is_some())
     }
 
     /// Of the name, in the order of writing.

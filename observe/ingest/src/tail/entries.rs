@@ -72,29 +72,27 @@ impl Container {
             return self.put(cut(whole, cut_bytes, max), reading);
         };
         file.progress.time_ns = Some(time_ns);
-        let slot = &mut self.joins[usize::from(stream == Stream::Stderr)];
+        let number = usize::from(stream == Stream::Stderr);
+        let slot = &mut self.joins[number];
         if line.partial || slot.is_some() {
             let join = slot.get_or_insert_with(|| Join::new(restart, stream, time_ns, reading.now_ns));
             join.push(file.progress.id, offset, &line.text, cut_bytes, max);
             if !line.partial
-                && let Some(join) = slot.take()
+                && let Some(mut join) = slot.take()
             {
-                self.put(join.finish(false), reading);
+                let origins = std::mem::take(&mut join.origins);
+                self.record(number, &origins, join.finish(false), reading);
             }
             return;
         }
-        let odd = Oddities::default();
+        let (odd, origin) = (Oddities::default(), (file.progress.id, offset));
         let whole = Whole { time_ns, stream: Some(stream), restart, text: line.text.into_owned(), odd };
-        self.put(cut(whole, cut_bytes, max), reading);
-    }
-
-    fn put(&mut self, whole: Whole, reading: &mut Reading<'_>) {
-        reading.stats.lines_cut += u64::from(whole.odd.whole_bytes.is_some());
-        self.push(whole, reading.builder);
+        self.record(number, &[origin], cut(whole, cut_bytes, max), reading);
     }
 
     /// A line that another run of the container began is not ended by this one.
     pub(super) fn flush_other_runs(&mut self, restart: u32, reading: &mut Reading<'_>) {
+        self.end_records_of_other_runs(restart, reading);
         for slot in 0..self.joins.len() {
             if self.joins[slot].as_ref().is_some_and(|join| join.restart < restart)
                 && let Some(join) = self.joins[slot].take()
@@ -112,6 +110,7 @@ impl Container {
             if self.joins[slot].as_ref().is_some_and(old)
                 && let Some(join) = self.joins[slot].take()
             {
+                self.end_record(slot, reading);
                 self.put(join.finish(true), reading);
             }
         }

@@ -11,7 +11,7 @@ pub(super) struct Join {
     /// When the first part was read, on the monotonic clock.
     pub(super) since_ns: u64,
     /// Where the parts begin, in each file that has any: the file's number and the offset.
-    origins: Vec<(u64, u64)>,
+    pub(super) origins: Vec<(u64, u64)>,
     time_ns: i64,
     text: Vec<u8>,
     /// With what was cut.

@@ -21,9 +21,11 @@ mod join;
 mod line;
 mod look;
 mod mark;
+mod multiline;
 mod place;
 mod pods;
 mod positions;
+mod record;
 mod resource;
 mod run;
 mod settings;
@@ -31,6 +33,7 @@ mod state;
 mod stats;
 
 pub use batch::Batch;
+pub use multiline::{MULTILINE, MultilineRule};
 pub use pods::{
     ATTRIBUTE_PREFIX, ContainerFacts, LOGS_OPT_OUT, Lookup, NoMetadata, PodFacts, PodMetadata, PodRef, facts_of,
     log_uids,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::multiline::MULTILINE;
+
 /// A pod with `"false"` here has its logs left alone: the counterpart of `apm.dev/inject`.
 pub const LOGS_OPT_OUT: &str = "apm.dev/logs";
 /// Annotations with this prefix are resource attributes.
@@ -62,6 +64,8 @@ pub struct PodFacts {
     pub containers: BTreeMap<String, ContainerFacts>,
     /// `apm.dev/logs: "false"`
     pub opted_out: bool,
+    /// What `apm.dev/logs-multiline` and its like for one container say, by what follows in the annotation's name.
+    pub multiline: BTreeMap<String, String>,
 }
 
 /// Of one container, init and ephemeral ones included.
@@ -94,6 +98,18 @@ pub fn facts_of(pod: &Value) -> PodFacts {
         owner,
         containers: containers.map(|container| (text(container, "name"), container_facts(container))).collect(),
         opted_out: annotations.get(LOGS_OPT_OUT).is_some_and(|value| value == "false"),
+        multiline: annotations
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(MULTILINE)?.to_owned(), value.clone())))
+            .collect(),
+    }
+}
+
+impl PodFacts {
+    /// What the pod asks for one of its containers.
+    pub(super) fn multiline_of(&self, container: &str) -> Option<&str> {
+        let own = self.multiline.get(&format!(".{container}")).or_else(|| self.multiline.get(""));
+        own.map(String::as_str)
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::MultilineRule;
+
 /// Settings of a [`super::Tail`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,6 +32,10 @@ pub struct TailSettings {
     pub metadata_wait_ms: u32,
     /// How long the first part of a line waits for the rest before it is sent alone.
     pub partial_wait_ms: u32,
+    /// How long a record of several lines waits for another line.
+    pub multiline_wait_ms: u32,
+    /// Which lines belong together; the first rule that is for a container counts, and a pod's annotation before all.
+    pub multiline: Vec<MultilineRule>,
     /// Between two looks at the files when nothing comes. With the look for new files, a line is seen within this and `scan_ms`.
     pub poll_max_ms: u32,
     /// Between two looks for new, renamed and removed files.
@@ -65,6 +71,8 @@ impl Default for TailSettings {
             in_flight_bytes_max: 4 << 20,
             metadata_wait_ms: 5_000,
             partial_wait_ms: 30_000,
+            multiline_wait_ms: 1_000,
+            multiline: Vec::new(),
             poll_max_ms: 400,
             scan_ms: 500,
             settle_ms: 2_000,

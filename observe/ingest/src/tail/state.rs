@@ -250,8 +250,9 @@ impl Tail {
         let mut turn = Turn::End;
         for key in keys[first..].iter().chain(&keys[..first]) {
             let Some(container) = containers.get_mut(key) else { continue };
-            if container.read(reading) == Turn::More {
-                turn = Turn::More;
+            match container.read(reading) {
+                Turn::More => turn = Turn::More,
+                Turn::End => container.end_old_records(reading),
             }
             container.flush_old(reading);
             container.advances(advances);
@@ -317,7 +318,7 @@ impl Tail {
                     container.remember(Past { name, identity: position.identity, progress });
                 }
             }
-            container.ask(self.pods.as_ref(), &self.settings, reading.now_ns);
+            container.ask(self.pods.as_ref(), &self.settings, reading.now_ns, reading.stats);
             container.look(&entries?, &mut self.admission, reading);
             if container.opted_out {
                 self.moved |= container.skip(reading);

@@ -20,6 +20,8 @@ pub struct TailStats {
     /// In no known format, sent as they are.
     pub lines_malformed: u64,
     pub lines_cut: u64,
+    /// That became part of a record with those before.
+    pub lines_joined: u64,
     /// Files that were cut while they were followed.
     pub truncated: u64,
     /// Files removed before their end was read, or left out because there were too many.

@@ -7,7 +7,7 @@ const BEGAN_MS: i64 = 1_700_000_000_000;
 
 fn arrival(signals: &[Signal]) -> Arrival {
     let (service, unproven) = ("cart".to_owned(), Unproven::Warn);
-    Arrival { service, signals: signals.to_vec(), probed: false, within_ms: 180_000, unproven }
+    Arrival { service, signals: signals.to_vec(), probed: false, within_ms: 180_000, unproven, admitted: false }
 }
 
 fn pods() -> [Instance; 2] {

@@ -58,6 +58,19 @@ pub fn expected(object: &Value) -> Option<Expected> {
     (expected.metrics || expected.traces || expected.logs).then_some(expected)
 }
 
+/// Whether the pods of an object are left alone by whoever injects, or it makes none.
+pub fn opted_out(object: &Value) -> bool {
+    Pod::of(object).is_none_or(|pod| pod.skipped().is_some())
+}
+
+/// The same of a pod as a cluster has it, after all that changed it when it was admitted.
+pub fn expected_of_pod(pod: &Value) -> Option<Expected> {
+    // Of a list, a pod does not say what it is.
+    let mut pod = pod.clone();
+    (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
+    expected(&pod)
+}
+
 fn variable<'v>(container: &'v Value, name: &str) -> Option<&'v str> {
     container["env"].as_array()?.iter().find(|one| one["name"] == name)?["value"].as_str()
 }

@@ -117,6 +117,8 @@ impl Default for InjectSettings {
             image: None,
             source: None,
             sidecars: Vec::new(),
+            // Both are published: github.com/open-telemetry/opentelemetry-collector-releases (tag v0.122.1), and the table of tags in
+            // docs.fluentbit.io/manual/installation/downloads/docker (4.0.3).
             collector_image: "otel/opentelemetry-collector-contrib:0.122.1".to_owned(),
             log_image: "fluent/fluent-bit:4.0.3".to_owned(),
             log_folder: "/var/log/app".to_owned(),

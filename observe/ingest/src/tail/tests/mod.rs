@@ -2,6 +2,7 @@
 //! real one (`real`).
 
 mod lines;
+mod multiline;
 mod real;
 mod resources;
 mod simulation;

@@ -8,7 +8,7 @@ use base_world::sim::{PowerLoss, SimWorld};
 use base_world::{Disk, File, Rng};
 use observe_source::Appended;
 
-use super::super::{Batch, Lookup, NoMetadata, PodFacts, PodMetadata, PodRef, Tail, TailSettings};
+use super::super::{Batch, Lookup, MultilineRule, NoMetadata, PodFacts, PodMetadata, PodRef, Tail, TailSettings};
 use super::{LOGS, append, cri, open, small};
 
 const STEPS: usize = 80;
@@ -22,14 +22,18 @@ struct Writer {
     stamp: u32,
     /// Rotated names that are there, with the number of lines that had been begun when they were rotated, and the step.
     rotated: Vec<(String, usize, usize)>,
-    /// Texts of ended lines, in order.
-    ended: Vec<String>,
+    /// Texts of ended lines, in order; of records the order of each stream.
+    ended: [Vec<String>; 2],
+    /// Lines go on with the one before them.
+    records: bool,
+    /// The record of this stream that no other has followed.
+    open: [Option<String>; 2],
     /// What has to follow before anything else may be written: the second half of a raw line.
-    half: Option<(String, Option<String>)>,
+    half: Option<(String, Option<(usize, String)>)>,
     /// A line of this stream of which parts are written.
     parts: [Option<String>; 2],
     begun: usize,
-    came: Vec<String>,
+    came: [Vec<String>; 2],
 }
 
 struct Run {
@@ -61,7 +65,7 @@ impl PodMetadata for Late {
 }
 
 impl Writer {
-    fn new(sim: &SimWorld, number: usize) -> Writer {
+    fn new(sim: &SimWorld, number: usize, records: bool) -> Writer {
         let folder = format!("{LOGS}/ns_pod-{}_uid/c{number}", number / 2);
         sim.disk.create_folder(Path::new(&folder)).expect("folder");
         let file = append(&sim.disk, &format!("{folder}/0.log"), b"");
@@ -71,11 +75,13 @@ impl Writer {
             file,
             stamp: 0,
             rotated: Vec::new(),
-            ended: Vec::new(),
+            ended: [Vec::new(), Vec::new()],
+            records,
+            open: [None, None],
             half: None,
             parts: [None, None],
             begun: 0,
-            came: Vec::new(),
+            came: [Vec::new(), Vec::new()],
         }
     }
 
@@ -95,7 +101,21 @@ impl Writer {
     fn finish_half(&mut self) {
         if let Some((rest, text)) = self.half.take() {
             self.raw(&rest);
-            self.ended.extend(text);
+            text.into_iter().for_each(|(slot, text)| self.end(slot, text));
+        }
+    }
+
+    /// A line is whole.
+    fn end(&mut self, slot: usize, text: String) {
+        if !self.records {
+            return self.ended[0].push(text);
+        }
+        match &mut self.open[slot] {
+            Some(open) if number(&text).is_none() => *open = format!("{open}\n{text}"),
+            open => {
+                let before = open.replace(text);
+                self.ended[slot].extend(before);
+            }
         }
     }
 
@@ -107,6 +127,8 @@ impl Writer {
         let begun = self.parts[slot].take();
         let part = if begun.is_some() {
             format!("+{}", "y".repeat(rng.index(20)))
+        } else if self.open[slot].as_ref().is_some_and(|open| open.len() < 400) && rng.chance(50) {
+            format!("  more {}", "z".repeat(rng.index(40)))
         } else {
             self.begun += 1;
             format!("line {} {}", self.begun, "x".repeat(rng.index(60)))
@@ -115,7 +137,7 @@ impl Writer {
         let whole = text.len() > 150 || rng.chance(70);
         let raw = cri(&format!("{stream} {}", if whole { "F" } else { "P" }), &part);
         let ended = if whole {
-            Some(text)
+            Some((slot, text))
         } else {
             self.parts[slot] = Some(text);
             None
@@ -126,7 +148,7 @@ impl Writer {
             self.half = Some((raw[at..].to_owned(), ended));
         } else {
             self.raw(&raw);
-            self.ended.extend(ended);
+            ended.into_iter().for_each(|(slot, text)| self.end(slot, text));
         }
     }
 
@@ -136,18 +158,24 @@ impl Writer {
         for slot in 0..2 {
             if let Some(text) = self.parts[slot].take() {
                 self.raw(&cri(&format!("{} F", ["stdout", "stderr"][slot]), "end"));
-                self.ended.push(text + "end");
+                self.end(slot, text + "end");
             }
         }
     }
 }
 
 impl Run {
-    fn new(seed: u64, deaths: bool) -> Run {
+    fn new(seed: u64, deaths: bool, records: bool) -> Run {
         let mut rng = Rng::new(seed);
         let sim = SimWorld::new(seed);
-        let writers = (0..1 + rng.index(3)).map(|number| Writer::new(&sim, number)).collect();
+        let writers = (0..1 + rng.index(3)).map(|number| Writer::new(&sim, number, records)).collect();
         let mut settings = TailSettings { partial_wait_ms: 600_000, ..small() };
+        if records {
+            // None ends by time: what is written is what decides.
+            let rule = MultilineRule { namespace: None, pod: None, container: None, start: "^line ".into() };
+            settings =
+                TailSettings { multiline: vec![rule], multiline_wait_ms: 600_000, line_max_bytes: 1000, ..settings };
+        }
         if rng.chance(30) {
             settings.open_files_max = 1 + rng.index(3);
         }
@@ -203,7 +231,8 @@ impl Run {
             let (pod, container) = (labels.get("k8s_pod_name"), labels.get("k8s_container_name"));
             let folder = format!("{LOGS}/ns_{}_uid/{}", pod.expect("a pod"), container.expect("a container"));
             let writer = self.writers.iter_mut().find(|writer| writer.folder == folder).expect("one of ours");
-            writer.came.push(entry.line.clone());
+            let stderr = entry.metadata.contains(&("log_iostream".to_owned(), "stderr".to_owned()));
+            writer.came[usize::from(writer.records && stderr)].push(entry.line.clone());
         }
     }
 
@@ -268,13 +297,21 @@ impl Run {
             }
             82..88 => {
                 writer.finish();
+                // Another run does not go on with what this one began.
+                for slot in 0..2 {
+                    let open = writer.open[slot].take();
+                    writer.ended[slot].extend(open);
+                }
                 writer.restart += 1;
                 writer.file = append(disk, &writer.current(), b"");
             }
             // Cut for good: what was not read by then nobody can have.
             88..93 => {
-                let everything = writer.came.len() >= writer.ended.len()
-                    && writer.ended.iter().all(|line| writer.came.contains(line));
+                let came = |slot: usize| {
+                    let (came, ended) = (&writer.came[slot], &writer.ended[slot]);
+                    came.len() >= ended.len() && ended.iter().all(|line| came.contains(line))
+                };
+                let everything = came(0) && came(1) && writer.open.iter().all(Option::is_none);
                 // And what was told to nobody but a process that died is not known to have been read.
                 if everything && !self.deaths && writer.half.is_none() && writer.parts.iter().all(Option::is_none) {
                     writer.file.set_len(0).expect("cut");
@@ -284,7 +321,7 @@ impl Run {
             _ => {
                 let Some((name, lines, since)) = writer.rotated.first().cloned() else { return };
                 let numbers: std::collections::BTreeSet<usize> =
-                    writer.came.iter().filter_map(|line| number(line)).collect();
+                    writer.came.iter().flatten().filter_map(|line| number(line)).collect();
                 let came = (1..=lines).all(|line| numbers.contains(&line));
                 // Still read by its handle, as long as the process lives.
                 let open = |tail: &Tail| {
@@ -317,7 +354,19 @@ impl Run {
             }
         }
         self.deaths = false;
-        self.writers.iter_mut().for_each(Writer::finish);
+        for writer in &mut self.writers {
+            writer.finish();
+            if writer.records {
+                // Ends the records before it, and stays open itself.
+                for stream in ["stdout", "stderr"] {
+                    writer.raw(&cri(&format!("{stream} F"), "line 1000000"));
+                }
+                for slot in 0..2 {
+                    let open = writer.open[slot].take();
+                    writer.ended[slot].extend(open);
+                }
+            }
+        }
         for _ in 0..120 {
             self.sim.clock.advance_ms(250);
             self.poll();
@@ -326,26 +375,25 @@ impl Run {
                 self.poll();
             }
         }
-        for writer in &self.writers {
-            let mut came = writer.came.clone();
+        for (writer, slot) in self.writers.iter().flat_map(|writer| [(writer, 0), (writer, 1)]) {
+            let (mut came, ended) = (writer.came[slot].clone(), &writer.ended[slot]);
             if self.died > 0 {
                 let mut seen = std::collections::BTreeSet::new();
                 // The end of a line may come again alone: its beginning came before the death, and was removed since.
                 came.retain(|line| number(line).is_some() && seen.insert(line.clone()));
             }
-            let differs =
-                came.iter().zip(&writer.ended).position(|(a, b)| a != b).unwrap_or(came.len().min(writer.ended.len()));
+            let differs = came.iter().zip(ended).position(|(a, b)| a != b).unwrap_or(came.len().min(ended.len()));
             let around =
                 |lines: &[String]| lines[differs.min(lines.len())..].iter().take(3).cloned().collect::<Vec<_>>();
             assert!(
-                came == writer.ended,
-                "seed {seed}, {} deaths, {}: at {differs} came {:?} of {}, written {:?} of {}; {:?}; files {:?}",
+                came == *ended,
+                "seed {seed}, {} deaths, {} {slot}: at {differs} came {:?} of {}, written {:?} of {}; {:?}; files {:?}",
                 self.died,
                 writer.folder,
                 around(&came),
                 came.len(),
-                around(&writer.ended),
-                writer.ended.len(),
+                around(ended),
+                ended.len(),
                 self.tail.as_ref().map(Tail::stats),
                 self.sim.disk.files(),
             );
@@ -367,14 +415,27 @@ fn batch_of(batch: &Batch) -> Batch {
 #[test]
 fn each_line_comes_exactly_once_whatever_happens_to_the_files() {
     for seed in SEEDS {
-        Run::new(seed, false).run(seed);
+        Run::new(seed, false, false).run(seed);
     }
 }
 
 #[test]
 fn no_line_is_lost_when_the_process_dies_at_any_operation() {
-    let died: usize = SEEDS.map(|seed| Run::new(seed, true).run(seed)).sum();
+    let died: usize = SEEDS.map(|seed| Run::new(seed, true, false).run(seed)).sum();
     assert!(died > 300, "the seeds must kill: {died}");
+}
+
+#[test]
+fn each_record_of_several_lines_comes_exactly_once() {
+    for seed in SEEDS.take(150) {
+        Run::new(seed, false, true).run(seed);
+    }
+}
+
+#[test]
+fn no_record_is_lost_or_halved_when_the_process_dies() {
+    let died: usize = SEEDS.take(150).map(|seed| Run::new(seed, true, true).run(seed)).sum();
+    assert!(died > 150, "the seeds must kill: {died}");
 }
 
 #[test]
