@@ -128,7 +128,7 @@ impl Refusal {
             Refusal::FrontGone { control, listen, .. } => {
                 format!("start it, and it serves as before: apm front run --listen {listen} --control {control}")
             }
-            Refusal::HelmStrategy { .. } => "leave `strategy` out: its pods are rolled by the cluster".to_owned(),
+            Refusal::HelmStrategy { .. } => "leave `strategy` out: its pods are rolled by the cluster; for another one name the chart's folder among `manifests`, where apm applies its objects itself".to_owned(),
             Refusal::HelmBusy { stuck_after_ms, .. } => {
                 format!(
                     "wait for it; `--repair` if you know that no helm runs; what says so for {} min (`kubernetes.helm.stuck_after`) is repaired by the next release",

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::rig::Rig;
 
 const CHART: &str = "apiVersion: v2\nname: cart\nversion: 1.2.3\nappVersion: \"1\"\n";
-const VALUES: &str = "image: {tag: '0'}\nfate: none\nextra: false\nhang: false\nkept: false\npassword: x\n";
+const VALUES: &str =
+    "image: {tag: '0'}\nfate: none\nextra: false\nhang: false\nhook: false\nkept: false\npassword: x\n";
 const TEMPLATES: &str = r#"
 apiVersion: v1
 kind: ConfigMap
@@ -47,6 +48,13 @@ spec:
       nodeSelector: {type: kwok}
       tolerations: [{key: kwok.x-k8s.io/node, operator: Exists}]
       containers: [{name: app, image: "apm.test/cart:{{ .Values.image.tag }}"}]
+{{- if .Values.hook }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: hook, annotations: {helm.sh/hook: "pre-upgrade,pre-install"}}
+data: {MODE: "v{{ .Values.image.tag }}"}
+{{- end }}
 {{- if .Values.extra }}
 ---
 apiVersion: v1
@@ -78,6 +86,8 @@ struct Cart {
     rig: Rig,
     chart: tempfile::TempDir,
     hangs: std::cell::Cell<bool>,
+    /// What the post-renderer is told.
+    post: std::cell::RefCell<Option<Vec<u8>>>,
 }
 
 impl Cart {
@@ -88,7 +98,7 @@ impl Cart {
         for (name, text) in [("Chart.yaml", CHART), ("values.yaml", VALUES), ("templates/all.yaml", TEMPLATES)] {
             base_world::replace_file(&*disk, &chart.path().join("cart").join(name), text.as_bytes()).expect("written");
         }
-        Cart { rig: Rig::pretended(namespace), chart, hangs: std::cell::Cell::new(false) }
+        Cart { rig: Rig::pretended(namespace), chart, hangs: std::cell::Cell::new(false), post: Default::default() }
     }
 
     fn release(&self, version: &str, values: Value) -> ClusterRelease {
@@ -107,7 +117,7 @@ impl Cart {
             values: std::slice::from_ref(&whole),
             kubernetes: "1.34.0",
             hangs: self.hangs.get(),
-            post: None,
+            post: self.post.borrow().as_deref(),
         };
         let text = rig.runtime.block_on(helm.render(&render)).expect("objects");
         let objects = read("all", &text, &Limits::default()).expect("objects").objects;
@@ -130,7 +140,7 @@ impl Cart {
                 chart_version: None,
                 packed: Some(secret("/chart", &packed.archive, packed.content.as_bytes())),
                 values: vec![secret("/values/0", &whole, &whole)],
-                post: None,
+                post: self.post.borrow().as_deref().map(|post| secret("/post", post, post)),
                 create_namespace: false,
                 limit_ms: 20_000,
                 stuck_after_ms: 900_000,
@@ -219,6 +229,58 @@ fn a_chart_is_upgraded_and_helm_knows_it() {
     cart.says(&["upgrade", "cart", &cart.chart.path().join("cart").display().to_string(), "--set", "image.tag=7"]);
     let (run, status) = cart.deploy(&cart.release("1", json!({})), &[]);
     assert_eq!(status, Status::Complete, "{}", cart.rig.reason(&run));
+}
+
+/// Whatever changes a chart's objects is a program that Helm starts: here the editor of streams, which is told by the file what to do.
+#[test]
+fn what_a_chart_renders_to_is_changed_and_goes_back_as_it_was() {
+    let cart = Cart::new("helm-post");
+    *cart.post.borrow_mut() = Some(b"s/MODE: \"v/MODE: \"changed-/".to_vec());
+    let mode = || {
+        let map = cart.rig.image(&ObjectId::new("ConfigMap", "helm-post/cart"));
+        let Image::Present(map) = map else { panic!("no ConfigMap") };
+        map["data"]["MODE"].as_str().expect("text").to_owned()
+    };
+    let first = cart.release("1", json!({"hook": true}));
+    let planned = first.items.iter().map(|item| &item.body).find(|body| body["kind"] == "ConfigMap").expect("one");
+    assert_eq!(planned["data"]["MODE"], "changed-1", "the plan shows what is applied");
+    let (run, status) = cart.deploy(&first, &[]);
+    assert_eq!(status, Status::Complete, "{}", cart.rig.reason(&run));
+    assert_eq!(mode(), "changed-1");
+    let manifest = cart.says(&["get", "manifest", "cart"]);
+    assert!(manifest.contains("changed-1"), "{manifest}");
+    let hooks = cart.says(&["get", "hooks", "cart"]);
+    assert!(hooks.contains("MODE: \"v1\""), "{hooks}");
+    // Another way of changing it is another release, and undone it is the one before, without that program.
+    let before = cart.rig.objects();
+    *cart.post.borrow_mut() = Some(b"s/MODE: \"v/MODE: \"again-/".to_vec());
+    let mut bad = cart.release("1", json!({"hook": true}));
+    bad.judge = Some(json!({"fail": true}));
+    let (run, status) = cart.deploy(&bad, &[]);
+    assert_eq!(status, Status::RolledBack, "{}", cart.rig.reason(&run));
+    cart.rig.is_as(&before).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(mode(), "changed-1");
+    // One that cannot do it ends the release before anything is changed.
+    *cart.post.borrow_mut() = Some(b"s/unfinished".to_vec());
+    let broken = cart.post.borrow().clone();
+    let render = Render {
+        namespace: &cart.rig.namespace,
+        release: "cart",
+        chart: &cart
+            .rig
+            .runtime
+            .block_on(
+                Rig::helm().pack(&Pack { chart: &cart.chart.path().join("cart").display().to_string(), version: None }),
+            )
+            .expect("an archive")
+            .archive,
+        values: &[],
+        kubernetes: "1.34.0",
+        hangs: false,
+        post: broken.as_deref(),
+    };
+    let failure = cart.rig.runtime.block_on(Rig::helm().render(&render)).expect_err("refused");
+    assert_eq!(failure.code, "helm.post-render", "{failure}");
 }
 
 /// A version that must not stay leaves everything as it was, and helm knows what happened.

@@ -12,7 +12,7 @@ use operate_deploy::{
 use operate_execute::{Context, Entry, Event, Fence, History as _, Image, RunId, Seal, Status, Target};
 use operate_plan::{Finding, Inventory, ObjectId, Plan};
 use operate_target_fake::{Kill, Lives};
-use operate_target_kube::{Helm, KubeTarget, secret_name};
+use operate_target_kube::{Helm, KubeTarget, PostRenderer, secret_name};
 use serde_json::{Value, json};
 
 pub(crate) struct Rig {
@@ -74,7 +74,9 @@ impl Rig {
     pub(crate) fn helm() -> Helm {
         let program = Rig::tools().join("bin/helm");
         let kubeconfig = Some(Rig::folder().join("kubeconfig/admin"));
-        Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm"), post_renderer: None }
+        let words = vec!["--file".into()];
+        let post_renderer = Some(PostRenderer { program: "/usr/bin/sed".into(), words });
+        Helm { program, kubeconfig, context: None, folder: Rig::folder().join("helm"), post_renderer }
     }
 
     fn target_of(user: &str, seal: &Arc<Seal>) -> KubeTarget {
