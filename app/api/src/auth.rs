@@ -218,7 +218,7 @@ fn needed(uri: &Uri, is_get: bool) -> Option<Role> {
         _ if path.starts_with("/ui/") => None,
         // Signing in needs no role, and signing out none that is left.
         "/apm/v1/session" if !is_get => None,
-        _ if path.starts_with("/-/") => Some(Role::Admin),
+        _ if path.starts_with("/-/") || path.starts_with("/api/v1/admin/") => Some(Role::Admin),
         "/api/v1/write" | "/loki/api/v1/push" | "/api/v1/otlp/v1/metrics" => Some(Role::Ingest),
         _ if path.starts_with("/v1/") || path.starts_with("/opentelemetry.") || path.starts_with("/otlp/") => {
             Some(Role::Ingest)

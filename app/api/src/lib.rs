@@ -46,7 +46,7 @@ pub use deployments::{
 };
 pub use intake::{Collector, Intake};
 pub use once::Deliveries;
-pub use prometheus::{ActiveTarget, DroppedTarget, LastScrape, Targets};
+pub use prometheus::{ActiveTarget, DroppedTarget, Head, Insides, Job, LastScrape, Runtime, StoredBlock, Targets};
 pub use query::{Queries, QueryLimits};
 pub use server::{ConnectionLimits, Gate, serve};
 
@@ -106,6 +106,7 @@ pub struct Api {
     pub spans: Arc<dyn SpanSource>,
     pub sink: Arc<dyn Sink>,
     pub control: Arc<dyn Control>,
+    pub insides: Arc<dyn Insides>,
     pub deployments: Arc<dyn Deployments>,
     pub watchers: Watchers,
     pub clock: Arc<dyn Clock>,

@@ -4,7 +4,6 @@
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, header};
-use base_signal::{Matcher, RangeMs};
 
 /// All parameters in order; a name may come several times.
 #[derive(Clone, Debug, Default)]
@@ -62,23 +61,6 @@ impl Params {
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, String> {
         let read = |text: &str| text.parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"));
         self.get(name).map(read).transpose().map_err(invalid(name))
-    }
-
-    /// `start` and `end`; open where they are missing.
-    pub(crate) fn range_ms(&self) -> Result<RangeMs, String> {
-        let start_ms = self.time_ms("start")?.unwrap_or(i64::MIN);
-        let end_ms = self.time_ms("end")?.unwrap_or(i64::MAX);
-        if end_ms < start_ms {
-            return Err("invalid parameter \"end\": end timestamp must not be before start time".into());
-        }
-        Ok(RangeMs::new(start_ms, end_ms))
-    }
-
-    /// `match[]`, each a series selector.
-    pub(crate) fn matchers(&self) -> Result<Vec<Vec<Matcher>>, String> {
-        let read =
-            |text| observe_promql::parse_selector(text).map_err(|e| format!("invalid parameter \"match[]\": {e}"));
-        self.all("match[]").map(read).collect()
     }
 }
 

@@ -3,42 +3,75 @@
 //! Answers and errors have Prometheus's form (`web/api/v1/api.go`): `{"status","data","warnings","infos"}` or
 //! `{"status":"error","errorType","error"}`, with its status codes.
 
+mod admin;
 mod answer;
 mod federate;
+mod forms;
+mod lookups;
+mod pools;
+mod read;
+mod rules;
+mod status;
+mod syntax;
 mod targets;
-
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod tree;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use base_signal::{Matcher, TenantId};
+use axum::routing::{get, post};
+use base_signal::TenantId;
 use observe_promql::{Engine, Query, QueryError};
-use observe_source::{Annotations, Budget, Cancel, LabelQuery, Level, SourceError};
+use observe_source::{Annotations, Level, SourceError};
 
 use crate::Api;
-use crate::json::{put_labels, put_list, put_string, put_time_ms, put_value};
+use crate::json::{put_list, put_string};
 use crate::params::Params;
 use crate::query::Refused;
 
 use answer::{answer_response, cut};
+pub use status::{Head, Insides, Job, Runtime, StoredBlock};
 pub use targets::{ActiveTarget, DroppedTarget, LastScrape, Targets};
 
 pub(crate) fn routes() -> Router<Api> {
+    Router::new().route("/federate", get(federate::federate)).route("/version", get(status::version)).nest(
+        "/api/v1",
+        Router::new()
+            .route("/query", get(query).post(query))
+            .route("/query_range", get(query_range).post(query_range))
+            .route("/query_exemplars", get(lookups::query_exemplars).post(lookups::query_exemplars))
+            .route("/format_query", get(syntax::format_query).post(syntax::format_query))
+            .route("/parse_query", get(syntax::parse_query).post(syntax::parse_query))
+            .route("/series", get(lookups::series).post(lookups::series))
+            .route("/labels", get(lookups::labels).post(lookups::labels))
+            .route("/label/{name}/values", get(lookups::label_values))
+            .route("/metadata", get(lookups::metadata))
+            .route("/read", post(read::read))
+            .route("/rules", get(rules::rules))
+            .route("/alerts", get(rules::alerts))
+            .route("/alertmanagers", get(rules::alertmanagers))
+            .merge(status_routes())
+            .merge(admin::routes()),
+    )
+}
+
+/// What is scraped, and what the engine says of itself.
+fn status_routes() -> Router<Api> {
     Router::new()
-        .route("/federate", get(federate::federate))
-        .route("/api/v1/query", get(query).post(query))
-        .route("/api/v1/query_range", get(query_range).post(query_range))
-        .route("/api/v1/query_exemplars", get(query_exemplars).post(query_exemplars))
-        .route("/api/v1/series", get(series).post(series))
-        .route("/api/v1/labels", get(labels).post(labels))
-        .route("/api/v1/label/{name}/values", get(label_values))
-        .route("/api/v1/metadata", get(metadata))
-        .route("/api/v1/targets", get(targets::targets))
-        .route("/api/v1/status/buildinfo", get(buildinfo))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(pools::target_metadata))
+        .route("/scrape_pools", get(pools::scrape_pools))
+        .route("/scrape_pools/config", get(pools::config))
+        .route("/status/buildinfo", get(status::buildinfo))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/runtimeinfo", get(status::runtimeinfo))
+        .route("/status/tsdb", get(status::tsdb))
+        .route("/status/tsdb/blocks", get(status::blocks))
+        .route("/status/walreplay", get(status::walreplay))
+        .route("/features", get(status::features))
+        .route("/notifications", get(status::notifications))
 }
 
 /// An error in the API's form.
@@ -55,6 +88,15 @@ impl Failure {
 
     fn execution(text: impl Into<String>) -> Self {
         Failure { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "execution", text: text.into() }
+    }
+
+    fn internal(text: impl Into<String>) -> Self {
+        Failure { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "internal", text: text.into() }
+    }
+
+    /// With Prometheus's status for it: what it has no number for is a 500.
+    fn unavailable(text: impl Into<String>) -> Self {
+        Failure { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "unavailable", text: text.into() }
     }
 }
 
@@ -102,15 +144,20 @@ impl IntoResponse for Failure {
     }
 }
 
+/// Of each kind, as many as Prometheus shows.
+const REMARKS_MAX: usize = 10;
+
 /// `data` is JSON text already.
 fn success(data: &str, annotations: &Annotations) -> Response {
     let mut out = String::with_capacity(data.len() + 64);
     out.push_str("{\"status\":\"success\",\"data\":");
     out.push_str(data);
-    for (name, level) in [("warnings", Level::Warning), ("infos", Level::Info)] {
+    for (name, level, word) in [("warnings", Level::Warning, "warning"), ("infos", Level::Info, "info")] {
+        let more = annotations.of(level).count().saturating_sub(REMARKS_MAX);
         if annotations.of(level).next().is_some() {
             out.push_str(&format!(",\"{name}\":["));
-            put_list(&mut out, annotations.of(level), put_string);
+            let omitted = (more > 0).then(|| format!("{more} more {word} annotations omitted"));
+            put_list(&mut out, annotations.of(level).take(REMARKS_MAX).chain(omitted.as_deref()), put_string);
             out.push(']');
         }
     }
@@ -125,225 +172,63 @@ async fn begin(api: &Api, headers: &HeaderMap, request: Request) -> Result<(Tena
     Ok((tenant, params))
 }
 
-fn timeout(params: &Params) -> Result<Option<Duration>, Failure> {
-    let ms = params.duration_ms("timeout").map_err(Failure::bad_data)?;
-    Ok(ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis))
+fn engine(params: &Params) -> Result<Engine, Failure> {
+    let lookback_ms = forms::lookback_ms(params)?;
+    Ok(lookback_ms.map_or_else(Engine::default, |lookback_ms| Engine { lookback_ms, ..Engine::default() }))
 }
 
-fn engine(params: &Params) -> Result<Engine, Failure> {
-    let lookback_ms = params.duration_ms("lookback_delta").map_err(Failure::bad_data)?;
-    Ok(lookback_ms.map_or_else(Engine::default, |lookback_ms| Engine { lookback_ms, ..Engine::default() }))
+/// What the engine says of a query is about the parameter `query`.
+fn refused(error: QueryError) -> Failure {
+    match error {
+        QueryError::BadData(text) => Failure::bad_data(format!("invalid parameter \"query\": {text}")),
+        error => error.into(),
+    }
 }
 
 async fn query(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
     let (tenant, params) = begin(&api, &headers, request).await?;
-    let text = params.required("query").map_err(Failure::bad_data)?.to_owned();
-    let time_ms = params.time_ms("time").map_err(Failure::bad_data)?.unwrap_or_else(|| api.clock.now_ms());
-    let (engine, limit) = (engine(&params)?, limit(&params)?);
+    let limit = forms::limit(&params)?;
+    let time_ms = forms::time_or(&params, "time", api.clock.now_ms())?;
+    let (timeout, engine) = (forms::timeout(&params)?, engine(&params)?);
+    let text = params.get("query").unwrap_or_default().to_owned();
     let answer = api
         .queries
-        .run(timeout(&params)?, move |budget, cancel| {
+        .run(timeout, move |budget, cancel| {
             let query = Query { text: &text, tenant: &tenant, budget, cancel };
             engine.instant(api.metrics.as_ref(), &query, time_ms)
         })
-        .await??;
+        .await?
+        .map_err(refused)?;
     Ok(answer_response(&cut(answer, limit)))
 }
 
 async fn query_range(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
     let (tenant, params) = begin(&api, &headers, request).await?;
-    let text = params.required("query").map_err(Failure::bad_data)?.to_owned();
-    let wanted = |name: &'static str| format!("invalid parameter \"{name}\": it is missing");
-    let start_ms = params.time_ms("start").and_then(|t| t.ok_or_else(|| wanted("start"))).map_err(Failure::bad_data)?;
-    let end_ms = params.time_ms("end").and_then(|t| t.ok_or_else(|| wanted("end"))).map_err(Failure::bad_data)?;
-    let step_ms =
-        params.duration_ms("step").and_then(|t| t.ok_or_else(|| wanted("step"))).map_err(Failure::bad_data)?;
+    let limit = forms::limit(&params)?;
+    let (start_ms, end_ms) = (forms::time(&params, "start")?, forms::time(&params, "end")?);
     if end_ms < start_ms {
         return Err(Failure::bad_data("invalid parameter \"end\": end timestamp must not be before start time"));
     }
+    let step_ns = forms::duration_ns(&params, "step")?;
+    let step_ms = step_ns / 1_000_000;
+    // Prometheus takes a step below a millisecond and then divides by zero.
     if step_ms <= 0 {
         let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(Failure::bad_data(format!("invalid parameter \"step\": {why}")));
     }
-    if (end_ms - start_ms) / step_ms > 11_000 {
+    if (i128::from(end_ms) - i128::from(start_ms)) * 1_000_000 / i128::from(step_ns) > 11_000 {
         let why = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
         return Err(Failure::bad_data(why));
     }
-    let (engine, limit) = (engine(&params)?, limit(&params)?);
+    let (timeout, engine) = (forms::timeout(&params)?, engine(&params)?);
+    let text = params.get("query").unwrap_or_default().to_owned();
     let answer = api
         .queries
-        .run(timeout(&params)?, move |budget, cancel| {
+        .run(timeout, move |budget, cancel| {
             let query = Query { text: &text, tenant: &tenant, budget, cancel };
             engine.range(api.metrics.as_ref(), &query, start_ms, end_ms, step_ms)
         })
-        .await??;
+        .await?
+        .map_err(refused)?;
     Ok(answer_response(&cut(answer, limit)))
-}
-
-/// `limit`: the most series, or names, of an answer; 0, as none given, is all.
-fn limit(params: &Params) -> Result<usize, Failure> {
-    let limit = params.number("limit").map_err(Failure::bad_data)?.unwrap_or(0);
-    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
-}
-
-/// Runs a look-up of labels with the request's matchers, range and limit.
-async fn look_up<T: Send + 'static>(
-    api: &Api,
-    tenant: TenantId,
-    params: &Params,
-    sets: Vec<Vec<Matcher>>,
-    work: impl FnOnce(&Api, &LabelQuery<'_>) -> Result<T, SourceError> + Send + 'static,
-) -> Result<T, Failure> {
-    let range = params.range_ms().map_err(Failure::bad_data)?;
-    let limit = limit(params)?;
-    let owned = api.clone();
-    let run = move |budget: &Budget, cancel: &Cancel| {
-        work(&owned, &LabelQuery { tenant: &tenant, matchers: &sets, range, limit, budget, cancel })
-    };
-    Ok(api.queries.run(timeout(params)?, run).await??)
-}
-
-async fn series(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
-    let (tenant, params) = begin(&api, &headers, request).await?;
-    let sets = params.matchers().map_err(Failure::bad_data)?;
-    if sets.is_empty() {
-        return Err(Failure::bad_data("no match[] parameter provided"));
-    }
-    let (found, annotations) = look_up(&api, tenant, &params, sets, |api, query| api.metrics.series(query)).await?;
-    let mut out = String::from("[");
-    put_list(&mut out, found.iter(), put_labels);
-    out.push(']');
-    Ok(success(&out, &annotations))
-}
-
-async fn labels(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
-    let (tenant, params) = begin(&api, &headers, request).await?;
-    let sets = params.matchers().map_err(Failure::bad_data)?;
-    let (names, annotations) =
-        look_up(&api, tenant, &params, sets, |api, query| api.metrics.label_names(query)).await?;
-    Ok(strings(&names, &annotations))
-}
-
-async fn label_values(
-    State(api): State<Api>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    request: Request,
-) -> Result<Response, Failure> {
-    let (tenant, params) = begin(&api, &headers, request).await?;
-    let sets = params.matchers().map_err(Failure::bad_data)?;
-    let name = unescape_name(&name);
-    let (values, annotations) =
-        look_up(&api, tenant, &params, sets, move |api, query| api.metrics.label_values(&name, query)).await?;
-    Ok(strings(&values, &annotations))
-}
-
-fn strings(items: &[String], annotations: &Annotations) -> Response {
-    let mut out = String::from("[");
-    put_list(&mut out, items.iter(), |out, item| put_string(out, item));
-    out.push(']');
-    success(&out, annotations)
-}
-
-/// `U__my_2e_label` is `my.label`: how a name outside the classic letters travels in a path (Prometheus's value escaping).
-fn unescape_name(name: &str) -> String {
-    let Some(escaped) = name.strip_prefix("U__") else { return name.to_owned() };
-    let mut out = String::new();
-    let mut rest = escaped;
-    while let Some(at) = rest.find('_') {
-        out.push_str(&rest[..at]);
-        let tail = &rest[at + 1..];
-        if let Some(after) = tail.strip_prefix('_') {
-            out.push('_');
-            rest = after;
-            continue;
-        }
-        let code = tail.split_once('_').and_then(|(hex, after)| Some((u32::from_str_radix(hex, 16).ok()?, after)));
-        match code.and_then(|(code, after)| Some((char::from_u32(code)?, after))) {
-            Some((c, after)) => {
-                out.push(c);
-                rest = after;
-            }
-            None => return name.to_owned(),
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-async fn query_exemplars(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
-    let (tenant, params) = begin(&api, &headers, request).await?;
-    let text = params.required("query").map_err(Failure::bad_data)?;
-    let expression = observe_promql::parse(text).map_err(|error| Failure::bad_data(error.to_string()))?;
-    let sets: Vec<_> = observe_promql::selectors(&expression).into_iter().map(|s| s.matchers.clone()).collect();
-    if sets.is_empty() {
-        return Ok(success("[]", &Annotations::default()));
-    }
-    let found = look_up(&api, tenant, &params, sets, |api, query| api.metrics.exemplars(query)).await?;
-    let mut out = String::from("[");
-    put_list(&mut out, found.iter(), |out, series| {
-        out.push_str("{\"seriesLabels\":");
-        put_labels(out, &series.labels);
-        out.push_str(",\"exemplars\":[");
-        put_list(out, series.exemplars.iter(), |out, exemplar| {
-            out.push_str("{\"labels\":");
-            put_labels(out, &exemplar.labels);
-            out.push_str(",\"value\":");
-            put_value(out, exemplar.value);
-            out.push_str(",\"timestamp\":");
-            put_time_ms(out, exemplar.time_ms);
-            out.push('}');
-        });
-        out.push_str("]}");
-    });
-    out.push(']');
-    Ok(success(&out, &Annotations::default()))
-}
-
-async fn metadata(State(api): State<Api>, headers: HeaderMap, request: Request) -> Result<Response, Failure> {
-    let (tenant, params) = begin(&api, &headers, request).await?;
-    // Here alone a limit of 0 is none at all and a negative one is no limit.
-    let count = |name: &str| -> Result<Option<usize>, Failure> {
-        let Some(text) = params.get(name) else { return Ok(None) };
-        let number: i64 = text.parse().map_err(|_| Failure::bad_data(format!("{name} must be a number")))?;
-        Ok(usize::try_from(number).ok())
-    };
-    let (limit, per_metric) = (count("limit")?, count("limit_per_metric")?.filter(|n| *n > 0));
-    let found = api.metrics.metadata(&tenant, params.get("metric"))?;
-    let mut families: BTreeMap<&str, Vec<serde_json::Value>> = BTreeMap::new();
-    for (name, meta) in &found {
-        let entry = serde_json::json!({"type": meta.kind.as_str(), "help": meta.help, "unit": meta.unit});
-        let entries = families.entry(name).or_default();
-        if per_metric.is_none_or(|most| entries.len() < most) {
-            entries.push(entry);
-        }
-    }
-    let cut: BTreeMap<_, _> = families.into_iter().take(limit.unwrap_or(usize::MAX)).collect();
-    let data = serde_json::to_string(&cut).map_err(|error| Failure::execution(error.to_string()))?;
-    Ok(success(&data, &Annotations::default()))
-}
-
-/// The version is the Prometheus whose API this is: clients read it to know what they may ask. Ours is in `revision`.
-/// There is no `features` on purpose: Grafana takes a server that has them for Mimir.
-async fn buildinfo() -> Response {
-    let data = serde_json::json!({
-        "version": "3.15.0",
-        "revision": concat!("apm-", env!("CARGO_PKG_VERSION")),
-        "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
-    });
-    success(&data.to_string(), &Annotations::default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unescape_name;
-
-    #[test]
-    fn escaped_names() {
-        let table =
-            [("job", "job"), ("U__my_2e_label", "my.label"), ("U__a__b", "a_b"), ("U__broken_2", "U__broken_2")];
-        for (given, expected) in table {
-            assert_eq!(unescape_name(given), expected);
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Writes in the words of Prometheus (remote write 1) and Loki (push). Errors are plain text, as theirs are: 400 tells the
+//! Writes in the words of Prometheus (remote write 1 and 2) and Loki (push). Errors are plain text, as theirs are: 400 tells the
 //! sender to give up, 429 and 5xx to try again.
 
 use axum::Router;
@@ -10,7 +10,7 @@ use axum::routing::post;
 use observe_ingest::self_metrics::Protocol;
 use observe_source::{Appended, SourceError};
 use observe_wire::otlp::Signal;
-use observe_wire::{DecodeError, Limits, loki_push, remote_write};
+use observe_wire::{DecodeError, Limits, loki_push, remote_write, remote_write_2};
 
 use crate::Intake;
 use crate::body::{BodyError, Unpacked};
@@ -33,25 +33,74 @@ enum Failure {
     Source(SourceError),
 }
 
+/// Which message a sender of samples sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Message {
+    One,
+    Two,
+}
+
+impl Message {
+    /// By Content-Type; none is the first. An error is a sentence for the sender, with what is taken in it.
+    fn of(content_type: &str) -> Result<Self, String> {
+        let mut parts = content_type.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        if !matches!(kind, "" | "application/x-protobuf") {
+            return Err(format!(
+                "expected application/x-protobuf as the first (media) part, got {content_type} content-type"
+            ));
+        }
+        let message = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| *name == "proto");
+        match message.map(|(_, message)| message) {
+            None | Some("prometheus.WriteRequest") => Ok(Message::One),
+            Some("io.prometheus.write.v2.Request") => Ok(Message::Two),
+            Some(other) => Err(format!(
+                "got {content_type} content type; unknown type for remote write protobuf message {other}, supported: \
+                 prometheus.WriteRequest, io.prometheus.write.v2.Request"
+            )),
+        }
+    }
+}
+
 async fn remote_write(State(api): State<Intake>, headers: HeaderMap, body: Body) -> Response {
+    let message = Message::of(text(&headers, header::CONTENT_TYPE));
     let taken = async {
-        let kind = text(&headers, header::CONTENT_TYPE);
-        if kind.contains("io.prometheus.write.v2") {
-            let why = "remote write 2.0 is not understood here; send prometheus.WriteRequest (protobuf_message: prometheus.WriteRequest)";
-            return Err(Failure::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
+        let message = message.clone().map_err(|why| Failure::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))?;
+        let encoding = text(&headers, header::CONTENT_ENCODING);
+        if !matches!(encoding, "" | "snappy") {
+            let why =
+                format!("{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable");
+            return Err(Failure::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
         let tenant = api.tenant(&headers).map_err(|why| Failure::Request(StatusCode::UNAUTHORIZED, why))?;
         let body = api.bodies.read(&headers, body).await.map_err(Failure::Body)?;
         let (limits, sink, owner) = (limits(&api), api.sink.clone(), tenant.clone());
         let taking = move |_| async move {
-            let decoded = remote_write::decode_write_request(&body.bytes, &limits).map_err(Failure::Decode)?;
+            let decoded = match message {
+                Message::One => remote_write::decode_write_request(&body.bytes, &limits),
+                Message::Two => remote_write_2::decode_request(&body.bytes, &limits),
+            };
+            let decoded = decoded.map_err(Failure::Decode)?;
             let mut appended = sink.metrics(owner, decoded.write).await.map_err(Failure::Source)?;
             appended.merge(decoded.rejects);
             Ok((body, appended))
         };
         api.deliveries.once(&tenant, &headers, taking, is_whole).await
     };
-    reply(&api, Signal::Metrics, Protocol::RemoteWrite, taken.await)
+    let taken = taken.await;
+    let written = taken.as_ref().map_or((0, 0, 0), |(_, appended)| {
+        let rest = appended.accepted.saturating_sub(appended.histograms).saturating_sub(appended.exemplars);
+        (rest, appended.histograms, appended.exemplars)
+    });
+    let mut response = reply(&api, Signal::Metrics, Protocol::RemoteWrite, taken);
+    // A sender of the second version counts what it is not told of as lost.
+    if message == Ok(Message::Two) {
+        let headers = response.headers_mut();
+        headers.insert("x-prometheus-remote-write-samples-written", written.0.into());
+        headers.insert("x-prometheus-remote-write-histograms-written", written.1.into());
+        headers.insert("x-prometheus-remote-write-exemplars-written", written.2.into());
+    }
+    response
 }
 
 async fn push(State(api): State<Intake>, headers: HeaderMap, body: Body) -> Response {

@@ -301,6 +301,9 @@ pub(crate) struct UpArgs {
     /// A file of `role token` lines (viewer, ingest, deployer, admin); needed to listen beyond loopback
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Let the API delete series and make snapshots (/api/v1/admin/tsdb/…), as Prometheus's --web.enable-admin-api
+    #[arg(long)]
+    pub(crate) admin_api: bool,
 }
 
 #[derive(Debug, ClapArgs)]

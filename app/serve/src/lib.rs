@@ -6,6 +6,7 @@
 mod collect;
 mod deployments;
 mod engine;
+mod insides;
 mod listen;
 mod memory;
 mod own;

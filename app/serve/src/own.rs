@@ -12,6 +12,7 @@ use observe_ingest::self_metrics::IngestMetrics;
 use observe_source::SourceError;
 use observe_wire::exposition::{Format, TextWriter};
 use observe_wire::otlp::Signal;
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -25,15 +26,17 @@ use crate::settings::Settings;
 type Reload = Box<dyn Fn() -> Result<ScrapePlan, Report> + Send + Sync>;
 
 pub(crate) struct Own {
-    world: World,
-    entry: EngineEntry,
-    settings: Settings,
-    engine: Arc<OnceLock<Engine>>,
+    pub(crate) world: World,
+    pub(crate) entry: EngineEntry,
+    pub(crate) settings: Settings,
+    pub(crate) engine: Arc<OnceLock<Engine>>,
     counters: Arc<IngestMetrics>,
     seen: Arc<Seen>,
-    plan: watch::Sender<ScrapePlan>,
+    pub(crate) plan: watch::Sender<ScrapePlan>,
     reload: Reload,
     demo: bool,
+    /// When the scrape configuration was last read, in Unix milliseconds, and whether it could be.
+    pub(crate) configured: Mutex<(i64, bool)>,
     /// What is scraped, for the targets of the API.
     pub(crate) shown: Shown,
     /// Set once there is one.
@@ -65,7 +68,8 @@ impl Own {
         demo: bool,
     ) -> Self {
         let (shown, keeper) = (Shown::default(), OnceLock::new());
-        Own { world, entry, settings, engine, counters, seen, plan, reload, demo, shown, keeper }
+        let configured = Mutex::new((world.clock.now_ms(), true));
+        Own { world, entry, settings, engine, counters, seen, plan, reload, demo, configured, shown, keeper }
     }
 
     /// `host:port` of the page.
@@ -73,7 +77,7 @@ impl Own {
         self.entry.url.trim_start_matches("http://").to_owned()
     }
 
-    fn engine(&self) -> Result<&Engine, String> {
+    pub(crate) fn ready_engine(&self) -> Result<&Engine, String> {
         self.engine.get().ok_or_else(|| "the engine is starting".to_owned())
     }
 
@@ -155,12 +159,12 @@ impl Own {
 
 impl Control for Own {
     fn ready(&self) -> Result<(), String> {
-        self.engine().map(|_| ())
+        self.ready_engine().map(|_| ())
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async {
-            let engine = self.engine()?;
+            let engine = self.ready_engine()?;
             let text = |error: SourceError| error.to_string();
             engine.metric_writer.flush().await.map_err(text)?;
             engine.event_writer.flush().await.map_err(text)
@@ -169,7 +173,7 @@ impl Control for Own {
 
     fn compact(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async {
-            let engine = self.engine()?;
+            let engine = self.ready_engine()?;
             let text = |error: SourceError| error.to_string();
             engine.metric_writer.compact().await.map_err(text)?;
             engine.event_writer.compact().await.map_err(text)
@@ -178,8 +182,9 @@ impl Control for Own {
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async {
-            let plan = (self.reload)().map_err(|report| report.terminal(false))?;
-            self.plan.send_replace(plan);
+            let plan = (self.reload)();
+            *self.configured.lock() = (self.world.clock.now_ms(), plan.is_ok());
+            self.plan.send_replace(plan.map_err(|report| report.terminal(false))?);
             Ok(())
         })
     }

@@ -30,6 +30,8 @@ pub struct ServerSettings {
     pub token_file: Option<PathBuf>,
     /// Whether `X-Scope-OrgID` counts.
     pub tenancy: bool,
+    /// Whether series may be deleted and snapshots made over the API (`/api/v1/admin/tsdb/…`).
+    pub admin_api: bool,
     /// Of one request, packed and unpacked alike.
     pub body_limit: ByteSize,
     /// At once, on each listener.
@@ -51,6 +53,7 @@ impl Default for ServerSettings {
             otlp_http: "127.0.0.1:4318".into(),
             token_file: None,
             tenancy: false,
+            admin_api: false,
             body_limit: ByteSize(32 << 20),
             connection_limit: 2000,
             // Also ends a connection that rests, and exporters send every 1, 5, 10, 30 or 60 s: at one of those the close

@@ -147,6 +147,7 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
         spans: Arc::new(SharedEvents(opened.events.clone())),
         sink: sink.clone(),
         control: own.clone(),
+        insides: own.clone(),
         deployments: Arc::new(Deploying(keeper.clone())),
         watchers: Watchers::new(WATCHERS_MAX, stopped.clone()),
         clock: world.clock.clone(),

@@ -198,9 +198,11 @@ impl Taking<'_> {
                 continue;
             }
             let bytes: Arc<[u8]> = Arc::from(histogram_bytes(histogram));
+            let before = self.appended.accepted;
             if let Some(id) = self.point(*set, *time_ms, Point::Histogram(Arc::clone(&bytes))) {
                 self.records.histogram(id, *time_ms, &bytes);
             }
+            self.appended.histograms += self.appended.accepted - before;
         }
         for (set, exemplar) in &write.exemplars {
             let Some(id) = self.place(*set, exemplar.time_ms) else { continue };
@@ -209,6 +211,7 @@ impl Taking<'_> {
                 self.records.exemplar(id, exemplar);
             }
             self.appended.accepted += 1;
+            self.appended.exemplars += 1;
         }
         for (family, metadata) in &write.metadata {
             if self.head.set_metadata(family, metadata) {

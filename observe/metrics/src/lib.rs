@@ -22,6 +22,7 @@ mod segment_index;
 mod segment_write;
 mod series;
 mod settings;
+mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -29,4 +30,5 @@ mod tombstone;
 
 pub use job::{FlushJob, MergeJob, Written};
 pub use settings::Settings;
+pub use snapshot::SnapshotJob;
 pub use store::{MetricStore, ReplayReport};

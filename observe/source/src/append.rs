@@ -90,6 +90,10 @@ pub struct Reject {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
     pub accepted: u64,
+    /// Of those, native histograms.
+    pub histograms: u64,
+    /// Of those, exemplars.
+    pub exemplars: u64,
     pub rejected: BTreeMap<RejectReason, Reject>,
 }
 
@@ -103,12 +107,20 @@ impl Appended {
         entry.count += 1;
     }
 
+    /// All of a write.
+    pub fn all_of(write: &MetricWrite) -> Self {
+        let (histograms, exemplars) = (write.histograms.len() as u64, write.exemplars.len() as u64);
+        Appended { accepted: write.len() as u64, histograms, exemplars, rejected: BTreeMap::new() }
+    }
+
     pub fn rejected_count(&self) -> u64 {
         self.rejected.values().map(|r| r.count).sum()
     }
 
     pub fn merge(&mut self, other: Appended) {
         self.accepted += other.accepted;
+        self.histograms += other.histograms;
+        self.exemplars += other.exemplars;
         for (reason, theirs) in other.rejected {
             let ours = self.rejected.entry(reason).or_default();
             if ours.count == 0 {

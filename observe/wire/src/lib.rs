@@ -1,4 +1,4 @@
-//! Bytes to signal and back: OTLP, remote write, Prometheus text, Loki push, Jaeger.
+//! Bytes to signal and back: OTLP, remote write and read, Prometheus text, Loki push, Jaeger.
 //!
 //! Everything here is pure: no socket, no file, no clock (a caller that needs "now" hands it in). Each decoder has limits
 //! and says what was wrong, at which field and byte, and why; items that are wrong one by one are left out and counted in
@@ -17,7 +17,9 @@ pub mod loki_push;
 mod message;
 pub mod otlp;
 pub mod proto;
+pub mod remote_read;
 pub mod remote_write;
+pub mod remote_write_2;
 #[cfg(test)]
 mod test_bytes;
 

@@ -16,6 +16,8 @@ use crate::proto::{Reader, WireValue};
 use crate::{DecodeError, DecodeErrorKind, Decoded, Limits};
 
 pub use encode::encode_message;
+pub(crate) use encode::{put_histogram, put_labels};
+pub(crate) use histogram::decode as decode_histogram;
 
 /// Decodes a request as it came: one snappy block.
 pub fn decode_write_request(body: &[u8], limits: &Limits) -> Result<Decoded<MetricWrite>, DecodeError> {
@@ -143,7 +145,8 @@ impl Decoder<'_> {
     }
 }
 
-fn kind(number: u64) -> MetricKind {
+/// A metric's kind by its number in either version.
+pub(crate) fn kind(number: u64) -> MetricKind {
     match number {
         1 => MetricKind::Counter,
         2 => MetricKind::Gauge,
@@ -172,7 +175,7 @@ fn pair(value: WireValue<'_>) -> Result<(&str, &str), DecodeError> {
 }
 
 /// The sender must sort labels by name, name each once, and name the metric.
-fn label_problem(pairs: &[(&str, &str)]) -> Option<String> {
+pub(crate) fn label_problem(pairs: &[(&str, &str)]) -> Option<String> {
     let of = |what: &str| {
         let shown: Vec<_> = pairs.iter().take(8).map(|(n, v)| format!("{n}={v:?}")).collect();
         Some(format!("{what} in {{{}}}", shown.join(", ")).chars().take(300).collect())

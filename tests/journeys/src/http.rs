@@ -65,6 +65,12 @@ pub fn get(url: &str, parameters: &[(&str, &str)]) -> Reply {
     try_get(url, parameters).unwrap_or_else(|error| panic!("GET {url}: {error}"))
 }
 
+/// Any method, without a body; panics when no answer came.
+pub fn request(method: &str, url: &str) -> Reply {
+    let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method is a word");
+    send(CLIENT.request(method, url)).unwrap_or_else(|error| panic!("{url}: {error}"))
+}
+
 /// POST with headers; `Err` only when no answer came.
 pub fn try_post(url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Reply, String> {
     let request = headers.iter().fold(CLIENT.post(url), |request, (key, value)| request.header(*key, *value));

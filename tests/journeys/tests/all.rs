@@ -20,6 +20,7 @@ mod memory;
 mod promql;
 mod python_grpc;
 mod python_sdk;
+mod read_api;
 mod remote_write;
 mod retention;
 mod scraping;

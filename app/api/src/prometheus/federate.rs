@@ -10,7 +10,7 @@ use base_signal::{Labels, Matcher, MetricKind, RangeMs, TenantId, is_stale_nan};
 use observe_source::{Budget, Cancel, SelectHints, SelectMetrics, SourceError};
 use observe_wire::exposition::{Format, TextWriter};
 
-use super::{Failure, begin, timeout};
+use super::{Failure, begin, forms};
 use crate::Api;
 
 /// A sample older than this is no current value: Prometheus's own limit.
@@ -22,13 +22,14 @@ pub(super) async fn federate(
     request: Request,
 ) -> Result<Response, Failure> {
     let (tenant, params) = begin(&api, &headers, request).await?;
-    let sets = params.matchers().map_err(Failure::bad_data)?;
+    let named = |why: String| Failure::bad_data(format!("invalid parameter \"match[]\": {why}"));
+    let sets = forms::matchers(&params).map_err(named)?;
     if sets.is_empty() {
         return Err(Failure::bad_data("no match[] parameter provided"));
     }
     let (owned, now_ms) = (api.clone(), api.clock.now_ms());
     let find = move |budget: &Budget, cancel: &Cancel| newest(&owned, &tenant, &sets, now_ms, budget, cancel);
-    let found = api.queries.run(timeout(&params)?, find).await??;
+    let found = api.queries.run(forms::timeout(&params)?, find).await??;
     let kind = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
     Ok(([(header::CONTENT_TYPE, kind)], written(&found)).into_response())
 }

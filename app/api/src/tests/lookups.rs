@@ -14,6 +14,7 @@ async fn names_values_and_series() {
     check(&server, "/api/v1/labels", &[("limit", "1")], (200, cut)).await;
     check(&server, "/api/v1/labels", &[("start", "121")], (200, ok(json!([])))).await;
     check(&server, "/api/v1/labels", &[("end", "-1")], (200, ok(json!([])))).await;
+    check(&server, "/api/v1/labels", &[("start", "5"), ("end", "1")], (200, ok(json!([])))).await;
     let values = async |path: &str, expected: Value| assert_eq!(server.get(path).await, (200, ok(expected)), "{path}");
     values("/api/v1/label/job/values", json!(["a", "b", "c"])).await;
     values("/api/v1/label/job/values?match[]=load&match[]=up%7Bjob=%22b%22%7D", json!(["b", "c"])).await;
@@ -52,7 +53,9 @@ async fn exemplars() {
     check(&server, path, &[("query", query), ("start", "2"), ("end", "10")], found(late)).await;
     check(&server, path, &[("query", query), ("start", "3"), ("end", "10")], (200, ok(json!([])))).await;
     check(&server, path, &[("query", "up"), ("start", "0"), ("end", "10")], (200, ok(json!([])))).await;
-    check(&server, path, &[("query", "1+1"), ("start", "0"), ("end", "10")], (200, ok(json!([])))).await;
+    // No selector, no content.
+    let none = (204, Value::String(String::new()));
+    check(&server, path, &[("query", "1+1"), ("start", "0"), ("end", "10")], none).await;
     let (status, bad) = server.get_with(path, &[("query", "sum(")]).await;
     assert_eq!((status, &bad["errorType"]), (400, &json!("bad_data")));
 }

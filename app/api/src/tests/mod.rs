@@ -6,6 +6,7 @@ mod deliveries;
 mod deployments;
 mod desk;
 mod follow;
+mod insides;
 mod jaeger;
 mod loki;
 mod looks;
@@ -63,6 +64,8 @@ struct Memory {
     /// What the engine still waits for.
     waits: Mutex<Option<String>>,
     targets: Mutex<Targets>,
+    /// What an admin ordered; `None` where nobody may.
+    orders: Mutex<Option<Vec<String>>>,
     cancelled: Arc<tokio::sync::Notify>,
     /// Of spans, that were stored.
     requests: std::sync::atomic::AtomicUsize,
@@ -102,7 +105,9 @@ impl Memory {
 impl Sink for Memory {
     fn metrics(&self, _: TenantId, write: MetricWrite) -> BoxFuture<'_, Result<Appended, SourceError>> {
         self.metrics.lock().append(&write);
-        self.taken(write.len())
+        let all = Appended::all_of(&write);
+        let taken = self.taken(write.len());
+        Box::pin(async move { taken.await.map(|_| all) })
     }
 
     fn logs(&self, _: TenantId, write: LogWrite) -> BoxFuture<'_, Result<Appended, SourceError>> {
@@ -249,6 +254,7 @@ impl Server {
             spans: memory.clone(),
             sink: memory.clone(),
             control: memory.clone(),
+            insides: memory.clone(),
             deployments: desk.clone(),
             watchers: Watchers::new(3, desk.stop.subscribe()),
             clock: Arc::new(clock),

@@ -60,11 +60,60 @@ async fn remote_write() {
     assert_eq!(found["data"]["result"].as_array().map(Vec::len), Some(1));
     assert_eq!((server.api.counters.taken(Signal::Metrics), server.api.counters.rejected(Signal::Metrics)), (2, 1));
 
-    let v2 = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
-    let reply = server.ask("POST", "/api/v1/write", &[v2], write_request(&[UP])).await;
-    assert_eq!(reply.status, 415);
-    assert!(reply.text().contains("send prometheus.WriteRequest"), "{}", reply.text());
     assert_eq!(server.get("/api/v1/write").await.0, 405);
+}
+
+#[tokio::test]
+async fn remote_write_2_is_told_what_was_written() {
+    let server = Server::new();
+    let mut request = Writer::default();
+    for text in ["", "__name__", "up", "trace_id", "ab"] {
+        request.text(4, text);
+    }
+    request.message(5, |series| {
+        series.bytes(1, &[1, 2]);
+        for value in [1.5, 2.5] {
+            series.message(2, |sample| {
+                sample.double(1, value).varint(2, NOW_MS as u64 + value as u64);
+            });
+        }
+        series.message(3, |histogram| {
+            histogram.varint(1, 1).double(3, 0.5).varint(6, 1).varint(15, NOW_MS as u64);
+        });
+        series.message(4, |exemplar| {
+            exemplar.bytes(1, &[3, 4]).double(2, 0.5).varint(3, NOW_MS as u64);
+        });
+    });
+    // A series that nobody can name costs itself.
+    request.message(5, |series| {
+        series.bytes(1, &[1, 77]).message(2, |sample| {
+            sample.double(1, 1.0).varint(2, NOW_MS as u64);
+        });
+    });
+    let v2 = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    let body = snappy(&request.0);
+    let reply = server.ask("POST", "/api/v1/write", &[v2, ("content-encoding", "snappy")], body.clone()).await;
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    assert!(reply.text().contains("text 77 is named"), "{}", reply.text());
+    let written = |what: &str| reply.header(&format!("x-prometheus-remote-write-{what}-written")).to_owned();
+    assert_eq!(["samples", "histograms", "exemplars"].map(written), ["2", "1", "1"]);
+    let (_, found) = server.get("/api/v1/query?query=up&time=1700000002").await;
+    assert_eq!(found["data"]["result"][0]["value"][1], "2.5");
+    // The first version has no such headers, and its sender would take zeros for a loss.
+    let reply = server.ask("POST", "/api/v1/write", &[PROTOBUF], write_request(&[UP])).await;
+    assert_eq!((reply.status, reply.header("x-prometheus-remote-write-samples-written")), (204, ""));
+    for (header, why) in [
+        (("content-type", "application/json"), "expected application/x-protobuf as the first (media) part"),
+        (
+            ("content-type", "application/x-protobuf;proto=some.Other"),
+            "supported: prometheus.WriteRequest, io.prometheus.write.v2.Request",
+        ),
+        (("content-encoding", "zstd"), "only snappy is acceptable"),
+    ] {
+        let reply = server.ask("POST", "/api/v1/write", &[header], body.clone()).await;
+        assert_eq!(reply.status, 415, "{header:?}");
+        assert!(reply.text().contains(why), "{}", reply.text());
+    }
 }
 
 #[tokio::test]

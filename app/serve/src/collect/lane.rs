@@ -155,12 +155,12 @@ impl Sink for Lanes {
         Box::pin(async move {
             let lane = self.samples()?;
             let mut appended = self.limits.metrics(&mut write, self.clock.now_ms());
-            let (items, body) = (write.len() as u64, remote_write::encode_message(&write));
+            let (taken, body) = (Appended::all_of(&write), remote_write::encode_message(&write));
             drop(write);
             if !body.is_empty() {
-                lane.put(tenant, Encoding::Protobuf, items, body).await?;
+                lane.put(tenant, Encoding::Protobuf, taken.accepted, body).await?;
             }
-            appended.accepted += items;
+            appended.merge(taken);
             Ok(appended)
         })
     }

@@ -8,6 +8,7 @@ mod finder;
 mod host;
 mod plan;
 mod shown;
+mod told;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;

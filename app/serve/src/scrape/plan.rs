@@ -13,6 +13,7 @@ use observe_ingest::relabel::RelabelConfig;
 use observe_ingest::scrape::{GlobalConfig, ScrapeConfig, ScrapeJob, Target, TargetGroup, TargetSet};
 
 use super::fetch::HttpFetch;
+use super::told::Told;
 
 /// Keys of a scrape config that are the HTTP client's.
 const HTTP_KEYS: [&str; 4] = ["basic_auth", "authorization", "follow_redirects", "tls_config"];
@@ -51,6 +52,7 @@ pub struct ScrapePlan {
     jobs: Vec<Job>,
     /// Paths in the file are relative to this folder.
     folder: PathBuf,
+    told: Arc<Told>,
 }
 
 #[derive(Clone)]
@@ -122,7 +124,12 @@ impl ScrapePlan {
             let fetch = HttpFetch::new(http, &folder).map_err(|error| placed(Report::of(&error)))?;
             jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch) });
         }
-        Ok(ScrapePlan { jobs, folder })
+        Ok(ScrapePlan { jobs, folder, told: Arc::new(Told::of(text)) })
+    }
+
+    /// For whoever asks what is configured.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
     }
 
     pub(crate) fn jobs(&self) -> &[Job] {

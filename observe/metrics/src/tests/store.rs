@@ -269,6 +269,36 @@ fn deleted_samples_are_gone_and_may_be_written_anew() {
 }
 
 #[test]
+fn a_snapshot_is_a_store_of_its_own() {
+    let sim = SimWorld::new(1);
+    let (mut store, _) = open(&sim, settings());
+    let (up, now) = (labels("up", "a"), sim.clock.now_ms());
+    take(&mut store, &[(&up, now - 2, 1.0), (&up, now - 1, 2.0)]).expect("taken");
+    store.flush().expect("flush");
+    store.delete_series(&tenant(), &[all_metrics()], RangeMs::new(now - 2, now - 2)).expect("delete");
+    take(&mut store, &[(&up, now, 3.0)]).expect("taken");
+    let times = |store: &MetricStore| select_all(store)[&up].keys().copied().collect::<Vec<_>>();
+    let folder = |name: &str| std::path::PathBuf::from("/data/snapshots").join(name);
+    let copied = |name: &str| MetricStore::open(&sim.world(), &folder(name), settings()).expect("opens").0;
+
+    let job = store.begin_snapshot(false).expect("begun");
+    // Merged away and deleted meanwhile: the copy is of the moment at which it was begun.
+    store.clean_deletions().expect("clean");
+    job.run(&folder("stored")).expect("copied");
+    assert_eq!(times(&copied("stored")), [now - 1], "what was deleted stays so, what was in memory is not in it");
+
+    store.begin_snapshot(true).expect("begun").run(&folder("all")).expect("copied");
+    let mut all = copied("all");
+    assert_eq!((times(&all), all.time_range(&tenant())), (vec![now - 1, now], Some((now - 1, now))));
+    // It goes on like any other store, and the first does not notice.
+    take(&mut all, &[(&up, now + 1, 4.0)]).expect("taken");
+    all.flush().expect("flush");
+    drop(all);
+    assert_eq!(times(&copied("all")), [now - 1, now, now + 1]);
+    assert_eq!(times(&store), [now - 1, now]);
+}
+
+#[test]
 fn one_folder_has_one_holder_and_tenants_do_not_mix() {
     let sim = SimWorld::new(1);
     let (mut store, _) = open(&sim, settings());

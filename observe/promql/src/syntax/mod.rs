@@ -6,6 +6,7 @@ mod error;
 mod function;
 mod lex;
 mod parse;
+mod pretty;
 mod print;
 mod selector;
 mod text;
@@ -18,7 +19,9 @@ pub use ast::{
 pub use error::{ParseError, Span};
 pub use function::{FUNCTIONS, Function, Variadic, find_function};
 pub use parse::{parse, parse_selector};
+pub use pretty::pretty;
+pub use text::quote;
 
 pub(crate) use error::line_column;
 pub(crate) use selector::NAME;
-pub(crate) use text::{format_number, format_number_short, is_plain_label, quote};
+pub(crate) use text::{format_number, format_number_short, is_plain_label};

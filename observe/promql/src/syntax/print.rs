@@ -7,7 +7,8 @@ use base_signal::{MatchOp, Matcher};
 
 use super::ast::ValueType;
 use super::ast::{
-    At, Binary, Cardinality, Duration, DurationKind, Expr, ExprKind, Extension, Matching, Modifiers, Selector,
+    Aggregate, At, Binary, Cardinality, Duration, DurationKind, Expr, ExprKind, Extension, Matching, Modifiers,
+    Selector, Subquery,
 };
 use super::selector::NAME;
 use super::text::{format_duration_ms, format_number, format_number_short, label_name, quote, seconds_to_ms};
@@ -31,10 +32,7 @@ impl fmt::Display for Expr {
                 f.write_str(&offset(&selector.modifiers))
             }
             ExprKind::Subquery(subquery) => {
-                let step = subquery.step.as_ref().map(length).unwrap_or_default();
-                write!(f, "{}[{}:{step}]", subquery.expr, length(&subquery.range))?;
-                f.write_str(&at(&subquery.modifiers))?;
-                f.write_str(&offset(&subquery.modifiers))
+                write!(f, "{}{}", subquery.expr, subquery_tail(subquery))
             }
             ExprKind::Call(call) => {
                 write!(f, "{}(", call.function.name)?;
@@ -44,19 +42,14 @@ impl fmt::Display for Expr {
                 f.write_str(")")
             }
             ExprKind::Aggregate(aggregate) => {
-                f.write_str(aggregate.op.as_str())?;
-                if aggregate.without {
-                    write!(f, " without ({}) ", labels(&aggregate.labels))?;
-                } else if !aggregate.labels.is_empty() {
-                    write!(f, " by ({}) ", labels(&aggregate.labels))?;
-                }
+                f.write_str(&aggregate_head(aggregate))?;
                 match &aggregate.param {
                     Some(param) => write!(f, "({param}, {})", aggregate.expr),
                     None => write!(f, "({})", aggregate.expr),
                 }
             }
             ExprKind::Binary(binary) => {
-                write!(f, "{} {}{} {}", binary.left, binary.op.as_str(), modifiers(binary), binary.right)
+                write!(f, "{} {} {}", binary.left, binary_middle(binary), binary.right)
             }
             ExprKind::Unary { negative, expr } => write!(f, "{}{expr}", if *negative { "-" } else { "+" }),
             ExprKind::Paren(inner) => write!(f, "({inner})"),
@@ -136,6 +129,28 @@ fn extension(extension: Option<Extension>) -> &'static str {
         Some(Extension::Smoothed) => " smoothed",
         None => "",
     }
+}
+
+/// `sum by (job) `: all that stands before the parentheses.
+pub(super) fn aggregate_head(aggregate: &Aggregate) -> String {
+    let op = aggregate.op.as_str();
+    match (aggregate.without, aggregate.labels.is_empty()) {
+        (true, _) => format!("{op} without ({}) ", labels(&aggregate.labels)),
+        (false, false) => format!("{op} by ({}) ", labels(&aggregate.labels)),
+        (false, true) => op.to_owned(),
+    }
+}
+
+/// `/ on (job)`: the operator and how sides are matched.
+pub(super) fn binary_middle(binary: &Binary) -> String {
+    format!("{}{}", binary.op.as_str(), modifiers(binary))
+}
+
+/// `[1h:5m] @ end()`: all that stands behind the expression.
+pub(super) fn subquery_tail(subquery: &Subquery) -> String {
+    let step = subquery.step.as_ref().map(length).unwrap_or_default();
+    let modifiers = &subquery.modifiers;
+    format!("[{}:{step}]{}{}", length(&subquery.range), at(modifiers), offset(modifiers))
 }
 
 fn labels(names: &[String]) -> String {

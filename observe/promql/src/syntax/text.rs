@@ -118,7 +118,7 @@ pub(crate) fn format_number_short(number: f64) -> String {
 }
 
 /// In double quotes, as Go's `strconv.Quote`.
-pub(crate) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -48,7 +48,7 @@ pub fn encode_message(write: &MetricWrite) -> Vec<u8> {
     out.0
 }
 
-fn put_labels(out: &mut Writer, set: LabelsRef<'_>) {
+pub(crate) fn put_labels(out: &mut Writer, set: LabelsRef<'_>) {
     for (name, value) in set.iter() {
         out.message(1, |pair| {
             pair.text(1, name).text(2, value);
@@ -79,7 +79,7 @@ fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }
 
-fn put_histogram(out: &mut Writer, time_ms: i64, histogram: &NativeHistogram) {
+pub(crate) fn put_histogram(out: &mut Writer, time_ms: i64, histogram: &NativeHistogram) {
     let runs = |out: &mut Writer, field: u32, runs: &[SpanRun]| {
         for run in runs {
             out.message(field, |out| {

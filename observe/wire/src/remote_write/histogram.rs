@@ -19,7 +19,7 @@ struct Raw {
 }
 
 /// The outer error is of the bytes, the inner one of what they mean.
-pub(super) fn decode(value: WireValue<'_>) -> Result<Result<(i64, NativeHistogram), String>, DecodeError> {
+pub(crate) fn decode(value: WireValue<'_>) -> Result<Result<(i64, NativeHistogram), String>, DecodeError> {
     let (bytes, offset) = value.bytes()?;
     let mut reader = Reader::at(bytes, offset);
     let mut raw = Raw::default();
