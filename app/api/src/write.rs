@@ -88,10 +88,13 @@ async fn remote_write(State(api): State<Intake>, headers: HeaderMap, body: Body)
         api.deliveries.once(&tenant, &headers, taking, is_whole).await
     };
     let taken = taken.await;
-    let written = taken.as_ref().map_or((0, 0, 0), |(_, appended)| {
-        let rest = appended.accepted.saturating_sub(appended.histograms).saturating_sub(appended.exemplars);
-        (rest, appended.histograms, appended.exemplars)
-    });
+    let written = match &taken {
+        Ok(Once::Done((_, appended))) => {
+            let rest = appended.accepted.saturating_sub(appended.histograms).saturating_sub(appended.exemplars);
+            (rest, appended.histograms, appended.exemplars)
+        }
+        _ => (0, 0, 0),
+    };
     let mut response = reply(&api, Signal::Metrics, Protocol::RemoteWrite, taken);
     // A sender of the second version counts what it is not told of as lost.
     if message == Ok(Message::Two) {

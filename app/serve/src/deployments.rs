@@ -104,6 +104,11 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::NoSender { .. } => "no-sender",
         Refusal::DividedServices { .. } => "divided-services",
         Refusal::LeftOverObject { .. } => "left-over",
+        Refusal::Routes { .. } => "several-routes",
+        Refusal::NoRoute { .. } => "no-route",
+        Refusal::Subset { .. } => "no-subset",
+        Refusal::SharedSender { .. } => "shared-sender",
+        Refusal::NoHash { .. } => "no-pod-hash",
         Refusal::HelmStrategy { .. } => "helm-strategy",
         Refusal::HelmBusy { .. } => "helm-busy",
     }

@@ -70,6 +70,7 @@ fn asked(args: &StartArgs, otlp_endpoint: Option<String>) -> Asked {
         reason: args.reason.clone(),
         otlp_endpoint,
         plain: None,
+        as_of: None,
     }
 }
 
