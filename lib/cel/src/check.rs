@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use crate::ast::{Call, Expr, Fold, FoldKind, Kind};
 use crate::env::{Env, Overload, Overloads};
-use crate::error::EvalError;
+use crate::literal::{literal, literals};
 use crate::parse::Fault;
-use crate::pattern::pattern;
 use crate::types::{Bindings, Type};
 use crate::value::Value;
 
@@ -263,11 +262,11 @@ impl Checker<'_> {
         let mut taken: Vec<Overload> = Vec::new();
         for overload in all.0.iter().filter(|overload| overload.member == member && overload.since <= version) {
             let vars = [self.bindings.fresh(), self.bindings.fresh()];
-            let params: Vec<Type> = overload.params.iter().map(|kind| instance(kind, &vars)).collect();
+            let params: Vec<Type> = overload.params.iter().map(|kind| kind.with(&vars)).collect();
             if !self.bindings.all_fit(&given, &params) {
                 continue;
             }
-            let found = self.known(&instance(&overload.result, &vars));
+            let found = self.known(&overload.result.with(&vars));
             result = Some(match result {
                 None => found,
                 Some(before) if before.same(&found) => before,
@@ -343,63 +342,4 @@ impl Checker<'_> {
             FoldKind::TransformMapEntry => Ok(body),
         }
     }
-}
-
-fn literal(value: &Value) -> Type {
-    match value {
-        Value::Null => Type::Null,
-        Value::Bool(_) => Type::Bool,
-        Value::Int(_) => Type::Int,
-        Value::Uint(_) => Type::Uint,
-        Value::Double(_) => Type::Double,
-        Value::Text(_) => Type::Text,
-        Value::Bytes(_) => Type::Bytes,
-        Value::Type(_) => Type::Type,
-        _ => Type::Dyn,
-    }
-}
-
-fn instance(kind: &Type, vars: &[Type; 2]) -> Type {
-    match kind {
-        Type::Var(id) => vars.get(*id as usize).cloned().unwrap_or(Type::Dyn),
-        Type::List(of) => Type::list(instance(of, vars)),
-        Type::Optional(of) => Type::optional(instance(of, vars)),
-        Type::Map(keys, values) => Type::map(instance(keys, vars), instance(values, vars)),
-        other => other.clone(),
-    }
-}
-
-/// Patterns, durations and timestamps that stand there as literals are looked at before anything runs; patterns are compiled once.
-fn literals(call: &mut Call) -> Result<(), Fault> {
-    let text_of = |expr: Option<&Expr>| match expr.map(|expr| (expr.at, &expr.kind)) {
-        Some((at, Kind::Literal(Value::Text(text)))) => Some((at, Arc::clone(text))),
-        _ => None,
-    };
-    match &*call.name {
-        "matches" | "find" | "findAll" => {
-            let place = if call.target.is_some() { 0 } else { 1 };
-            if let Some((at, text)) = text_of(call.args.get(place)) {
-                match pattern(&text) {
-                    Ok(regex) => call.pattern = Some(Arc::new(regex)),
-                    Err(EvalError::Fails(_)) if &*call.name == "matches" => {
-                        return Err(Fault::at(at, "invalid matches argument"));
-                    }
-                    Err(_) => {}
-                }
-            }
-        }
-        "duration" | "timestamp" if call.target.is_none() => {
-            if let Some((at, text)) = text_of(call.args.first()) {
-                let fine = match &*call.name {
-                    "duration" => crate::duration(&text).is_some(),
-                    _ => crate::timestamp(&text).is_some(),
-                };
-                if !fine {
-                    return Err(Fault::at(at, format!("invalid {} argument", call.name)));
-                }
-            }
-        }
-        _ => {}
-    }
-    Ok(())
 }

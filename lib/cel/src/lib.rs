@@ -14,6 +14,7 @@ mod error;
 mod eval;
 mod fold;
 mod library;
+mod literal;
 mod macros;
 mod parse;
 mod pattern;

@@ -90,6 +90,17 @@ impl Type {
         }
     }
 
+    /// A signature's type with these in the place of its parameters.
+    pub(crate) fn with(&self, vars: &[Type; 2]) -> Type {
+        match self {
+            Type::Var(id) => vars.get(*id as usize).cloned().unwrap_or(Type::Dyn),
+            Type::List(of) => Type::list(of.with(vars)),
+            Type::Optional(of) => Type::optional(of.with(vars)),
+            Type::Map(keys, values) => Type::map(keys.with(vars), values.with(vars)),
+            other => other.clone(),
+        }
+    }
+
     pub(crate) fn most_general(a: &Type, b: &Type) -> Type {
         if a.at_most_as_special_as(b) { a.clone() } else { b.clone() }
     }

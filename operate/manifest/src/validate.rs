@@ -17,7 +17,7 @@ use ahash::AHashMap;
 
 pub(crate) use at::{At, is_null};
 pub use custom::CustomKinds;
-pub(crate) use custom::definition;
+pub(crate) use definition::definition;
 pub(crate) use finding::Out;
 pub use finding::{Finding, RULES, Rule, Severity, Verdict, rule};
 pub use schema::{MINOR_NEWEST, MINOR_OLDEST};

@@ -7,11 +7,10 @@ use ahash::AHashMap;
 use lib_yaml_edit::{Data, Dialect, Node, Value, Word};
 
 use super::at::{At, is_null, whole};
+use super::expressions;
 use super::expressions::Rules;
 use super::finding::{Out, Severity};
 use super::shape::Shape;
-use super::{definition as rules_of_definition, expressions};
-use crate::format;
 use crate::object::Object;
 
 /// A kind that a definition makes, in one version.
@@ -121,12 +120,19 @@ fn unknown(key: &str, at: &At<'_>, out: &mut Out) {
     );
 }
 
+fn nullable(schema: &Node) -> bool {
+    flag(schema, "nullable")
+}
+
 fn required(schema: &Node, at: &At<'_>, out: &mut Out) {
     for name in schema.get("required").map(Node::items).unwrap_or_default().iter().filter_map(Node::text) {
-        let there = at.node.and_then(|node| node.get(name)).is_some();
-        let defaulted =
-            schema.get("properties").and_then(|all| all.get(name)).is_some_and(|own| own.get("default").is_some());
-        if !there && !defaulted && !matches!(name, "apiVersion" | "kind" | "metadata") {
+        let own = schema.get("properties").and_then(|all| all.get(name));
+        // A null that is not declared is taken out before anything is looked for.
+        let there =
+            at.node.and_then(|node| node.get(name)).is_some_and(|node| !is_null(node) || own.is_none_or(nullable));
+        let defaulted = own.is_some_and(|own| own.get("default").is_some());
+        let whole = at.path().is_empty() || flag(schema, "x-kubernetes-embedded-resource");
+        if !there && !defaulted && !(whole && matches!(name, "apiVersion" | "kind" | "metadata")) {
             out.error(at, "field/required", format!("`{name}` is missing"), format!("add `{name}:`"));
         }
     }
@@ -135,11 +141,6 @@ fn required(schema: &Node, at: &At<'_>, out: &mut Out) {
 fn walk(schema: &Node, at: &At<'_>, out: &mut Out) {
     let Some(node) = at.node else { return };
     if is_null(node) {
-        let fine = flag(schema, "nullable") || schema.get("default").is_some();
-        if !fine && schema.get("type").is_some() {
-            // The server drops such a field before it looks, unless it is required.
-            out.not_checked.push(format!("{}: a null", at.path()));
-        }
         return;
     }
     if flag(schema, "x-kubernetes-int-or-string") {
@@ -166,7 +167,7 @@ fn walk(schema: &Node, at: &At<'_>, out: &mut Out) {
     }
 }
 
-fn is_a(node: &Node, kind: &str) -> bool {
+pub(super) fn is_a(node: &Node, kind: &str) -> bool {
     match (kind, &node.value, node.word(Dialect::Kubectl)) {
         ("object", Value::Map(_), _) | ("array", Value::List(_), _) => true,
         ("string", _, Some(Word::Text(_)))
@@ -212,6 +213,9 @@ fn map(schema: &Node, at: &At<'_>, pairs: usize, out: &mut Out) {
 fn list(schema: &Node, at: &At<'_>, items: &[Node], out: &mut Out) {
     if let Some(inner) = schema.get("items") {
         for item in at.items() {
+            if item.node.is_some_and(is_null) && !nullable(inner) && inner.get("type").is_some() {
+                out.error(&item, "field/type", "an item cannot be null", "take it out, or write a value");
+            }
             walk(inner, &item, out);
         }
     }
@@ -287,118 +291,5 @@ fn choices(schema: &Node, at: &At<'_>, node: &Node, out: &mut Out) {
             format!("`{}` is not taken here", at.shown()),
             format!("write one of {}", words.join(", ")),
         );
-    }
-}
-
-/// What a server demands of a definition itself.
-pub(crate) fn definition(root: &At<'_>, out: &mut Out) {
-    let (metadata, spec) = (root.get("metadata"), root.get("spec"));
-    let names = spec.get("names");
-    let (group, plural, name) = (spec.get("group"), names.get("plural"), metadata.get("name"));
-    if !format::dns_subdomain(group.str()) || !group.str().contains('.') {
-        out.error(
-            &group,
-            "custom/definition",
-            format!("`{}` is no group", group.str()),
-            "a domain of yours, as shop.example.org",
-        );
-    }
-    let wanted = format!("{}.{}", plural.str(), group.str());
-    if name.str() != wanted {
-        out.error(&name, "custom/definition", format!("the name must be `{wanted}`"), format!("write `{wanted}`"));
-    }
-    super::super::rules::scope(&spec.get("scope"), out);
-    let versions = spec.get("versions");
-    if versions.len() == 0 {
-        out.error(&versions, "custom/definition", "no version is said", "add one to `versions`");
-    }
-    let stored = versions.items().filter(|version| version.get("storage").bool()).count();
-    if stored != 1 && versions.len() > 0 {
-        out.error(
-            &versions,
-            "custom/definition",
-            format!("{stored} versions are stored"),
-            "one version has `storage: true`",
-        );
-    }
-    for version in versions.items() {
-        let schema = version.get("schema");
-        let own = schema.get("openAPIV3Schema");
-        if !own.is() {
-            out.error(&own, "custom/definition", "a version without a schema", "set `schema.openAPIV3Schema`");
-        } else if own.get("type").str() != "object" {
-            out.error(&own.get("type"), "custom/definition", "an object's schema has `type: object`", "write it so");
-        } else {
-            structural(&own, out);
-            rules_of_definition::check(&own, out);
-        }
-    }
-}
-
-/// What a structural schema says at every place: a type, and of a list its items.
-fn structural(at: &At<'_>, out: &mut Out) {
-    let kind = at.get("type");
-    let open = at.get("x-kubernetes-int-or-string").bool() || at.get("x-kubernetes-preserve-unknown-fields").bool();
-    let known = ["object", "array", "string", "integer", "number", "boolean"];
-    if kind.str().is_empty() && !open {
-        out.error(&kind, "custom/definition", "a schema without a type", "set `type`");
-    } else if !kind.str().is_empty() && !known.contains(&kind.str()) {
-        out.error(
-            &kind,
-            "custom/definition",
-            format!("`{}` is no type", kind.str()),
-            format!("write one of {}", known.join(", ")),
-        );
-    }
-    let items = at.get("items");
-    if kind.str() == "array" && !items.is() {
-        out.error(&items, "custom/definition", "a list without a schema of its items", "set `items`");
-    }
-    if items.is() {
-        structural(&items, out);
-    }
-    let properties = at.get("properties");
-    for (_, property) in properties.pairs() {
-        structural(&property, out);
-    }
-    let more = at.get("additionalProperties");
-    if more.node.is_some_and(|node| matches!(node.value, Value::Map(_))) {
-        structural(&more, out);
-    }
-    let choices = at.get("enum");
-    let fallback = at.get("default");
-    if let (Some(value), true) = (fallback.node, choices.len() > 0) {
-        let value = value.data(Dialect::Kubectl);
-        let listed =
-            choices.items().filter_map(|choice| choice.node).any(|choice| choice.data(Dialect::Kubectl) == value);
-        if !listed {
-            out.error(&fallback, "custom/definition", "the default is not among the values", "choose one of `enum`");
-        }
-    }
-    if let (Some(value), Some(_)) = (fallback.node, kind.text())
-        && !is_a(value, kind.str())
-        && !open
-    {
-        out.error(
-            &fallback,
-            "custom/definition",
-            format!("the default is no {}", kind.str()),
-            "write a value of that type",
-        );
-    }
-    let keys = at.get("x-kubernetes-list-map-keys");
-    let own = items.get("properties");
-    let required = items.get("required");
-    for key in keys.items() {
-        let property = own.get(key.str());
-        let given = property.get("default").is() || required.items().any(|name| name.str() == key.str());
-        if !property.is() || !given {
-            out.error(
-                &key,
-                "custom/definition",
-                format!("`{}` must be a required property of the items, or have a default", key.str()),
-                "list it in `items.required`",
-            );
-        }
     }
 }

@@ -1,19 +1,134 @@
-//! What a server demands of the rules in a CustomResourceDefinition: that they compile over the types of the schema, and that what stands beside them
-//! means something. Evaluates nothing.
+//! What a server demands of a CustomResourceDefinition itself: names, versions, structural schemas, and of rules that they compile over the types of the
+//! schema and that what stands beside them means something. Evaluates nothing.
 
 use lib_cel::{CompileError, Type};
-use lib_yaml_edit::{Node, Value};
+use lib_yaml_edit::{Dialect, Node, Value};
 
 use super::at::At;
+use super::custom::is_a;
 use super::expressions::{compile, field_path, flag, text};
 use super::finding::Out;
 use super::shape::Shape;
 use crate::expression::new_at;
+use crate::{format, rules};
 
 const REASONS: &[&str] = &["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
+/// All of it.
+pub(crate) fn definition(root: &At<'_>, out: &mut Out) {
+    let (metadata, spec) = (root.get("metadata"), root.get("spec"));
+    let names = spec.get("names");
+    let (group, plural, name) = (spec.get("group"), names.get("plural"), metadata.get("name"));
+    if !format::dns_subdomain(group.str()) || !group.str().contains('.') {
+        out.error(
+            &group,
+            "custom/definition",
+            format!("`{}` is no group", group.str()),
+            "a domain of yours, as shop.example.org",
+        );
+    }
+    let wanted = format!("{}.{}", plural.str(), group.str());
+    if name.str() != wanted {
+        out.error(&name, "custom/definition", format!("the name must be `{wanted}`"), format!("write `{wanted}`"));
+    }
+    rules::scope(&spec.get("scope"), out);
+    let versions = spec.get("versions");
+    if versions.len() == 0 {
+        out.error(&versions, "custom/definition", "no version is said", "add one to `versions`");
+    }
+    let stored = versions.items().filter(|version| version.get("storage").bool()).count();
+    if stored != 1 && versions.len() > 0 {
+        out.error(
+            &versions,
+            "custom/definition",
+            format!("{stored} versions are stored"),
+            "one version has `storage: true`",
+        );
+    }
+    for version in versions.items() {
+        let schema = version.get("schema");
+        let own = schema.get("openAPIV3Schema");
+        if !own.is() {
+            out.error(&own, "custom/definition", "a version without a schema", "set `schema.openAPIV3Schema`");
+        } else if own.get("type").str() != "object" {
+            out.error(&own.get("type"), "custom/definition", "an object's schema has `type: object`", "write it so");
+        } else {
+            structural(&own, out);
+            of_rules(&own, out);
+        }
+    }
+}
+
+/// What a structural schema says at every place: a type, and of a list its items.
+fn structural(at: &At<'_>, out: &mut Out) {
+    let kind = at.get("type");
+    let open = at.get("x-kubernetes-int-or-string").bool() || at.get("x-kubernetes-preserve-unknown-fields").bool();
+    let known = ["object", "array", "string", "integer", "number", "boolean"];
+    if kind.str().is_empty() && !open {
+        out.error(&kind, "custom/definition", "a schema without a type", "set `type`");
+    } else if !kind.str().is_empty() && !known.contains(&kind.str()) {
+        out.error(
+            &kind,
+            "custom/definition",
+            format!("`{}` is no type", kind.str()),
+            format!("write one of {}", known.join(", ")),
+        );
+    }
+    let items = at.get("items");
+    if kind.str() == "array" && !items.is() {
+        out.error(&items, "custom/definition", "a list without a schema of its items", "set `items`");
+    }
+    if items.is() {
+        structural(&items, out);
+    }
+    let properties = at.get("properties");
+    for (_, property) in properties.pairs() {
+        structural(&property, out);
+    }
+    let more = at.get("additionalProperties");
+    if more.node.is_some_and(|node| matches!(node.value, Value::Map(_))) {
+        structural(&more, out);
+    }
+    let choices = at.get("enum");
+    let fallback = at.get("default");
+    if let (Some(value), true) = (fallback.node, choices.len() > 0) {
+        let value = value.data(Dialect::Kubectl);
+        let listed =
+            choices.items().filter_map(|choice| choice.node).any(|choice| choice.data(Dialect::Kubectl) == value);
+        if !listed {
+            out.error(&fallback, "custom/definition", "the default is not among the values", "choose one of `enum`");
+        }
+    }
+    if let (Some(value), Some(_)) = (fallback.node, kind.text())
+        && !is_a(value, kind.str())
+        && !open
+    {
+        out.error(
+            &fallback,
+            "custom/definition",
+            format!("the default is no {}", kind.str()),
+            "write a value of that type",
+        );
+    }
+    let keys = at.get("x-kubernetes-list-map-keys");
+    let own = items.get("properties");
+    let required = items.get("required");
+    for key in keys.items() {
+        let property = own.get(key.str());
+        let given = property.get("default").is() || required.items().any(|name| name.str() == key.str());
+        if !property.is() || !given {
+            out.error(
+                &key,
+                "custom/definition",
+                format!("`{}` must be a required property of the items, or have a default", key.str()),
+                "list it in `items.required`",
+            );
+        }
+    }
+}
+
 /// Checks the rules of a version's schema.
-pub(crate) fn check(schema: &At<'_>, out: &mut Out) {
+fn of_rules(schema: &At<'_>, out: &mut Out) {
     let Some(node) = schema.node else { return };
     let shape = Shape::of(node, true);
     if shape.any_rule {
