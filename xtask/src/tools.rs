@@ -24,9 +24,6 @@ struct Tool {
 const ASKED_FOR: &[Tool] = &[
     Tool { name: "kubernetes-1.30", get: |cache| go::control_plane(cache, "1.30") },
     Tool { name: "kubernetes-1.32", get: |cache| go::control_plane(cache, "1.32") },
-    Tool { name: "kubernetes-1.33", get: |cache| go::control_plane(cache, "1.33") },
-    Tool { name: "kubernetes-1.34", get: |cache| go::control_plane(cache, "1.34") },
-    Tool { name: "kubernetes-1.35", get: |cache| go::control_plane(cache, "1.35") },
 ];
 
 /// What a tool turned out to be.

@@ -33,9 +33,9 @@ pub(super) fn kubernetes(cache: &Cache) -> sh::Outcome<Got> {
     Ok(Got { version: "1.36.3".into(), fresh })
 }
 
-/// The older minors whose control plane can be built: each has a lock of its own. 1.31 has none, because the checksum database does not know all of its
-/// modules.
-pub(crate) const MINORS: [&str; 5] = ["1.30", "1.32", "1.33", "1.34", "1.35"];
+/// The older minors whose control plane is built: each has a lock of its own. 1.31 cannot have one, because the checksum database does not know all of
+/// its modules; 1.33 to 1.35 have none yet.
+pub(crate) const MINORS: [&str; 2] = ["1.30", "1.32"];
 
 /// The control plane of an older minor; its programs have the minor behind their names. Its newest release whose modules are all known.
 pub(super) fn control_plane(cache: &Cache, minor: &str) -> sh::Outcome<Got> {
