@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of bytes on a wire, files, queries or clocks: no I/O, and nothing here can fail but parsing a pattern.
 
+mod arena;
 mod histogram;
 mod ids;
 mod labels;
@@ -14,9 +15,10 @@ mod span;
 mod tenant;
 mod value;
 
+pub use arena::{LabelArena, OpenSet};
 pub use histogram::{Buckets, CounterReset, NativeHistogram, SpanRun};
 pub use ids::{IdError, SpanId, TraceId};
-pub use labels::{LabelArena, Labels, LabelsBuilder, LabelsRef, OpenSet};
+pub use labels::{Labels, LabelsBuilder, LabelsRef};
 pub use log::{LogEntry, Severity};
 pub use matcher::{MatchOp, Matcher};
 pub use metric::{Exemplar, Metadata, MetricKind, STALE_NAN_BITS, Sample, is_stale_nan, stale_nan};

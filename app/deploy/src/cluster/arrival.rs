@@ -31,12 +31,7 @@ impl Default for ArrivalSettings {
 }
 
 /// The question for the judge; the plan fills in whom it is about. Where the settings ask for it, pods that a webhook injects count too.
-pub(super) fn arrives(
-    settings: &ArrivalSettings,
-    context: &str,
-    at: &Elsewhere,
-    asked_for: bool,
-) -> Option<Arrives> {
+pub(super) fn arrives(settings: &ArrivalSettings, context: &str, at: &Elsewhere, asked_for: bool) -> Option<Arrives> {
     let within_ms = ms(settings.within.0);
     let arrival = Arrival {
         service: String::new(),

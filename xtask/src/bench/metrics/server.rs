@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::http::Client;
 use super::super::engine::Engine;
 use super::super::peer::{Kind, Peer, Program};
 use super::super::process::Process;
 use super::super::spine::{folder, good};
+use crate::http::Client;
 use crate::sh;
 
 const REMOTE_WRITE: &str =

@@ -9,7 +9,7 @@ mod proxy;
 mod reasons;
 mod releases;
 mod rig;
-mod unknown;
 mod rules;
+mod unknown;
 mod webhook;
 mod weights;
