@@ -10,6 +10,9 @@ use crate::{Target, Verdict, read, validate};
 const CORPUS: &str = include_str!("../../corpus/rules.yaml");
 const RECORDED: &str = include_str!("../../corpus/rules-1.36.jsonl");
 
+/// What a server refuses and this crate takes: definitions whose rules it estimates to cost too much, before any object is there.
+const KNOWN: &[&str] = &["message-expression 0", "cost-nested 0", "cost-unbounded 0"];
+
 /// Verdicts of a case's definition and objects, in order.
 fn verdicts(case: &rules_corpus::Case) -> Vec<Verdict> {
     let mut all = vec![case.definition.clone()];
@@ -23,16 +26,18 @@ fn rules_are_judged_as_by_a_real_server() {
     let cases = rules_corpus::cases(CORPUS);
     let recorded: Vec<Value> = RECORDED.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(cases.len(), recorded.len(), "the corpus changed: record the server's answers anew");
-    let (mut count, mut same, mut told, mut wrong) = (0, 0, 0, Vec::new());
+    let (mut told, mut taken, mut wrong) = (0, Vec::new(), Vec::new());
     for (case, recorded) in cases.iter().zip(&recorded) {
         assert_eq!(recorded["name"], case.name, "the corpus changed: record the server's answers anew");
         let answers = recorded["server"].as_array().expect("answers");
         for (at, (verdict, answer)) in verdicts(case).iter().zip(answers).enumerate() {
-            count += 1;
-            same += usize::from(verdict.accepts() == answer.is_null());
+            let place = format!("{} {at}", case.name);
+            if verdict.accepts() && !answer.is_null() {
+                taken.push(place.clone());
+            }
             let Some(said) = answer.as_str() else {
                 if !verdict.accepts() {
-                    wrong.push(format!("{} {at} is refused: {:?}", case.name, verdict.findings));
+                    wrong.push(format!("{place} is refused: {:?}", verdict.findings));
                 }
                 continue;
             };
@@ -50,5 +55,6 @@ fn rules_are_judged_as_by_a_real_server() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(same * 100 >= count * 98 && told > 100, "{same} of {count} are the same, {told} told");
+    assert_eq!(taken, KNOWN, "taken, though the server refuses them");
+    assert!(told > 100, "{told} findings are told in the server's words");
 }
