@@ -27,8 +27,10 @@ pub(super) const FUNCTIONS: &[(&str, Run)] = &[
     ("format.datetime() -> kubernetes.NamedFormat", |_, _| Ok(wrap(Named("datetime")))),
 ];
 
+type Fits = fn(&str) -> bool;
+
 /// Each with what is said of a text that has not the format.
-const NAMES: &[(&str, fn(&str) -> bool, &str)] = &[
+const NAMES: &[(&str, Fits, &str)] = &[
     (
         "dns1123Label",
         form::dns_label,
@@ -91,7 +93,7 @@ fn uuid(text: &str) -> bool {
 }
 
 fn byte(text: &str) -> bool {
-    !text.is_empty() && text.len() % 4 == 0 && form::base64_bytes(text).is_some()
+    !text.is_empty() && text.len().is_multiple_of(4) && form::base64_bytes(text).is_some()
 }
 
 fn date(text: &str) -> bool {

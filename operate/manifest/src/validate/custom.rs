@@ -132,7 +132,8 @@ fn required(schema: &Node, at: &At<'_>, out: &mut Out) {
             at.node.and_then(|node| node.get(name)).is_some_and(|node| !is_null(node) || own.is_none_or(nullable));
         let defaulted = own.is_some_and(|own| own.get("default").is_some());
         let whole = at.path().is_empty() || flag(schema, "x-kubernetes-embedded-resource");
-        if !there && !defaulted && !(whole && matches!(name, "apiVersion" | "kind" | "metadata")) {
+        let own_kind = whole && matches!(name, "apiVersion" | "kind" | "metadata");
+        if !(there || defaulted || own_kind) {
             out.error(at, "field/required", format!("`{name}` is missing"), format!("add `{name}:`"));
         }
     }
