@@ -238,8 +238,9 @@ impl Desk {
 
     /// A cluster as a target, and the program for releases of Helm on it.
     pub(crate) fn cluster_target(&self, context: &str) -> Result<(KubeTarget, Helm), DeskError> {
-        let helm = self.helm(context);
         let target = self.clusters.target(context, &self.seal).map_err(DeskError::Settings)?;
+        let server = self.clusters.open(context).map_err(DeskError::Settings)?.found().server.clone();
+        let helm = self.helm(context, &server);
         Ok((target.with_helm(helm.clone()), helm))
     }
 

@@ -10,7 +10,7 @@ use base_world::Disk;
 use operate_deploy::{ClusterRelease, HelmChart, Item, Secret, helm_object};
 use operate_execute::{Seal, Target as _};
 use operate_manifest::{Limits, Target, namespaced, read};
-use operate_plan::{Failure, ObjectId};
+use operate_plan::{Failure, ObjectId, digest};
 use operate_target_kube::{Helm, KubeTarget, Pack, PostRenderer, Render, secret_name};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -180,13 +180,14 @@ fn told(failure: Failure) -> DeskError {
 }
 
 impl Desk {
-    /// The program for releases of Helm on the cluster of a context. Its locks are kept where every `apm` of this user looks.
-    pub(crate) fn helm(&self, context: &str) -> Helm {
+    /// The program for releases of Helm on the cluster of a context, whose API server is `server`. Its locks are kept where every `apm` of this user looks;
+    /// releases of two clusters may have the same name, so each cluster has a folder of its own.
+    pub(crate) fn helm(&self, context: &str, server: &str) -> Helm {
         Helm {
             program: PROGRAM.into(),
             kubeconfig: None,
             context: (!context.is_empty()).then(|| context.to_owned()),
-            folder: self.state_folder().join("helm"),
+            folder: self.state_folder().join("helm").join(digest(&server).short()),
             post_renderer: Some(PostRenderer { program: self.program.clone(), words: vec![POST_RENDER.to_owned()] }),
         }
     }
