@@ -8,7 +8,7 @@ use std::time::Duration;
 use base_world::Clock;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use operate_plan::{Class, Failure, OnFailure, Plan, Severity, Step, StepId, Work, overlaps, sites};
+use operate_plan::{Class, Failure, OnFailure, Plan, Severity, Step, StepId, Work, overlaps};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
@@ -252,27 +252,10 @@ impl Running<'_> {
             return self.end(Status::RolledBack, format!("undone, because {why}{}", self.hurt())).await;
         }
         let names: Vec<_> = failed.iter().map(|step| step.0.as_str()).collect();
-        let stands = self.stands(&failed);
+        let stands = undo::stands(self, &failed);
         let sentence = format!("could not be undone at {}; it was undone because {why}{stands}", names.join(", "));
         self.executor.tell.tell(&self.run, Severity::Critical, &format!("{} {sentence}", self.plan.title));
         self.end(Status::Failed, sentence).await
-    }
-
-    /// What stands where, where several places were to be changed and some could not be put back.
-    fn stands(&self, failed: &[StepId]) -> String {
-        let state = self.state();
-        let of = |id: &StepId| self.plan.step(id).map(Step::site_name).unwrap_or_default();
-        let told = sites(&self.plan.target).into_iter().map(|site| {
-            let stands = if failed.iter().any(|id| of(id) == site.name) {
-                "is not what it was before"
-            } else if state.recorded.iter().any(|id| of(id) == site.name) {
-                "is as it was before"
-            } else {
-                "was not touched"
-            };
-            format!("; {} {stands}", site.name)
-        });
-        told.collect()
     }
 
     /// How long people were hurt, where a judge said since when.

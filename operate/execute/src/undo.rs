@@ -43,6 +43,23 @@ async fn pass(running: &Running<'_>, patient: bool) -> Result<(), HistoryError> 
     Ok(())
 }
 
+/// What stands where, where several places were to be changed and some could not be put back.
+pub(crate) fn stands(running: &Running<'_>, failed: &[StepId]) -> String {
+    let state = running.state();
+    let of = |id: &StepId| running.plan.step(id).map(Step::site_name).unwrap_or_default();
+    let told = sites(&running.plan.target).into_iter().map(|site| {
+        let stands = if failed.iter().any(|id| of(id) == site.name) {
+            "is not what it was before"
+        } else if state.recorded.iter().any(|id| of(id) == site.name) {
+            "is as it was before"
+        } else {
+            "was not touched"
+        };
+        format!("; {} {stands}", site.name)
+    });
+    told.collect()
+}
+
 /// A target that is away is waited for so long: to go on without it would leave people with half of what was to be undone.
 const PATIENCE_MS: u64 = 10 * 60_000;
 /// Between tries when the plan's own are used up.
