@@ -9,7 +9,8 @@ use operate_execute::{
 mod places;
 
 pub(crate) use places::{
-    of_many_who_want_some_of_the_places_nobody_waits_for_ever, several_places_are_taken_whole_or_not_at_all,
+    of_many_who_begin_one_does_and_the_others_leave_nothing, of_many_who_want_some_of_the_places_nobody_waits_for_ever,
+    several_places_are_taken_whole_or_not_at_all,
 };
 
 use crate::support::{Two, begin, begun, command, done, ended, event, leased, plan, run_id};
@@ -197,26 +198,6 @@ pub(crate) async fn a_run_is_begun_with_its_target_or_not_at_all(two: &Two) {
     // One that was only planned is in nobody's way.
     two.a.create(&run_id("p"), &plan("t8", &[]), 0, &command(Order::Resume)).await.expect("planned");
     assert!(matches!(begins(&*two.b, "r8", "t8", 0).await, Begun::Got(_)));
-}
-
-pub(crate) async fn of_many_who_begin_one_does_and_the_others_leave_nothing(two: &Two) {
-    for round in 0..10 {
-        let target = format!("t{round}");
-        let tries = (0..6).map(|number| {
-            let history = if number % 2 == 0 { two.a.clone() } else { two.b.clone() };
-            let target = target.clone();
-            tokio::spawn(async move { begins(&*history, &format!("run-{round}-{number}"), &target, 1_000).await })
-        });
-        let tries: Vec<_> = tries.collect();
-        let mut got = 0;
-        for one in tries {
-            got += u32::from(matches!(one.await.expect("no panic"), Begun::Got(_)));
-        }
-        let rows = two.a.runs(&Filter { limit: 100, ..Filter::default() }).await.expect("a list");
-        let kept = rows.iter().filter(|row| row.target == target);
-        let statuses: Vec<Status> = kept.map(|row| row.status).collect();
-        assert_eq!((got, statuses), (1, vec![Status::Running]), "round {round}");
-    }
 }
 
 pub(crate) async fn many_write_at_once_and_every_line_has_its_place(two: &Two) {

@@ -1,6 +1,7 @@
-//! What every history must keep where a target is of several places: all are taken or none, and nobody waits for somebody who waits for him.
+//! What every history must keep of who gets a target: of many one does; of a target of several places all are taken or none, and nobody waits for
+//! somebody who waits for him.
 
-use operate_execute::{Begun, Fence, HistoryError, Lease, Status};
+use operate_execute::{Begun, Fence, Filter, HistoryError, Lease, Status};
 
 use super::begins;
 use crate::support::{Two, begin, leased, run_id};
@@ -55,5 +56,25 @@ pub(crate) async fn of_many_who_want_some_of_the_places_nobody_waits_for_ever(tw
         once.sort();
         once.dedup();
         assert!(!taken.is_empty() && once.len() == taken.len(), "round {round}: {taken:?}");
+    }
+}
+
+pub(crate) async fn of_many_who_begin_one_does_and_the_others_leave_nothing(two: &Two) {
+    for round in 0..10 {
+        let target = format!("t{round}");
+        let tries = (0..6).map(|number| {
+            let history = if number % 2 == 0 { two.a.clone() } else { two.b.clone() };
+            let target = target.clone();
+            tokio::spawn(async move { begins(&*history, &format!("run-{round}-{number}"), &target, 1_000).await })
+        });
+        let tries: Vec<_> = tries.collect();
+        let mut got = 0;
+        for one in tries {
+            got += u32::from(matches!(one.await.expect("no panic"), Begun::Got(_)));
+        }
+        let rows = two.a.runs(&Filter { limit: 100, ..Filter::default() }).await.expect("a list");
+        let kept = rows.iter().filter(|row| row.target == target);
+        let statuses: Vec<Status> = kept.map(|row| row.status).collect();
+        assert_eq!((got, statuses), (1, vec![Status::Running]), "round {round}");
     }
 }
