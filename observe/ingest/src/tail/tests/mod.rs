@@ -1,4 +1,4 @@
-//! What the tail promises: of lines (`lines`), of names (`names`), of resources (`resources`), over a simulated disk (`simulation`, `stories`) and on a
+//! What the tail promises: of lines (`lines`), of names (`names`), of resources (`resources`), over a simulated disk (`simulation` with its `writer`s, `stories`) and on a
 //! real one (`real`).
 
 mod lines;
@@ -7,6 +7,7 @@ mod real;
 mod resources;
 mod simulation;
 mod stories;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
