@@ -257,6 +257,31 @@ mod tests {
         Err(RegistryError::NotFound { doing: "look at `r.example.org/cart:2`".into(), said })
     }
 
+    #[test]
+    fn a_version_that_was_several_images_is_told() {
+        let row = |run: &str, image: &str| {
+            let row = json!({
+                "run": run, "title": "", "target": "", "status": "complete", "created_ms": 0, "ended_ms": null, "sentence": "", "tags": [],
+                "labels": {"version": "2", "image_exact": image},
+            });
+            serde_json::from_value::<RunRow>(row).expect("a row")
+        };
+        let at = |text: &str| format!("r.example.org/cart@{}", digest(text));
+        let release = release("r.example.org/cart:2");
+        let same = [row("cart-2-b", &at("new")), row("cart-2-a", &at("new"))];
+        assert_eq!(several(&release, &same), None);
+        // The newest comes first; one image counts once.
+        let rows = [row("cart-2-c", &at("new")), row("cart-2-b", &at("old")), row("cart-2-a", &at("new"))];
+        let found = several(&release, &rows).expect("a finding");
+        assert_eq!((found.rule.as_str(), found.severity), ("image-several", Severity::Warning));
+        let new = short(digest("new").as_str());
+        let old = short(digest("old").as_str());
+        let words =
+            format!("was 2 images: this goes back to the newest, {new} by cart-2-c; before it were {old} by cart-2-b");
+        assert!(found.message.ends_with(&words), "{}", found.message);
+        assert!(found.fix.contains("--to"), "{}", found.fix);
+    }
+
     #[tokio::test]
     async fn a_plan_names_the_image_and_not_the_tag() {
         const CART: &str = "r.example.org/cart";

@@ -59,6 +59,7 @@ pub(crate) async fn start(
 /// What the command line says about all of them.
 fn asked(args: &StartArgs, otlp_endpoint: Option<String>) -> Asked {
     Asked {
+        as_of: None,
         service: args.release.service.clone(),
         image: args.release.image.clone(),
         version: args.release.version.clone(),

@@ -106,6 +106,9 @@ pub(super) fn plan(
         line.add(PREPARING, repair(release, chart, &id, value, now_ms)?);
     }
     line.add(DEPLOYING, upgrade(release, chart, packed, &config, seen));
+    if let Some(wait) = wait(release, &id) {
+        line.add(DEPLOYING, wait);
+    }
     line.add_side_by_side(VERIFYING, arrivals(release, release.items.iter(), seen));
     if let Some(judge) = line.judge() {
         line.add(VERIFYING, judge);
@@ -230,9 +233,24 @@ fn upgrade(release: &ClusterRelease, chart: &HelmChart, packed: &Secret, config:
     step.check = vec![if hangs { settled(&id) } else { as_seen(&id, value) }];
     let says = format!("the Helm release {} is deployed", id.name);
     step.verify = vec![steps::condition(says, "deployed", id.clone(), json!({"config": config}))];
+    step.blast = blast;
+    step.time_limit_ms = chart.limit_ms.saturating_mul(2).saturating_add(GRACE_MS);
+    let namespace = if chart.create_namespace { " --create-namespace" } else { "" };
+    step.by_hand = format!("{} upgrade --install {} {}{namespace}", helm(release), chart.release, chart.by_hand);
+    step.estimate = Estimate { usual_ms: 5_000, p90_ms: 30_000, ..Estimate::default() };
+    step
+}
+
+/// Pods are waited for by a step of their own: how long they may take is said beside how long Helm may.
+fn wait(release: &ClusterRelease, id: &ObjectId) -> Option<Step> {
+    let act = Act { verb: "helm-wait".into(), object: id.clone(), with: Value::Null, touches: vec![id.clone()] };
+    let name = format!("wait for the pods of the Helm release {}", id.name);
+    let mut step = Step::new(format!("wait-{}", steps::slug(id)), name, Work::Act(act));
+    let mut by_hand = Vec::new();
     for item in release.items.iter().filter(|item| is_watched(item)) {
         let workload = object(&item.body);
         let says = format!("{} is rolled out", steps::title(&workload));
+        by_hand.extend(steps::rollout_status(release, &workload));
         step.verify.push(steps::condition(says, "ready", workload, Value::Null));
         for service in services_of(release, &item.body) {
             let service = object(&service.body);
@@ -240,12 +258,13 @@ fn upgrade(release: &ClusterRelease, chart: &HelmChart, packed: &Secret, config:
             step.verify.push(steps::condition(says, "ready", service, Value::Null));
         }
     }
-    step.blast = blast;
-    step.time_limit_ms = chart.limit_ms.saturating_mul(2).saturating_add(release.ready_ms).saturating_add(GRACE_MS);
-    let namespace = if chart.create_namespace { " --create-namespace" } else { "" };
-    step.by_hand = format!("{} upgrade --install {} {}{namespace}", helm(release), chart.release, chart.by_hand);
-    step.estimate = Estimate { usual_ms: 20_000, p90_ms: 60_000, ..Estimate::default() };
-    step
+    step.reason = "Helm does not wait for them, and cannot say why one does not come".into();
+    step.undo = Undo::Needless { why: "nothing is changed".into() };
+    step.time_limit_ms = release.ready_ms;
+    step.by_hand = by_hand.join(" && ");
+    step.estimate =
+        Estimate { usual_ms: 15_000.min(release.ready_ms), p90_ms: release.ready_ms, ..Estimate::default() };
+    (!step.verify.is_empty()).then_some(step)
 }
 
 /// A job that takes itself away when it is done is not there to be looked at.

@@ -124,6 +124,13 @@ fn by_hand(release: &ClusterRelease, item: &Item, id: &ObjectId, workload: bool)
     }
 }
 
+/// The command that waits for a workload; of a Job, kubectl has another.
+pub(super) fn rollout_status(release: &ClusterRelease, id: &ObjectId) -> Option<String> {
+    let (namespace, name) = id.name.split_once('/')?;
+    let kind = id.kind.strip_suffix(".apps")?.to_ascii_lowercase();
+    Some(format!("{} -n {namespace} rollout status {kind}/{name}", kubectl(release)))
+}
+
 fn kubectl(release: &ClusterRelease) -> String {
     match release.context.as_str() {
         "" => "kubectl".to_owned(),

@@ -2,7 +2,7 @@
 //! `helm list`, `history` and `rollback` go on working.
 //!
 //! A release is the object `helm/NAMESPACE/NAME`. Acts: `helm-upgrade` (`with.chart` and `with.values` sealed, `with.labels`,
-//! `with.before`, `with.post` sealed: see [`PostRenderer`]), `helm-repair` of a record that hangs in pending-* (`with.revision`, `with.to`). Conditions: `same` (`with.revision`,
+//! `with.before`, `with.post` sealed: see [`PostRenderer`]), `helm-repair` of a record that hangs in pending-* (`with.revision`, `with.to`), `helm-wait`, which does nothing. Conditions: `same` (`with.revision`,
 //! `with.status`), `absent`, `settled`, `deployed` (`with.config`).
 //!
 //! The API server compares no tokens of ours and Helm takes no lease, so a record that says pending is only touched when its program is known

