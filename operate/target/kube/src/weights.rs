@@ -245,7 +245,7 @@ mod tests {
         parts.iter().map(|(name, weight)| json!({"name": name, "port": 80, "weight": weight})).collect()
     }
 
-    fn route(rules: &[Value]) -> Value {
+    fn route(rules: &[&Value]) -> Value {
         let rules: Vec<_> = rules.iter().map(|list| json!({"backendRefs": list})).collect();
         json!({"kind": "HTTPRoute", "spec": {"rules": rules}, "metadata": {}})
     }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     /// What becomes of `now` where these lists were recorded; `None` where it is refused.
-    fn check(was: &[Value], now: &[Value], expect: Option<&[Value]>) {
+    fn check(was: &[&Value], now: &[&Value], expect: Option<&[&Value]>) {
         let (before, now) = (recorded(&route(was)), route(now));
         let body = put_back(&ObjectId::new(HTTP_ROUTE, "shop/cart"), &now, &before);
         assert_eq!(body.as_ref().ok(), expect.map(route).as_ref(), "{body:?}");
@@ -269,15 +269,15 @@ mod tests {
     fn lists_are_put_back_wherever_their_rule_is_by_now() {
         let (whole, split) = (to(&[("cart", 1)]), to(&[("cart", 95), ("cart-canary", 5)]));
         let other = to(&[("other", 1)]);
-        check(&[whole.clone()], &[split.clone()], Some(&[whole.clone()]));
+        check(&[&whole], &[&split], Some(&[&whole]));
         // Somebody added a rule above it, which stays.
-        check(&[whole.clone()], &[other.clone(), split.clone()], Some(&[other.clone(), whole.clone()]));
+        check(&[&whole], &[&other, &split], Some(&[&other, &whole]));
         // Somebody sends to somebody else altogether.
-        check(&[whole.clone()], &[other.clone()], None);
+        check(&[&whole], &[&other], None);
         // A step back is no step to the beginning.
         let half = to(&[("cart", 50), ("cart-canary", 50)]);
-        check(&[split.clone()], &[half], Some(&[split.clone()]));
-        assert!(!is_same(&recorded(&route(&[whole])), &recorded(&route(&[split]))));
+        check(&[&split], &[&half], Some(&[&split]));
+        assert!(!is_same(&recorded(&route(&[&whole])), &recorded(&route(&[&split]))));
     }
 
     #[test]
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn whoever_changed_a_list_is_named() {
-        let mut now = route(&[to(&[("cart", 1)])]);
+        let mut now = route(&[&to(&[("cart", 1)])]);
         now["metadata"]["managedFields"] = json!([
             {"manager": "argocd-controller", "operation": "Apply", "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:rules": {}}}},
             {"manager": "apm", "operation": "Update", "time": "2026-01-02T00:00:00Z", "fieldsV1": {"f:metadata": {}}}]);

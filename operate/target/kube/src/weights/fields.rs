@@ -67,7 +67,7 @@ mod tests {
     }
 
     /// The managers after the fields were given back; `None` where they are left as they are.
-    fn check(before: &[Value], now: &[Value], expect: Option<&[&str]>) {
+    fn check(before: &[&Value], now: &[&Value], expect: Option<&[&str]>) {
         let object = json!({"metadata": {"resourceVersion": "7", "managedFields": now}});
         let found = given_back(&json!(before), &object);
         let managers = found.map(|patch| match patch {
@@ -86,12 +86,12 @@ mod tests {
         let ours = entry("apm", "Update", "2");
         let mut status = entry("gateway", "Update", "3");
         status["subresource"] = json!("status");
-        let both = [argo.clone(), ours.clone(), status.clone()];
-        check(&[argo.clone()], &both, Some(&["argocd-controller", "gateway"]));
+        let both = [&argo, &ours, &status];
+        check(&[&argo], &both, Some(&["argocd-controller", "gateway"]));
         // One that had this list alone has vanished from those who own something.
-        check(&[argo.clone()], &[ours.clone()], Some(&["argocd-controller"]));
-        check(&[argo.clone()], &[argo.clone(), status], None);
-        check(&[argo.clone()], &[entry("argocd-controller", "Apply", "4"), ours.clone()], None);
-        check(&[argo], &[entry("kubectl-edit", "Update", "4"), ours], None);
+        check(&[&argo], &[&ours], Some(&["argocd-controller"]));
+        check(&[&argo], &[&argo, &status], None);
+        check(&[&argo], &[&entry("argocd-controller", "Apply", "4"), &ours], None);
+        check(&[&argo], &[&entry("kubectl-edit", "Update", "4"), &ours], None);
     }
 }
