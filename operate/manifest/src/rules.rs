@@ -21,6 +21,7 @@ mod volume;
 mod words;
 mod workload;
 
+pub(crate) use later::IMAGES;
 pub(crate) use meta::{Names, metadata};
 pub(crate) use selector::selects;
 pub(crate) use workload::LOOKS_INTO_PODS;

@@ -9,12 +9,13 @@ use crate::validate::{At, Out};
 pub(crate) struct Names<'a> {
     host_network: bool,
     volumes: &'a [&'a str],
+    dropped: Vec<String>,
     seen: Vec<String>,
 }
 
 impl<'a> Names<'a> {
-    pub(crate) fn new(host_network: bool, volumes: &'a [&'a str]) -> Self {
-        Names { host_network, volumes, seen: Vec::new() }
+    pub(crate) fn new(host_network: bool, volumes: &'a [&'a str], dropped: Vec<String>) -> Self {
+        Names { host_network, volumes, dropped, seen: Vec::new() }
     }
 
     fn take(&mut self, at: &At<'_>, out: &mut Out) {
@@ -107,14 +108,10 @@ fn common(at: &At<'_>, names: &mut Names<'_>, out: &mut Out) {
     one_of(&at.get("terminationMessagePolicy"), &["File", "FallbackToLogsOnError"], out);
     ports(&at.get("ports"), names.host_network, out);
     environment(at, names.volumes, out);
-    mounts(at, names.volumes, out);
+    mounts(at, names.volumes, &names.dropped, out);
     resources::of_container(&at.get("resources"), out);
     security(&at.get("securityContext"), out);
-    let policies = at.get("resizePolicy");
-    for policy in policies.items() {
-        one_of(&policy.get("resourceName"), &["cpu", "memory"], out);
-        one_of(&policy.get("restartPolicy"), &["NotRequired", "RestartContainer"], out);
-    }
+    later::resizing(at, out);
 }
 
 fn ports(at: &At<'_>, host_network: bool, out: &mut Out) {
@@ -245,11 +242,14 @@ pub(crate) fn resource_ref(at: &At<'_>, out: &mut Out) {
     }
 }
 
-fn mounts(at: &At<'_>, volumes: &[&str], out: &mut Out) {
+fn mounts(at: &At<'_>, volumes: &[&str], dropped: &[String], out: &mut Out) {
     let mounts = at.get("volumeMounts");
     let mut paths: Vec<String> = Vec::new();
     for one in mounts.items() {
         let (name, path) = (one.get("name"), one.get("mountPath"));
+        if dropped.iter().any(|dropped| dropped == name.str()) {
+            continue;
+        }
         if wanted(&name, "name", out) && !volumes.contains(&name.str()) {
             out.error(
                 &name,

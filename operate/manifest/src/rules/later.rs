@@ -13,6 +13,9 @@ const SELINUX_POLICY: u8 = 33;
 const HOSTNAME: u8 = 35;
 const RESTART_RULES: u8 = 35;
 const FILES: u8 = 35;
+const RESIZING: u8 = 33;
+/// Volumes of images; before, the server drops them and their mounts.
+pub(crate) const IMAGES: u8 = 35;
 /// What Linux takes for a host's name.
 const HOSTNAME_MAX: usize = 64;
 
@@ -86,6 +89,26 @@ pub(crate) fn restarts(at: &At<'_>, out: &mut Out) {
         }
         one_of(&codes.get("operator"), &["In", "NotIn"], out);
     }
+}
+
+pub(crate) fn resizing(at: &At<'_>, out: &mut Out) {
+    if out.minor < RESIZING {
+        return;
+    }
+    let policies = at.get("resizePolicy");
+    for policy in policies.items() {
+        one_of(&policy.get("resourceName"), &["cpu", "memory"], out);
+        one_of(&policy.get("restartPolicy"), &["NotRequired", "RestartContainer"], out);
+    }
+}
+
+/// The names of a pod's volumes that the server drops with their mounts.
+pub(crate) fn dropped_volumes(volumes: &At<'_>, out: &Out) -> Vec<String> {
+    if out.minor >= IMAGES {
+        return Vec::new();
+    }
+    let images = volumes.items().filter(|volume| volume.get("image").is());
+    images.map(|volume| volume.get("name").str().to_owned()).collect()
 }
 
 /// A variable from a file of a volume.

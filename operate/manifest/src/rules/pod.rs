@@ -121,7 +121,8 @@ fn containers(spec: &At<'_>, volumes: &[&str], out: &mut Out) {
         out.error(&list, "field/required", "a pod needs a container", "add one to `containers`");
     }
     let host_network = spec.get("hostNetwork").bool();
-    let mut names = Names::new(host_network, volumes);
+    let listed = spec.get("volumes");
+    let mut names = Names::new(host_network, volumes, later::dropped_volumes(&listed, out));
     let init = spec.get("initContainers");
     for one in init.items() {
         container::init(&one, &mut names, out);

@@ -7,7 +7,7 @@ use super::at::{At, is_null, whole};
 use super::finding::Out;
 use super::schema::{Definition, Keys, Schemas, Type};
 use crate::format::{base64_bytes, quantity};
-use crate::rules::LOOKS_INTO_PODS;
+use crate::rules::{IMAGES, LOOKS_INTO_PODS};
 
 /// What OpenAPI calls required and servers do without, as `definition field`.
 const OPTIONAL: &[(&str, &str)] = &[
@@ -33,8 +33,12 @@ const OPTIONAL: &[(&str, &str)] = &[
 /// The same before a minor version that asks for them, as `definition field minor`.
 const OPTIONAL_BEFORE: &[(&str, &str, u8)] = &[
     ("rbac.v1.RoleRef", "apiGroup", 36),
-    // Until claims are on, they are dropped.
+    // What is off in a minor is dropped: claims, resizing in place, rules of success, mounts of images.
     ("core.v1.PodResourceClaim", "name", 34),
+    ("core.v1.ContainerResizePolicy", "resourceName", 33),
+    ("core.v1.ContainerResizePolicy", "restartPolicy", 33),
+    ("batch.v1.SuccessPolicy", "rules", 31),
+    ("core.v1.VolumeMount", "mountPath", IMAGES),
 ];
 
 /// The groups whose required fields were compared with what servers do without; elsewhere a missing one is a warning.
