@@ -61,6 +61,8 @@ pub(crate) enum Command {
     /// What `apm deploy` does to a chart's objects, started by Helm: manifests in, manifests out
     #[command(name = "__post-render", hide = true)]
     PostRender(crate::post_render::PostRenderArgs),
+    /// Run the tests that a team keeps beside its rules: what queries must answer
+    Test(crate::test::TestArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]
     DemoService(DemoArgs),

@@ -12,6 +12,7 @@ mod output;
 mod post_render;
 mod registry;
 mod run;
+mod test;
 mod unified;
 mod up;
 
@@ -37,6 +38,7 @@ fn main() -> std::process::ExitCode {
         args::Command::Docker(docker) => docker::docker(&args.global, &docker),
         args::Command::K8s(k8s) => k8s::k8s(&args.global, &k8s),
         args::Command::PostRender(post) => post_render::post_render(&post),
+        args::Command::Test(test) => test::test(&args.global, &test),
         args::Command::DemoService(words) => demo::service(&words.words),
     };
     output::exit_code(&args.global, ended)

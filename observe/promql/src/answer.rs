@@ -72,6 +72,10 @@ pub enum QueryError {
     #[error("invalid parameter \"query\": {0}")]
     Parse(#[from] ParseError),
 
+    /// The query cannot be asked so: a duration that comes to nothing, a range vector over a range.
+    #[error("invalid parameter \"query\": {0}")]
+    Unasked(String),
+
     /// A parameter besides the query that makes no sense.
     #[error("{0}")]
     BadData(String),
@@ -96,7 +100,7 @@ impl QueryError {
     /// Prometheus' `errorType`.
     pub fn error_type(&self) -> &'static str {
         match self {
-            QueryError::Parse(_) | QueryError::BadData(_) => "bad_data",
+            QueryError::Parse(_) | QueryError::Unasked(_) | QueryError::BadData(_) => "bad_data",
             QueryError::Execution(_) | QueryError::Budget(_) => "execution",
             QueryError::Canceled => "canceled",
             QueryError::Source(SourceError::Shed { .. } | SourceError::Unavailable { .. }) => "unavailable",

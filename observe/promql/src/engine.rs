@@ -5,6 +5,7 @@ use base_signal::Labels;
 use observe_source::MetricSource;
 
 use crate::answer::{Answer, PointValue, Query, QueryError, SeriesPoints, Value, VectorPoint};
+use crate::plan::check_durations;
 use crate::eval::{Evaluated, Evaluator, Series, Steps, without_dropped_names};
 use crate::syntax::{Expr, ValueType, parse};
 
@@ -33,6 +34,7 @@ impl Engine {
     pub fn instant(&self, source: &dyn MetricSource, query: &Query<'_>, time_ms: i64) -> Result<Answer, QueryError> {
         let expr = parse(query.text)?;
         let steps = Steps::instant(clamp_time(time_ms));
+        check_durations(&expr, &steps)?;
         let mut evaluator = Evaluator::new(self, source, query, steps);
         let value = match expr.value_type() {
             ValueType::Matrix => Value::Matrix(evaluator.matrix(&expr)?),
@@ -57,6 +59,7 @@ impl Engine {
         let expr = parse(query.text)?;
         let steps = self.range_steps(start_ms, end_ms, step_ms)?;
         check_range_type(&expr)?;
+        check_durations(&expr, &steps)?;
         let mut evaluator = Evaluator::new(self, source, query, steps);
         let series = match evaluator.eval(&expr, &steps)? {
             Evaluated::Scalar(values) => {
@@ -99,7 +102,7 @@ impl Engine {
 fn check_range_type(expr: &Expr) -> Result<(), QueryError> {
     match expr.value_type() {
         ValueType::Scalar | ValueType::Vector => Ok(()),
-        other => Err(QueryError::BadData(format!(
+        other => Err(QueryError::Unasked(format!(
             "invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
             other.documented()
         ))),

@@ -4,7 +4,7 @@
 use crate::syntax::{At, Duration, Expr, ExprKind, Modifiers, parse};
 
 /// Functions whose result is not fixed by what they read: they look at the time of the step itself.
-const OF_THE_MOMENT: [&str; 17] = [
+const OF_THE_MOMENT: [&str; 16] = [
     "days_in_month",
     "day_of_month",
     "day_of_week",
@@ -21,13 +21,24 @@ const OF_THE_MOMENT: [&str; 17] = [
     "step",
     "range",
     "start_timestamp",
-    "info",
 ];
 
 /// `None` when the query is refused, or depends on the moment at which it is asked whatever is pinned.
 pub fn pinned(query: &str, time_ms: i64) -> Option<String> {
     let mut expr = parse(query).ok()?;
     pin(&mut expr, time_ms).then(|| expr.to_string())
+}
+
+/// Whether an expression comes to the same at every step: all that it reads is pinned.
+pub(crate) fn is_fixed(expr: &Expr) -> bool {
+    let own = match &expr.kind {
+        ExprKind::Selector(selector) => selector.modifiers.at.is_some(),
+        ExprKind::Range(range) => range.selector.modifiers.at.is_some(),
+        ExprKind::Subquery(subquery) => return subquery.modifiers.at.is_some(),
+        ExprKind::Call(call) => !OF_THE_MOMENT.contains(&call.function.name),
+        _ => true,
+    };
+    own && expr.children().into_iter().all(is_fixed)
 }
 
 /// False for what cannot be pinned.
@@ -42,7 +53,8 @@ fn pin(expr: &mut Expr, time_ms: i64) -> bool {
             pin_here(&mut subquery.modifiers, time_ms) && !within && fixed(&subquery.expr)
         }
         ExprKind::Call(call) => {
-            !OF_THE_MOMENT.contains(&call.function.name) && call.args.iter_mut().all(|arg| pin(arg, time_ms))
+            let moment = OF_THE_MOMENT.contains(&call.function.name) || call.function.name == "info";
+            !moment && call.args.iter_mut().all(|arg| pin(arg, time_ms))
         }
         ExprKind::Aggregate(aggregate) => {
             aggregate.param.iter_mut().chain([&mut aggregate.expr]).all(|part| pin(part, time_ms))

@@ -3,7 +3,7 @@
 use crate::answer::QueryError;
 use crate::engine::clamp_time;
 use crate::eval::Steps;
-use crate::syntax::{At, BinaryOp, Duration, DurationKind, Modifiers};
+use crate::syntax::{At, BinaryOp, Duration, DurationKind, Expr, ExprKind, Modifiers};
 
 /// Go's durations end here: about 292 years.
 const DURATION_MAX_S: f64 = 9_223_372_036.854_776;
@@ -42,11 +42,36 @@ pub(crate) fn reading(modifiers: &Modifiers, outer: &Steps) -> Result<Reading, Q
     Ok(Reading { fixed_ms, offset_ms })
 }
 
+/// Looks at all durations of a query before anything is read.
+pub(crate) fn check_durations(expr: &Expr, outer: &Steps) -> Result<(), QueryError> {
+    let check = |duration: &Option<Duration>| duration.iter().try_for_each(|d| duration_ms(d, outer, true).map(|_| ()));
+    match &expr.kind {
+        ExprKind::Selector(selector) => check(&selector.modifiers.offset)?,
+        ExprKind::Range(range) => {
+            duration_ms(&range.range, outer, false)?;
+            check(&range.selector.modifiers.offset)?;
+        }
+        ExprKind::Subquery(subquery) => {
+            check(&subquery.modifiers.offset)?;
+            for duration in subquery.step.iter().chain([&subquery.range]) {
+                duration_ms(duration, outer, false)?;
+            }
+        }
+        _ => {}
+    }
+    // The expression of an aggregation is looked at before its parameter.
+    let mut children = expr.children();
+    if matches!(expr.kind, ExprKind::Aggregate(_)) {
+        children.reverse();
+    }
+    children.into_iter().try_for_each(|child| check_durations(child, outer))
+}
+
 /// A duration in milliseconds; only an offset may be negative or nothing.
 pub(crate) fn duration_ms(duration: &Duration, outer: &Steps, may_be_negative: bool) -> Result<i64, QueryError> {
     let refuse = |what: &str| {
         let (start, end) = (duration.span.start, duration.span.end);
-        Err(QueryError::Execution(format!("{start}:{end}: {what}")))
+        Err(QueryError::Unasked(format!("{start}:{end}: {what}")))
     };
     let seconds = seconds(duration, outer)?;
     if !seconds.is_finite() {
@@ -78,7 +103,7 @@ fn seconds(duration: &Duration, outer: &Steps) -> Result<f64, QueryError> {
             let (left, right) = (seconds(left, outer)?, seconds(right, outer)?);
             let by_zero = |what: &str| {
                 let (start, end) = (duration.span.start, duration.span.end);
-                QueryError::Execution(format!("{start}:{end}: {what} by zero"))
+                QueryError::Unasked(format!("{start}:{end}: {what} by zero"))
             };
             match op {
                 BinaryOp::Add => left + right,

@@ -89,3 +89,22 @@ fn errors_of_calls_and_grouping() {
     let error = parse(&format!("a[{chain}]")).unwrap_err().to_string();
     assert!(error.ends_with("the duration has more than 100 parts"), "{error}");
 }
+
+#[test]
+fn what_would_take_too_long_or_too_much_is_refused_at_once() {
+    for (open, close) in [("(", ")"), ("-", ""), ("sum(", ")"), ("a + (", ")"), ("abs(", ")")] {
+        let text = open.repeat(10_000) + "a" + &close.repeat(10_000);
+        let error = parse(&text).expect_err("10,000 levels").to_string();
+        assert!(error.contains("parse error: "), "{error:.200}");
+    }
+    // Programs that would grow beyond all measure are not compiled; what is compiled matches in linear time.
+    for pattern in ["((a{1000}){1000}){1000}", "(.{1,1000}){1,1000}", "(\\\\pL{500}){500}"] {
+        let error = parse(&format!("a{{b=~\"{pattern}\"}}")).expect_err(pattern).to_string();
+        assert!(error.contains("parse error: "), "{error:.200}");
+    }
+    let slow = parse("a{b=~\"(x+x+)+y\"}").expect("backtracking alone would make it slow");
+    let [selector] = observe_promql::selectors(&slow)[..] else { panic!("one selector was wanted") };
+    let began = std::time::Instant::now();
+    assert!(!selector.matchers.iter().any(|m| m.name == "b" && m.matches(&"x".repeat(50_000))));
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}

@@ -8,6 +8,7 @@ mod cluster;
 mod collect;
 mod containers;
 mod deploy;
+mod differential;
 mod discovery;
 mod docker_engine;
 mod exact_numbers;

@@ -67,6 +67,11 @@ fn registries_are_named_rightly_or_not_asked() {
 }
 
 #[test]
+fn query_tests_pass_or_say_what_came_instead() {
+    check("test.txt");
+}
+
+#[test]
 fn releases_are_explained_and_slips_are_named() {
     check("deploy.txt");
 }

@@ -101,8 +101,8 @@ impl Evaluator<'_> {
                     let now_ms = steps.time_ms(step);
                     let here =
                         Forced { from_bound, to_bound, difference_max, first_ms: now_ms, last_ms: now_ms, count: 1 };
-                    let told = evaluator.forced.get(metric).map_or(here, |(before, _)| before.and(here));
-                    evaluator.forced.insert(metric.to_owned(), (told, input.span));
+                    let told = evaluator.forced.entry(metric.to_owned());
+                    told.and_modify(|(before, _)| *before = before.and(here)).or_insert((here, input.span));
                 }
                 Some(value)
             },

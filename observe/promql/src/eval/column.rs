@@ -35,7 +35,7 @@ impl Steps {
     }
 
     pub(crate) fn is_instant(&self) -> bool {
-        self.count == 1
+        self.start_ms == self.end_ms
     }
 }
 
@@ -113,18 +113,27 @@ impl Series {
         self
     }
 
-    /// Takes the samples of another series with the same labels; false when both have one at the same step.
-    fn absorb(&mut self, other: Series) -> bool {
+    /// Takes the samples of another series with the same labels; false when both have one at the same step, of the same
+    /// kind if only that matters.
+    fn absorb(&mut self, other: Series, same_kind: bool) -> bool {
         for step in 0..self.values.len() {
             if !other.is_present(step) {
                 continue;
             }
-            if self.is_present(step) {
+            let clash = match same_kind {
+                true => {
+                    (self.float(step).is_some() && other.float(step).is_some())
+                        || (self.histogram(step).is_some() && other.histogram(step).is_some())
+                }
+                false => self.is_present(step),
+            };
+            if clash {
                 return false;
             }
             if let Some(histogram) = other.histogram(step) {
                 self.set_histogram(step, histogram.clone());
-            } else if let Some((slot, value)) = self.values.get_mut(step).zip(other.float(step)) {
+            }
+            if let Some((slot, value)) = self.values.get_mut(step).zip(other.float(step)) {
                 *slot = value;
             }
         }
@@ -135,6 +144,15 @@ impl Series {
 /// Series whose labels have become the same are one series, unless both have a sample at one step. Series without any
 /// sample are left out.
 pub(crate) fn merge_same_labels(series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+    merge(series, false)
+}
+
+/// As above, but a float and a histogram at one step are no clash: the answer then has both, as Prometheus' has.
+pub(crate) fn merge_relabelled(series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+    merge(series, true)
+}
+
+fn merge(series: Vec<Series>, same_kind: bool) -> Result<Vec<Series>, QueryError> {
     let mut places: HashMap<Labels, usize> = HashMap::default();
     let mut merged: Vec<Series> = Vec::with_capacity(series.len());
     for one in series {
@@ -143,7 +161,7 @@ pub(crate) fn merge_same_labels(series: Vec<Series>) -> Result<Vec<Series>, Quer
         }
         match places.get(&one.labels).and_then(|place| merged.get_mut(*place)) {
             Some(earlier) => {
-                if !earlier.absorb(one) {
+                if !earlier.absorb(one, same_kind) {
                     return Err(same_labelset());
                 }
             }
@@ -161,7 +179,7 @@ pub(crate) fn without_dropped_names(mut series: Vec<Series>) -> Result<Vec<Serie
     for one in series.iter_mut().filter(|one| one.drop_name) {
         one.labels = super::names::without_name(&one.labels);
     }
-    merge_same_labels(series)
+    merge_relabelled(series)
 }
 
 fn same_labelset() -> QueryError {

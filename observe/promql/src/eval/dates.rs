@@ -21,12 +21,13 @@ pub(super) fn find(name: &str) -> Option<fn(f64) -> f64> {
     })
 }
 
-/// Far beyond any calendar; keeps the arithmetic below from overflowing.
-const SECONDS_MAX: f64 = 1e15;
+/// What Prometheus' calendar makes of a number that is no second: it wraps around to this one, a Sunday in December.
+const NO_SECOND: i64 = i64::MAX;
 
 fn seconds(value: f64) -> i64 {
-    // NaN becomes 0.
-    value.clamp(-SECONDS_MAX, SECONDS_MAX) as i64
+    let whole = value.trunc();
+    let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&whole);
+    if fits && whole > i64::MIN as f64 { whole as i64 } else { NO_SECOND }
 }
 
 fn days(value: f64) -> i64 {
@@ -95,7 +96,10 @@ mod tests {
             ("days_in_month", 951_782_400.0, 29.0),
             ("day_of_week", 0.0, 4.0),
             ("hour", -1.0, 23.0),
-            ("year", f64::NAN, 1970.0),
+            ("year", f64::NAN, 292_277_026_596.0),
+            ("minute", f64::INFINITY, 30.0),
+            ("hour", -1e300, 15.0),
+            ("day_of_month", f64::NAN, 4.0),
         ] {
             assert_eq!(find(name).unwrap()(second), expected, "{name} {second}");
         }

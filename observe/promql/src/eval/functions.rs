@@ -199,9 +199,14 @@ impl Evaluator<'_> {
     fn sort(&mut self, call: &Call, span: Span, steps: &Steps) -> Result<Evaluated> {
         let mut series = self.arg_series(call, 0, steps)?;
         let name = call.function.name;
-        if !steps.is_instant() {
+        // What comes to the same at every step is sorted once.
+        if !steps.is_instant() && !self.arg(call, 0).is_ok_and(crate::pinned::is_fixed) {
             let text = "sort is ineffective for range queries since results are always ordered by labels";
             self.warn(span, text);
+            if !name.starts_with("sort_by_label") {
+                series.iter_mut().for_each(|one| one.histograms = None);
+                series.retain(|one| !one.is_empty());
+            }
             return Ok(Evaluated::Series(series));
         }
         if name.starts_with("sort_by_label") {

@@ -191,15 +191,17 @@ impl Join<'_> {
         let matching = &self.binary.matching;
         let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
         let present = |series: &[Series], i: usize| series.get(i).is_some_and(|one| one.is_present(step));
-        for group in groups.iter().filter(|group| group.right.len() > 1) {
+        // Of several, the one that shows first when the "one" side is read.
+        let duplicates = groups.iter().filter(|group| group.right.len() > 1).filter_map(|group| {
             let mut ones = group.right.iter().copied().filter(|i| present(&self.one, *i));
-            if let (Some(first), Some(second)) = (ones.next(), ones.next())
-                && (fills || self.many.iter().any(|many| many.is_present(step)))
-            {
-                return self.duplicate(first, second);
+            Some((ones.next()?, ones.next()?))
+        });
+        match duplicates.min_by_key(|(_, second)| *second) {
+            Some((first, second)) if fills || self.many.iter().any(|many| many.is_present(step)) => {
+                self.duplicate(first, second)
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn duplicate(&self, first: usize, second: usize) -> Result<()> {

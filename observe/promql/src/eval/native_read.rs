@@ -34,7 +34,8 @@ impl Native {
                 let bound = |i: i32| usize::try_from(i).ok().and_then(|i| self.custom_bounds.get(i)).copied();
                 (bound(index - 1).unwrap_or(f64::NEG_INFINITY), bound(index).unwrap_or(f64::INFINITY))
             } else {
-                (self.bound(index.saturating_sub(1)), self.bound(index))
+                // What reaches into the zero bucket begins where that ends.
+                (self.bound(index.saturating_sub(1)).max(self.zero_threshold), self.bound(index))
             };
             Bucket { lower, upper, count: count.total(), positive: true }
         };
@@ -67,7 +68,7 @@ impl Native {
         for bucket in self.ascending() {
             let zero = !self.is_custom() && bucket.lower == -bucket.upper && bucket.lower <= 0.0 && !bucket.positive;
             let (open, close) = match () {
-                () if zero => ('[', ']'),
+                () if zero || bucket.lower == f64::NEG_INFINITY => ('[', ']'),
                 () if bucket.positive => ('(', ']'),
                 () => ('[', ')'),
             };

@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::column::{Series, Steps, merge_same_labels};
+use super::column::{Series, Steps, merge_relabelled};
 use super::{Evaluator, Result, execution};
 use crate::syntax::{Call, NAME};
 
@@ -32,7 +32,7 @@ impl Evaluator<'_> {
                 one.drop_name &= destination != NAME;
             }
         }
-        merge_same_labels(series)
+        merge_relabelled(series)
     }
 
     pub(super) fn label_join(&mut self, call: &Call, steps: &Steps) -> Result<Vec<Series>> {
@@ -52,7 +52,7 @@ impl Evaluator<'_> {
             one.labels = labels.build();
             one.drop_name &= destination != NAME;
         }
-        merge_same_labels(series)
+        merge_relabelled(series)
     }
 }
 

@@ -108,7 +108,6 @@ impl Evaluator<'_> {
         let Some(function) = rate::find(name).or_else(|| pairs::find(name)).or_else(|| over_time::find(name)) else {
             return execution(format!("{} takes no range vector", quote(name)));
         };
-        check_args(name, &scalars)?;
         let quantile_span =
             if name == "quantile_over_time" { call.args.first().map(|q| q.unwrapped().span) } else { None };
         let mut run = Run {
@@ -116,7 +115,7 @@ impl Evaluator<'_> {
             function,
             scalars,
             steps: *steps,
-            arg_span: arg.unwrapped().span,
+            arg_span: place_of(arg),
             quantile_span,
             reach: Reach::default(),
             out: Vec::new(),
@@ -196,7 +195,7 @@ impl Evaluator<'_> {
             }
             Remark::Overlap => {
                 let told = self.overlaps.entry(names::metric_name(labels).to_owned()).or_insert((0, span));
-                *told = (told.0 + 1, span);
+                told.0 += 1;
             }
         }
     }
@@ -241,10 +240,11 @@ impl Evaluator<'_> {
     }
 }
 
-fn check_args(name: &str, scalars: &[Vec<f64>]) -> Result<()> {
+/// Looked at only where there is a window to smooth.
+fn check_args(name: &str, args: &[f64; 2]) -> Result<()> {
     if name == "double_exponential_smoothing" {
-        for (values, (what, symbol)) in scalars.iter().zip([("smoothing", "sf"), ("trend", "tf")]) {
-            if let Some(value) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
+        for (value, (what, symbol)) in args.iter().zip([("smoothing", "sf"), ("trend", "tf")]) {
+            if *value <= 0.0 || *value >= 1.0 {
                 return execution(format!("invalid {what} factor. Expected: 0 < {symbol} < 1, got: {value:.6}"));
             }
         }
@@ -273,6 +273,14 @@ fn without_hint(histogram: &Arc<NativeHistogram>) -> Arc<NativeHistogram> {
         CounterReset::Reset | CounterReset::NoReset => {
             Arc::new(NativeHistogram { counter_reset: CounterReset::Unknown, ..(**histogram).clone() })
         }
+    }
+}
+
+/// Where remarks on a range vector point. The samples of a subquery have no place of their own: the query's beginning.
+fn place_of(arg: &Expr) -> Span {
+    match arg.unwrapped().kind {
+        ExprKind::Subquery(_) => Span::default(),
+        _ => arg.unwrapped().span,
     }
 }
 
@@ -340,6 +348,7 @@ impl Run {
                 end_ms,
                 args: [arg(0), arg(1)],
             };
+            check_args(self.name, &window.args)?;
             if let (Some(span), false) = (self.quantile_span, window.values.is_empty()) {
                 evaluator.check_quantile(&window.args[..1], span);
             }

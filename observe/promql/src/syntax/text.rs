@@ -105,10 +105,10 @@ pub(crate) fn format_number(number: f64) -> String {
     }
 }
 
-/// Go's `%v` of a float: an exponent below 1e-4 and from 1e21 on.
+/// Go's `%v` and `%g` of a float: the fewest digits, an exponent below 1e-4 and from 1e6 on.
 pub(crate) fn format_number_short(number: f64) -> String {
     let magnitude = number.abs();
-    if !number.is_finite() || magnitude == 0.0 || (1e-4..1e21).contains(&magnitude) {
+    if !number.is_finite() || magnitude == 0.0 || (1e-4..1e6).contains(&magnitude) {
         return format_number(number);
     }
     let text = format!("{number:e}");
