@@ -38,7 +38,9 @@ pub(crate) fn is_fixed(expr: &Expr) -> bool {
         ExprKind::Call(call) => !OF_THE_MOMENT.contains(&call.function.name),
         _ => true,
     };
-    own && expr.children().into_iter().all(is_fixed)
+    // The second argument of `info` reads nothing by itself.
+    let read = if matches!(&expr.kind, ExprKind::Call(call) if call.function.name == "info") { 1 } else { usize::MAX };
+    own && expr.children().into_iter().take(read).all(is_fixed)
 }
 
 /// False for what cannot be pinned.

@@ -3,7 +3,7 @@
 use crate::answer::QueryError;
 use crate::engine::clamp_time;
 use crate::eval::Steps;
-use crate::syntax::{At, BinaryOp, Duration, DurationKind, Expr, ExprKind, Modifiers};
+use crate::syntax::{At, BinaryOp, Duration, DurationKind, Expr, ExprKind, Modifiers, Span};
 
 /// Go's durations end here: about 292 years.
 const DURATION_MAX_S: f64 = 9_223_372_036.854_776;
@@ -70,7 +70,7 @@ pub(crate) fn check_durations(expr: &Expr, outer: &Steps) -> Result<(), QueryErr
 /// A duration in milliseconds; only an offset may be negative or nothing.
 pub(crate) fn duration_ms(duration: &Duration, outer: &Steps, may_be_negative: bool) -> Result<i64, QueryError> {
     let refuse = |what: &str| {
-        let (start, end) = (duration.span.start, duration.span.end);
+        let Span { start, end } = told_span(duration);
         Err(QueryError::Unasked(format!("{start}:{end}: {what}")))
     };
     let seconds = seconds(duration, outer)?;
@@ -90,6 +90,18 @@ pub(crate) fn duration_ms(duration: &Duration, outer: &Steps, may_be_negative: b
     })
 }
 
+/// Where an error points: without the parentheses around arithmetic.
+fn told_span(duration: &Duration) -> Span {
+    match &duration.kind {
+        DurationKind::Paren(inner) if matches!(inner.kind, DurationKind::Binary { .. } | DurationKind::Paren(_)) => {
+            told_span(inner)
+        }
+        DurationKind::Negative(inner) => Span::new(duration.span.start, told_span(inner).end),
+        DurationKind::Binary { left, right, .. } => told_span(left).to(told_span(right)),
+        _ => duration.span,
+    }
+}
+
 fn seconds(duration: &Duration, outer: &Steps) -> Result<f64, QueryError> {
     Ok(match &duration.kind {
         DurationKind::Seconds { value, .. } => *value,
@@ -102,7 +114,7 @@ fn seconds(duration: &Duration, outer: &Steps) -> Result<f64, QueryError> {
         DurationKind::Binary { op, left, right } => {
             let (left, right) = (seconds(left, outer)?, seconds(right, outer)?);
             let by_zero = |what: &str| {
-                let (start, end) = (duration.span.start, duration.span.end);
+                let Span { start, end } = told_span(duration);
                 QueryError::Unasked(format!("{start}:{end}: {what} by zero"))
             };
             match op {

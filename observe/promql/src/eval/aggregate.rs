@@ -116,6 +116,9 @@ impl Evaluator<'_> {
         for (one, histogram) in more {
             if total.add(histogram).is_err() {
                 self.remark(span, Remark::MixedSchemas, &one.labels);
+                if total.told.bounds_differed {
+                    self.remark(span, Remark::BoundsDiffer("aggregation"), &one.labels);
+                }
                 return None;
             }
         }

@@ -115,14 +115,22 @@ pub(crate) fn linear_regression(times_ms: &[i64], values: &[f64], intercept_ms: 
     (slope, y / n - slope * x / n)
 }
 
-/// Go's `math.Max`: a NaN on either side wins.
+/// Go's `math.Max`: a NaN on either side wins, but over infinity.
 pub(crate) fn max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    match (a, b) {
+        (f64::INFINITY, _) | (_, f64::INFINITY) => f64::INFINITY,
+        _ if a.is_nan() || b.is_nan() => f64::NAN,
+        _ => a.max(b),
+    }
 }
 
 /// Go's `math.Min`.
 pub(crate) fn min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    match (a, b) {
+        (f64::NEG_INFINITY, _) | (_, f64::NEG_INFINITY) => f64::NEG_INFINITY,
+        _ if a.is_nan() || b.is_nan() => f64::NAN,
+        _ => a.min(b),
+    }
 }
 
 /// Whether two numbers differ by less than `epsilon` of their sum.

@@ -29,6 +29,11 @@ pub(super) enum Nans {
 impl Native {
     /// The buckets that hold something, ascending, the zero bucket among them.
     fn ascending(&self) -> Vec<Bucket> {
+        self.all_ascending().into_iter().filter(|bucket| bucket.count != 0.0).collect()
+    }
+
+    /// The same with the empty ones that are told of.
+    fn all_ascending(&self) -> Vec<Bucket> {
         let bucket = |index: i32, count: &Kahan| {
             let (lower, upper) = if self.is_custom() {
                 let bound = |i: i32| usize::try_from(i).ok().and_then(|i| self.custom_bounds.get(i)).copied();
@@ -43,9 +48,9 @@ impl Native {
             let mirrored = bucket(*index, count);
             Bucket { lower: -mirrored.upper, upper: -mirrored.lower, positive: false, ..mirrored }
         });
-        let zero = (!self.is_custom()).then(|| self.zero_bucket());
+        let zero = (!self.is_custom() && self.zero.total() > 0.0).then(|| self.zero_bucket());
         let positive = self.positive.iter().map(|(index, count)| bucket(*index, count));
-        negative.chain(zero).chain(positive).filter(|bucket| bucket.count != 0.0).collect()
+        negative.chain(zero).chain(positive).collect()
     }
 
     fn zero_bucket(&self) -> Bucket {
@@ -129,6 +134,11 @@ impl Native {
         }
         rank = if forward { rank - (passed - found.count) } else { passed - rank };
         let skew = self.has_nans(&buckets).then_some(Nans::Skew);
+        // Looking for what is in no bucket, Prometheus goes on to the last one, and stays there.
+        let all = self.all_ascending();
+        if let Some(last) = all.last().filter(|last| sum_is_nan && last.upper > found.upper.max(found.lower)) {
+            found = *last;
+        }
         let fraction = rank / found.count;
         if self.is_custom() || (found.lower <= 0.0 && found.upper >= 0.0) {
             return (found.lower + (found.upper - found.lower) * fraction, skew);
