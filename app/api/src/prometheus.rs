@@ -210,15 +210,21 @@ async fn query_range(State(api): State<Api>, headers: HeaderMap, request: Reques
         return Err(Failure::bad_data("invalid parameter \"end\": end timestamp must not be before start time"));
     }
     let step_ns = forms::duration_ns(&params, "step")?;
-    let step_ms = step_ns / 1_000_000;
-    // Prometheus takes a step below a millisecond and then divides by zero.
-    if step_ms <= 0 {
+    let too_small = || {
         let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
-        return Err(Failure::bad_data(format!("invalid parameter \"step\": {why}")));
+        Failure::bad_data(format!("invalid parameter \"step\": {why}"))
+    };
+    if step_ns <= 0 {
+        return Err(too_small());
     }
     if (i128::from(end_ms) - i128::from(start_ms)) * 1_000_000 / i128::from(step_ns) > 11_000 {
         let why = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
         return Err(Failure::bad_data(why));
+    }
+    let step_ms = step_ns / 1_000_000;
+    // Prometheus takes a step below a millisecond and then divides by zero.
+    if step_ms == 0 {
+        return Err(too_small());
     }
     let (timeout, engine) = (forms::timeout(&params)?, engine(&params)?);
     let text = params.get("query").unwrap_or_default().to_owned();

@@ -152,10 +152,19 @@ fn nanoseconds(text: &str) -> Result<i64, String> {
     Ok(duration.ms.saturating_mul(1_000_000))
 }
 
-/// As Go's `strconv.ParseFloat`, hexadecimal forms left out; a number that is too large is none.
+/// As Go's `strconv.ParseFloat`, hexadecimal forms left out; a number that is too large is none. `_` may stand between digits.
 fn float(text: &str) -> Option<f64> {
-    let number: f64 = text.parse().ok()?;
-    let said = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    let between_digits = |at: usize| {
+        let digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+        at.checked_sub(1).is_some_and(digit) && digit(at + 1)
+    };
+    let plain = match text.contains('_') {
+        true if text.match_indices('_').all(|(at, _)| between_digits(at)) => text.replace('_', ""),
+        true => return None,
+        false => text.to_owned(),
+    };
+    let number: f64 = plain.parse().ok()?;
+    let said = plain.trim_start_matches(['+', '-']).to_ascii_lowercase();
     (number.is_finite() || matches!(said.as_str(), "inf" | "infinity" | "nan")).then_some(number)
 }
 
@@ -173,12 +182,23 @@ mod tests {
         check("1435781430.7816", Some(1_435_781_430_782));
         check("-1.5", Some(-1_500));
         check("1e3", Some(1_000_000));
+        check("1_000", Some(1_000_000));
         check("2015-07-01T20:10:30.781Z", Some(1_435_781_430_781));
         check("2015-07-01T22:10:30.781+02:00", Some(1_435_781_430_781));
         check("-292273086-05-16T16:47:06Z", Some(i64::MIN));
-        for text in
-            ["", "soon", "NaN", "Inf", "1e30", "1e400", "2015-07-01", "2015-07-01 20:10:30Z", "2015-07-01T20:10:30"]
-        {
+        for text in [
+            "",
+            "soon",
+            "NaN",
+            "Inf",
+            "1__0",
+            "_1",
+            "1e30",
+            "1e400",
+            "2015-07-01",
+            "2015-07-01 20:10:30Z",
+            "2015-07-01T20:10:30",
+        ] {
             check(text, None);
         }
     }

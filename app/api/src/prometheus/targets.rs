@@ -76,12 +76,18 @@ pub(super) async fn targets(State(api): State<Api>, headers: HeaderMap, request:
         put_text(out, "scrapePool", &target.job);
         out.push('}');
     });
-    out.push_str("],\"droppedTargetCounts\":{");
-    put_list(&mut out, dropped_counts.iter(), |out, (job, count)| {
-        put_string(out, job);
-        out.push_str(&format!(":{count}"));
-    });
-    out.push_str("}}");
+    out.push_str("],\"droppedTargetCounts\":");
+    if shown("dropped") {
+        out.push('{');
+        put_list(&mut out, dropped_counts.iter(), |out, (job, count)| {
+            put_string(out, job);
+            out.push_str(&format!(":{count}"));
+        });
+        out.push('}');
+    } else {
+        out.push_str("null");
+    }
+    out.push('}');
     Ok(success(&out, &Annotations::default()))
 }
 
