@@ -46,7 +46,7 @@ impl Language for PromQl {
         };
         let answer = answer.map_err(|error| match error {
             QueryError::Parse(error) => error.to_string(),
-        QueryError::Unasked(text) => text,
+            QueryError::Unasked(text) => text,
             other => other.to_string(),
         })?;
         let notes = |level| answer.annotations.of(level).map(str::to_owned).collect();

@@ -68,7 +68,9 @@ fn query(global: &Global, args: &QueryArgs) -> Result<u8, Failure> {
         let script = read(&world, path)?;
         let tests = query_tests(&script).map_err(|error| {
             let report = Report::new(format!("{}:{}: {}", path.display(), error.line, error.message));
-            Failure::Usage(report.hint("the form: https://github.com/prometheus/prometheus/tree/main/promql/promqltest"))
+            Failure::Usage(
+                report.hint("the form: https://github.com/prometheus/prometheus/tree/main/promql/promqltest"),
+            )
         })?;
         done.push((path, tests));
     }
@@ -88,8 +90,7 @@ fn query(global: &Global, args: &QueryArgs) -> Result<u8, Failure> {
 
 fn read(world: &World, path: &Path) -> Result<String, Failure> {
     let bytes = world.disk.read(path, FILE_BYTES_MAX).map_err(|error| Failure::Usage(Report::of(&error)))?;
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::Usage(Report::new(format!("{} is not UTF-8 text", path.display()))))
+    String::from_utf8(bytes).map_err(|_| Failure::Usage(Report::new(format!("{} is not UTF-8 text", path.display()))))
 }
 
 fn as_json(passed: usize, done: &[(&PathBuf, QueryTests)]) -> serde_json::Value {

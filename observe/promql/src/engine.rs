@@ -5,8 +5,8 @@ use base_signal::Labels;
 use observe_source::MetricSource;
 
 use crate::answer::{Answer, PointValue, Query, QueryError, SeriesPoints, Value, VectorPoint};
-use crate::plan::check_durations;
 use crate::eval::{Evaluated, Evaluator, Series, Steps, without_dropped_names};
+use crate::plan::check_durations;
 use crate::syntax::{Expr, ValueType, parse};
 
 /// Times beyond this are cut: with it no sum of times can overflow. About 285,000 years.

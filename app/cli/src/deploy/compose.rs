@@ -71,7 +71,6 @@ fn asked(args: &StartArgs, otlp_endpoint: Option<String>) -> Asked {
         reason: args.reason.clone(),
         otlp_endpoint,
         plain: None,
-        as_of: None,
     }
 }
 

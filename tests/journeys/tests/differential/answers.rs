@@ -31,13 +31,7 @@ impl Asked {
 }
 
 /// In words; `None` when both say the same. Counts in `refused` what both refuse both ways.
-pub(crate) fn difference(
-    ours: &str,
-    theirs: &str,
-    query: &str,
-    asked: &Asked,
-    refused: &mut usize,
-) -> Option<String> {
+pub(crate) fn difference(ours: &str, theirs: &str, query: &str, asked: &Asked, refused: &mut usize) -> Option<String> {
     let mut errors = 0;
     for (path, rest) in [
         ("query", vec![("time", asked.time.as_str())]),
@@ -162,7 +156,9 @@ fn alike(ours: &Value, theirs: &Value, ordered: bool) -> bool {
         }
         (Value::Object(ours), Value::Object(theirs)) => {
             let same = |(key, value): (&String, &Value)| {
-                theirs.get(key).is_some_and(|other| if key == "metric" { value == other } else { alike(value, other, ordered) })
+                theirs
+                    .get(key)
+                    .is_some_and(|other| if key == "metric" { value == other } else { alike(value, other, ordered) })
             };
             ours.len() == theirs.len() && ours.iter().all(same)
         }
@@ -174,9 +170,7 @@ fn alike(ours: &Value, theirs: &Value, ordered: bool) -> bool {
 /// Up to the last bits: mathematical functions of two libraries may differ there.
 fn close(ours: Option<f64>, theirs: Option<f64>) -> bool {
     match (ours, theirs) {
-        (Some(ours), Some(theirs)) => {
-            ours == theirs || (ours - theirs).abs() <= 1e-11 * ours.abs().max(theirs.abs())
-        }
+        (Some(ours), Some(theirs)) => ours == theirs || (ours - theirs).abs() <= 1e-11 * ours.abs().max(theirs.abs()),
         _ => false,
     }
 }

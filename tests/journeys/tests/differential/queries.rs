@@ -77,24 +77,95 @@ pub(crate) struct Maker {
 }
 
 const ELEMENTWISE: [&str; 36] = [
-    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "day_of_month", "day_of_week",
-    "day_of_year", "days_in_month", "deg", "exp", "floor", "histogram_avg", "histogram_count", "histogram_stddev",
-    "histogram_stdvar", "histogram_sum", "hour", "ln", "log10", "log2", "minute", "month", "rad", "round", "sgn", "sin",
-    "sinh", "sqrt", "tan", "tanh",
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "days_in_month",
+    "deg",
+    "exp",
+    "floor",
+    "histogram_avg",
+    "histogram_count",
+    "histogram_stddev",
+    "histogram_stdvar",
+    "histogram_sum",
+    "hour",
+    "ln",
+    "log10",
+    "log2",
+    "minute",
+    "month",
+    "rad",
+    "round",
+    "sgn",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
 ];
-const VECTOR: [&str; 8] =
-    ["absent", "sort", "sort_desc", "timestamp", "start_timestamp", "year", "-", "+"];
+const VECTOR: [&str; 8] = ["absent", "sort", "sort_desc", "timestamp", "start_timestamp", "year", "-", "+"];
 const RANGE: [&str; 27] = [
-    "absent_over_time", "avg_over_time", "changes", "count_over_time", "delta", "deriv", "first_over_time", "idelta",
-    "increase", "irate", "last_over_time", "mad_over_time", "max_over_time", "min_over_time", "present_over_time",
-    "rate", "resets", "stddev_over_time", "stdvar_over_time", "sum_over_time", "ts_of_first_over_time",
-    "ts_of_last_over_time", "ts_of_max_over_time", "ts_of_min_over_time", "rate", "increase", "sum_over_time",
+    "absent_over_time",
+    "avg_over_time",
+    "changes",
+    "count_over_time",
+    "delta",
+    "deriv",
+    "first_over_time",
+    "idelta",
+    "increase",
+    "irate",
+    "last_over_time",
+    "mad_over_time",
+    "max_over_time",
+    "min_over_time",
+    "present_over_time",
+    "rate",
+    "resets",
+    "stddev_over_time",
+    "stdvar_over_time",
+    "sum_over_time",
+    "ts_of_first_over_time",
+    "ts_of_last_over_time",
+    "ts_of_max_over_time",
+    "ts_of_min_over_time",
+    "rate",
+    "increase",
+    "sum_over_time",
 ];
 const AGGREGATIONS: [&str; 8] = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"];
 const LABELS: [&str; 8] = ["job", "instance", "code", "x", "le", "__name__", "version", "nothing"];
 const NAMES: [&str; 19] = [
-    "c_total", "errors", "g", "m", "nh", "ng", "nc", "mix", "b_bucket", "b_sum", "b_count", "dual", "target_info",
-    "build_info", "nothing_at_all", "c_total", "nh", "nc", "g",
+    "c_total",
+    "errors",
+    "g",
+    "m",
+    "nh",
+    "ng",
+    "nc",
+    "mix",
+    "b_bucket",
+    "b_sum",
+    "b_count",
+    "dual",
+    "target_info",
+    "build_info",
+    "nothing_at_all",
+    "c_total",
+    "nh",
+    "nc",
+    "g",
 ];
 
 fn leaf(text: impl Into<String>) -> Part {
@@ -140,7 +211,10 @@ impl Maker {
             1 => chars.insert(place, chars[place]),
             2 => chars.truncate(place),
             _ => {
-                let put = self.random.pick(&["(", ")", "[", "]", "{", "}", ",", "=", "=~", "\"", "by", "5m", "1", "@", " offset ", "sum", ":", "!", "\\", "é", "and", "bool", "on(", "start()", "..", "0x", "#"]);
+                let put = self.random.pick(&[
+                    "(", ")", "[", "]", "{", "}", ",", "=", "=~", "\"", "by", "5m", "1", "@", " offset ", "sum", ":",
+                    "!", "\\", "é", "and", "bool", "on(", "start()", "..", "0x", "#",
+                ]);
                 chars.splice(place..place, put.chars());
             }
         }
@@ -148,7 +222,9 @@ impl Maker {
     }
 
     fn number(&mut self) -> Part {
-        let all = ["0", "1", "2", "-1", "0.5", "0.9", "1e3", "Inf", "-Inf", "NaN", "5m", "0x1F", "3.14", "1.5", "10", "1_000"];
+        let all = [
+            "0", "1", "2", "-1", "0.5", "0.9", "1e3", "Inf", "-Inf", "NaN", "5m", "0x1F", "3.14", "1.5", "10", "1_000",
+        ];
         leaf(self.random.pick(&all))
     }
 
@@ -163,7 +239,9 @@ impl Maker {
         }
         match self.random.below(6) {
             0 => {
-                let op = self.random.pick(&["+", "-", "*", "/", "%", "^", "atan2", "== bool", "!= bool", "< bool", ">= bool"]);
+                let op = self
+                    .random
+                    .pick(&["+", "-", "*", "/", "%", "^", "atan2", "== bool", "!= bool", "< bool", ">= bool"]);
                 let (left, right) = (self.scalar(depth - 1), self.scalar(depth - 1));
                 node(Scalar, vec![text("("), Part::Node(left), text(format!(" {op} ")), Part::Node(right), text(")")])
             }
@@ -180,8 +258,18 @@ impl Maker {
     fn matcher(&mut self) -> String {
         self.random
             .pick(&[
-                "job=\"api\"", "job!=\"api\"", "job=~\"a.*|web\"", "job!~\"d.\"", "code=\"500\"", "instance=~\"[ab]:1\"",
-                "x=\"\"", "x!=\"\"", "le=~\"0.1|5|[+]Inf\"", "\"la.bel\"=\"y\"", "job=~\"(?i)API\"", "instance=~\".+:\\\\d\"",
+                "job=\"api\"",
+                "job!=\"api\"",
+                "job=~\"a.*|web\"",
+                "job!~\"d.\"",
+                "code=\"500\"",
+                "instance=~\"[ab]:1\"",
+                "x=\"\"",
+                "x!=\"\"",
+                "le=~\"0.1|5|[+]Inf\"",
+                "\"la.bel\"=\"y\"",
+                "job=~\"(?i)API\"",
+                "instance=~\".+:\\\\d\"",
             ])
             .to_owned()
     }
@@ -202,7 +290,24 @@ impl Maker {
 
     fn duration(&mut self) -> String {
         self.random
-            .pick(&["1m", "2m", "5m", "30s", "90s", "15s", "1m", "4m13s", "10m", "45", "1m + 15s", "step() * 4", "min_of(2m, 90s)", "-(1m - 3m)", "range() + 1m", "max_of(step(), 2m)"])
+            .pick(&[
+                "1m",
+                "2m",
+                "5m",
+                "30s",
+                "90s",
+                "15s",
+                "1m",
+                "4m13s",
+                "10m",
+                "45",
+                "1m + 15s",
+                "step() * 4",
+                "min_of(2m, 90s)",
+                "-(1m - 3m)",
+                "range() + 1m",
+                "max_of(step(), 2m)",
+            ])
             .to_owned()
     }
 
@@ -225,7 +330,16 @@ impl Maker {
             let (inner, length, modifiers) = (self.vector(depth - 1), self.duration(), self.modifiers());
             return node(
                 Type::Matrix,
-                vec![text("("), Part::Node(inner), text(")["), leaf(length), text(":"), leaf(step), text("]"), modifiers],
+                vec![
+                    text("("),
+                    Part::Node(inner),
+                    text(")["),
+                    leaf(length),
+                    text(":"),
+                    leaf(step),
+                    text("]"),
+                    modifiers,
+                ],
             );
         }
         let extension = match self.random.below(if extended { 4 } else { 40 }) {
@@ -296,7 +410,16 @@ impl Maker {
                 let deep = u64::from(self.random.once_in(6));
                 let (parameter, grouping) = (self.scalar(deep), self.grouping());
                 let inner = self.vector(depth - 1);
-                node(Vector, vec![text(format!("{op}{grouping} (")), Part::Node(parameter), text(", "), Part::Node(inner), text(")")])
+                node(
+                    Vector,
+                    vec![
+                        text(format!("{op}{grouping} (")),
+                        Part::Node(parameter),
+                        text(", "),
+                        Part::Node(inner),
+                        text(")"),
+                    ],
+                )
             }
             13 => {
                 let (label, grouping) = (self.random.pick(&["v", "job", "a b"]), self.grouping());
@@ -304,7 +427,9 @@ impl Maker {
             }
             14..=17 => self.binary(depth),
             18 => {
-                let op = self.random.pick(&["+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<=", "> bool", "== bool", "</", ">/"]);
+                let op = self.random.pick(&[
+                    "+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<=", "> bool", "== bool", "</", ">/",
+                ]);
                 let (scalar, vector) = (self.scalar(depth - 1), self.vector(depth - 1));
                 let (left, right) = if self.random.once_in(2) { (scalar, vector) } else { (vector, scalar) };
                 node(Vector, vec![text("("), Part::Node(left), text(format!(" {op} ")), Part::Node(right), text(")")])
@@ -316,39 +441,90 @@ impl Maker {
             20 => {
                 let inner = self.histogram(depth);
                 let qs = self.random.pick(&["0.5", "0.1, 0.99", "0, 1, 2", "NaN, 0.5", "-1, 0.25"]).to_owned();
-                node(Vector, vec![text("histogram_quantiles("), Part::Node(inner), text(", \"q\", "), leaf(qs), text(")")])
+                node(
+                    Vector,
+                    vec![text("histogram_quantiles("), Part::Node(inner), text(", \"q\", "), leaf(qs), text(")")],
+                )
             }
             21 => {
                 let (low, high, inner) = (self.scalar(0), self.scalar(0), self.histogram(depth));
                 let comma = || text(", ");
-                node(Vector, vec![text("histogram_fraction("), Part::Node(low), comma(), Part::Node(high), comma(), Part::Node(inner), text(")")])
+                node(
+                    Vector,
+                    vec![
+                        text("histogram_fraction("),
+                        Part::Node(low),
+                        comma(),
+                        Part::Node(high),
+                        comma(),
+                        Part::Node(inner),
+                        text(")"),
+                    ],
+                )
             }
             22 => {
                 let tail = self.random.pick(&[
-                    ", \"dst\", \"$1-x\", \"job\", \"(.)(.*)\")", ", \"job\", \"\", \"\", \"\")", ", \"__name__\", \"n\", \"job\", \"api\")",
-                    ", \"job\", \"${2}$1\", \"instance\", \"(\\\\w+):(\\\\d+)\")", ", \"d\", \"$name\", \"job\", \"(?P<name>a.*)\")", ", \"a b\", \"x\", \"job\", \"(\")",
+                    ", \"dst\", \"$1-x\", \"job\", \"(.)(.*)\")",
+                    ", \"job\", \"\", \"\", \"\")",
+                    ", \"__name__\", \"n\", \"job\", \"api\")",
+                    ", \"job\", \"${2}$1\", \"instance\", \"(\\\\w+):(\\\\d+)\")",
+                    ", \"d\", \"$name\", \"job\", \"(?P<name>a.*)\")",
+                    ", \"a b\", \"x\", \"job\", \"(\")",
                 ]);
                 self.around("label_replace(", depth, tail)
             }
             23 => {
-                let tail = self.random.pick(&[", \"dst\", \"-\", \"job\", \"instance\")", ", \"job\", \"\")", ", \"__name__\", \"_\", \"__name__\", \"job\")", ", \"\", \"-\", \"job\")"]);
+                let tail = self.random.pick(&[
+                    ", \"dst\", \"-\", \"job\", \"instance\")",
+                    ", \"job\", \"\")",
+                    ", \"__name__\", \"_\", \"__name__\", \"job\")",
+                    ", \"\", \"-\", \"job\")",
+                ]);
                 self.around("label_join(", depth, tail)
             }
             24 => {
-                let tail = self.random.pick(&[")", ", {version=\"1\"})", ", {build=~\".+\"})", ", {__name__=~\".+_info\"})", ", {__name__=\"build_info\"})", ", {version=~\".*\"})", ", {__name__!=\"target_info\"})"]);
+                let tail = self.random.pick(&[
+                    ")",
+                    ", {version=\"1\"})",
+                    ", {build=~\".+\"})",
+                    ", {__name__=~\".+_info\"})",
+                    ", {__name__=\"build_info\"})",
+                    ", {version=~\".*\"})",
+                    ", {__name__!=\"target_info\"})",
+                ]);
                 self.around("info(", depth, tail)
             }
             _ => {
                 let (inner, low, high) = (self.vector(depth - 1), self.scalar(0), self.scalar(0));
                 match self.random.below(6) {
-                    0 => node(Vector, vec![text("clamp("), Part::Node(inner), text(", "), Part::Node(low), text(", "), Part::Node(high), text(")")]),
-                    1 => node(Vector, vec![text("clamp_min("), Part::Node(inner), text(", "), Part::Node(low), text(")")]),
-                    2 => node(Vector, vec![text("clamp_max("), Part::Node(inner), text(", "), Part::Node(high), text(")")]),
+                    0 => node(
+                        Vector,
+                        vec![
+                            text("clamp("),
+                            Part::Node(inner),
+                            text(", "),
+                            Part::Node(low),
+                            text(", "),
+                            Part::Node(high),
+                            text(")"),
+                        ],
+                    ),
+                    1 => node(
+                        Vector,
+                        vec![text("clamp_min("), Part::Node(inner), text(", "), Part::Node(low), text(")")],
+                    ),
+                    2 => node(
+                        Vector,
+                        vec![text("clamp_max("), Part::Node(inner), text(", "), Part::Node(high), text(")")],
+                    ),
                     3 => node(Vector, vec![text("round("), Part::Node(inner), text(", "), Part::Node(low), text(")")]),
                     4 => node(Vector, vec![text("vector("), Part::Node(low), text(")")]),
                     _ => {
                         let name = self.random.pick(&["sort_by_label", "sort_by_label_desc"]);
-                        node(Vector, vec![text(format!("{name}(")), Part::Node(inner), text(", \"instance\", \"job\")")])
+                        node(
+                            Vector,
+                            vec![text(format!("{name}(")), Part::Node(inner), text(", \"instance\", \"job\")")],
+                        )
                     }
                 }
             }
@@ -362,7 +538,21 @@ impl Maker {
 
     /// Something of which a quantile has a meaning, mostly.
     fn histogram(&mut self, depth: u64) -> Node {
-        let known = ["b_bucket", "nh", "nc", "dual", "mix", "{__name__=~\"nh|dual|b_bucket\"}", "rate(b_bucket[3m])", "rate(nh[5m])", "increase(nc[4m])", "sum by (le) (rate(b_bucket[2m]))", "sum(nh)", "nh </ 1", "nc >/ 1.5"];
+        let known = [
+            "b_bucket",
+            "nh",
+            "nc",
+            "dual",
+            "mix",
+            "{__name__=~\"nh|dual|b_bucket\"}",
+            "rate(b_bucket[3m])",
+            "rate(nh[5m])",
+            "increase(nc[4m])",
+            "sum by (le) (rate(b_bucket[2m]))",
+            "sum(nh)",
+            "nh </ 1",
+            "nc >/ 1.5",
+        ];
         match self.random.once_in(5) {
             true => self.vector(depth - 1),
             false => node(Type::Vector, vec![leaf(self.random.pick(&known))]),
@@ -382,16 +572,31 @@ impl Maker {
             let names: Vec<&str> = (0..1 + self.random.below(3)).map(|_| self.random.pick(&LABELS)).collect();
             matching = format!(" {} ({})", self.random.pick(&["on", "ignoring"]), names.join(", "));
             if !set && self.random.once_in(3) {
-                let side = self.random.pick(&["group_left", "group_right", "group_left ()", "group_left (x)", "group_right (code, version)"]);
+                let side = self.random.pick(&[
+                    "group_left",
+                    "group_right",
+                    "group_left ()",
+                    "group_left (x)",
+                    "group_right (code, version)",
+                ]);
                 matching.push_str(&format!(" {side}"));
             }
         }
         if !set && self.random.once_in(6) {
-            matching.push_str(self.random.pick(&[" fill (0)", " fill_left (1)", " fill_right (2.5)", " fill_left (1) fill_right (-2)", " fill (NaN)"]));
+            matching.push_str(self.random.pick(&[
+                " fill (0)",
+                " fill_left (1)",
+                " fill_right (2.5)",
+                " fill_left (1) fill_right (-2)",
+                " fill (NaN)",
+            ]));
         }
         let (left, right) = (self.vector(depth - 1), self.vector(depth - 1));
         // Often the two sides have something to do with each other.
         let right = if self.random.once_in(3) { left.clone() } else { right };
-        node(Type::Vector, vec![text("("), Part::Node(left), text(format!(" {op}{matching} ")), Part::Node(right), text(")")])
+        node(
+            Type::Vector,
+            vec![text("("), Part::Node(left), text(format!(" {op}{matching} ")), Part::Node(right), text(")")],
+        )
     }
 }
