@@ -47,7 +47,7 @@ async fn of_definition(case: &corpus::Case) -> Option<String> {
     let said = said(&definitions(), "", &case.definition).await;
     if said.is_none() && !case.objects.is_empty() {
         let options = WriteOptions::by("apm");
-        Rig::cluster().create(&definitions(), "", &case.definition, &options).await.expect(name(case));
+        Rig::cluster().create(&definitions(), "", &case.definition, &options).await.expect("the server does as asked");
     }
     said
 }
@@ -55,7 +55,7 @@ async fn of_definition(case: &corpus::Case) -> Option<String> {
 /// Of its objects, in order; the definition is taken away.
 async fn of_objects(case: &corpus::Case, namespace: &str) -> Vec<Option<String>> {
     let cluster = Rig::cluster();
-    cluster.wait_established(name(case), "v1", Duration::from_secs(60)).await.expect(name(case));
+    cluster.wait_established(name(case), "v1", Duration::from_secs(60)).await.expect("the server does as asked");
     let names = &case.definition["spec"]["names"];
     let (kind, plural) = (names["kind"].as_str().expect("a kind"), names["plural"].as_str().expect("a plural"));
     let resource = Resource::namespaced(&format!("{}/v1", corpus::GROUP), kind, plural);
@@ -63,7 +63,10 @@ async fn of_objects(case: &corpus::Case, namespace: &str) -> Vec<Option<String>>
     for object in &case.objects {
         answers.push(said(&resource, namespace, object).await);
     }
-    cluster.delete(&definitions().at("", name(case)), &DeleteOptions::default()).await.expect(name(case));
+    cluster
+        .delete(&definitions().at("", name(case)), &DeleteOptions::default())
+        .await
+        .expect("the server does as asked");
     answers
 }
 
