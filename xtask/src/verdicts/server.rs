@@ -4,8 +4,6 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -73,23 +71,22 @@ impl Server {
             let refused = Answer { taken: false, said: format!("no {kind} in {api_version}") };
             return Ok(vec![refused; cases.len()]);
         };
-        let next = AtomicUsize::new(0);
-        let answers = Mutex::new(vec![Answer::default(); cases.len()]);
-        let ask = || {
-            let mut client = Client::connect(&self.url)?;
-            while let Some((at, case)) =
-                Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, cases.get(at)?)))
-            {
-                let answer = ask(&mut client, &plural, &case.object)?;
-                answers.lock().unwrap_or_else(PoisonError::into_inner)[at] = answer;
-            }
-            Ok::<(), String>(())
+        let (url, plural) = (self.url.as_str(), &plural);
+        let share = |first: usize| {
+            let mut client = Client::connect(url)?;
+            let mut its = cases.iter().enumerate().skip(first).step_by(ASKERS);
+            its.try_fold(Vec::new(), |mut answers, (at, case)| {
+                answers.push((at, ask(&mut client, plural, &case.object)?));
+                Ok::<_, String>(answers)
+            })
         };
-        std::thread::scope(|scope| {
-            let askers: Vec<_> = (0..ASKERS).map(|_| scope.spawn(ask)).collect();
-            askers.into_iter().try_for_each(|asker| asker.join().unwrap_or(Err("a thread broke".into())))
+        let mut answers = std::thread::scope(|scope| {
+            let askers: Vec<_> = (0..ASKERS).map(|first| scope.spawn(move || share(first))).collect();
+            let shares = askers.into_iter().map(|asker| asker.join().unwrap_or(Err("a thread broke".into())));
+            Ok::<_, String>(shares.collect::<Result<Vec<_>, String>>()?.concat())
         })?;
-        Ok(answers.into_inner().unwrap_or_else(PoisonError::into_inner))
+        answers.sort_by_key(|(at, _)| *at);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
     /// Pods are refused while their namespace has no service account; a control plane without controllers makes none.

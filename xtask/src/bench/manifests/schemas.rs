@@ -75,9 +75,9 @@ fn close(schema: &mut Value) {
         map.insert("additionalProperties".into(), json!(false));
     }
     let extension = |key: &str| key.starts_with("x-kubernetes-") && key != "x-kubernetes-group-version-kind";
-    map.retain(|key, value| {
-        !extension(key) && !(matches!(key.as_str(), "format" | "description") && value.is_string())
-    });
+    let told = |key: &str| matches!(key, "format" | "description");
+    // A field may be called so too, and is a map then.
+    map.retain(|key, value| !extension(key) && (!told(key) || !value.is_string()));
     for inner in map.values_mut() {
         match inner {
             Value::Object(_) => close(inner),
