@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base_world::sim::SimWorld;
-use base_world::{File, Rng};
+use base_world::{Disk, File, Rng};
 
 use super::{LOGS, append, cri};
 
