@@ -121,7 +121,7 @@ impl Desk {
             matches!(request, JudgeRequest::After { .. }).then_some((now.begun_ms?, now.ended_ms, request))
         });
         // Of several clusters, that of the last one that was asked about.
-        let last = if sites(&plan.target).is_empty() { judged.next() } else { judged.last() };
+        let last = if sites(&plan.target).is_empty() { judged.next() } else { judged.next_back() };
         let (begun_ms, ended_ms, request) = last?;
         let JudgeRequest::After { mut subject, settings, at } = request else { return None };
         subject.released_ms = begun_ms;

@@ -37,12 +37,12 @@ pub(crate) async fn several_places_are_taken_whole_or_not_at_all(two: &Two) {
 
 pub(crate) async fn of_many_who_want_some_of_the_places_nobody_waits_for_ever(two: &Two) {
     // Each wants two of three, named in another order.
-    let wants = ["a=t1 + b=t2", "b=t2 + c=t3", "c=t3 + a=t1", "b=t2 + a=t1", "t2", "a=t3 + b=t2"];
+    const WANTS: [&str; 6] = ["a=t1 + b=t2", "b=t2 + c=t3", "c=t3 + a=t1", "b=t2 + a=t1", "t2", "a=t3 + b=t2"];
     for round in 0..5 {
-        let tries = wants.into_iter().enumerate().map(|(number, target)| {
+        let tries = WANTS.iter().enumerate().map(|(number, target)| {
             let history = if number % 2 == 0 { two.a.clone() } else { two.b.clone() };
             let holder = format!("apm {number}");
-            tokio::spawn(async move { (target, history.lease(target, &holder, round * 1_000, 1_000).await) })
+            tokio::spawn(async move { (*target, history.lease(target, &holder, round * 1_000, 1_000).await) })
         });
         let mut taken: Vec<String> = Vec::new();
         let tries: Vec<_> = tries.collect();

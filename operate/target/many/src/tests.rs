@@ -47,7 +47,7 @@ fn an_act_changes_one_place_and_says_so() {
     let refused = runtime.block_on(target.act(&context(), &elsewhere)).expect_err("two places");
     assert_eq!((refused.code.as_str(), rig.writes()), ("target.two-places", 0));
     let done = runtime.block_on(target.act(&context(), &act(vec![object.clone()]))).expect("done");
-    assert_eq!(done.touched, [object.clone()]);
+    assert_eq!(done.touched, std::slice::from_ref(&object));
     let now: BTreeMap<&str, Value> =
         SITES.into_iter().map(|site| (site, rig.worlds[site].objects()[&rig::object("a")].clone())).collect();
     assert_eq!(now["us"], json!({"x": 1}));

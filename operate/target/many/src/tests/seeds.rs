@@ -10,7 +10,7 @@ use serde_json::json;
 use super::rig::{Objects, Part, Rig, SITES, before, judge, object, put, remove, usual};
 use operate_target_fake::{Fault, Faults};
 
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 2_000;
 
 /// All three, the last of which the judge refuses if it is to fail.
 fn three(fails: bool, parallel: usize) -> Rig {
