@@ -273,6 +273,7 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LabelArena;
 
     #[test]
     fn equal_sets_have_equal_bytes_whatever_the_order() {
