@@ -90,12 +90,13 @@ pub(crate) fn duration_ms(duration: &Duration, outer: &Steps, may_be_negative: b
     })
 }
 
-/// Where an error points: an expression in parentheses begins with them and ends within.
+/// Where an error points: without the parentheses around arithmetic.
 fn told_span(duration: &Duration) -> Span {
     match &duration.kind {
-        DurationKind::Paren(inner) | DurationKind::Negative(inner) => {
-            Span::new(duration.span.start, told_span(inner).end)
+        DurationKind::Paren(inner) if matches!(inner.kind, DurationKind::Binary { .. } | DurationKind::Paren(_)) => {
+            told_span(inner)
         }
+        DurationKind::Negative(inner) => Span::new(duration.span.start, told_span(inner).end),
         DurationKind::Binary { left, right, .. } => told_span(left).to(told_span(right)),
         _ => duration.span,
     }

@@ -10,7 +10,7 @@ use super::column::{Series, Steps, is_missing};
 use super::math::{Kahan, Mean, quantile};
 use super::native::Native;
 use super::native_total::Total;
-use super::window::Remark;
+use super::notes::Remark;
 use super::{Evaluator, Result, execution, names};
 use crate::syntax::{Aggregate, AggregateOp, ExprKind, Span, format_number};
 

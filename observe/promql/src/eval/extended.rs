@@ -6,7 +6,8 @@ use std::sync::Arc;
 use base_signal::{CounterReset, NativeHistogram};
 
 use super::native::Native;
-use super::window::{Notes, Outcome, Remark, Window};
+use super::notes::{Notes, Remark};
+use super::window::{Outcome, Window};
 use crate::syntax::Extension;
 
 /// The value at `time_ms` on the line between two points; a counter that was reset between them began at zero.

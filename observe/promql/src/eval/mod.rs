@@ -18,6 +18,7 @@ mod names;
 mod native;
 mod native_read;
 mod native_total;
+mod notes;
 mod over_time;
 mod pairs;
 mod rate;

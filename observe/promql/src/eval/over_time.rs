@@ -2,7 +2,8 @@
 
 use super::math::{Kahan, Mean, quantile};
 use super::native_total::Total;
-use super::window::{Notes, Outcome, RangeFunction, Remark, Window};
+use super::notes::{Notes, Remark};
+use super::window::{Outcome, RangeFunction, Window};
 
 pub(super) fn find(name: &str) -> Option<RangeFunction> {
     let (compute, floats_only): (fn(&Window<'_>, &mut Notes) -> Outcome, bool) = match name {

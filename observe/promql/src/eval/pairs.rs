@@ -4,7 +4,8 @@
 use base_signal::CounterReset;
 
 use super::native::Native;
-use super::window::{Notes, Outcome, RangeFunction, Remark, Window};
+use super::notes::{Notes, Remark};
+use super::window::{Outcome, RangeFunction, Window};
 use crate::syntax::Extension;
 
 pub(super) fn find(name: &str) -> Option<RangeFunction> {

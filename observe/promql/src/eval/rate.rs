@@ -6,8 +6,9 @@ use base_signal::CounterReset;
 use super::extended;
 use super::math::linear_regression;
 use super::native::Native;
+use super::notes::{Notes, Remark};
 use super::pairs::{began_anew, overlaps};
-use super::window::{Notes, Outcome, RangeFunction, Remark, Window};
+use super::window::{Outcome, RangeFunction, Window};
 
 pub(super) fn find(name: &str) -> Option<RangeFunction> {
     let (compute, floats_only): (fn(&Window<'_>, &mut Notes) -> Outcome, bool) = match name {

@@ -8,8 +8,8 @@ use observe_source::SelectHints;
 
 use super::column::{Series, Steps};
 use super::extended::{between, between_histograms};
+use super::notes::{Notes, Remark};
 use super::select::Samples;
-use super::window::{Notes, Remark};
 use super::{Evaluator, Result};
 use crate::syntax::{Selector, Span};
 
