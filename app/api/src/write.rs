@@ -66,12 +66,6 @@ async fn remote_write(State(api): State<Intake>, headers: HeaderMap, body: Body)
     let message = Message::of(text(&headers, header::CONTENT_TYPE));
     let taken = async {
         let message = message.clone().map_err(|why| Failure::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, why))?;
-        let encoding = text(&headers, header::CONTENT_ENCODING);
-        if !matches!(encoding, "" | "snappy") {
-            let why =
-                format!("{encoding} encoding (compression) is not accepted by this server; only snappy is acceptable");
-            return Err(Failure::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
-        }
         let tenant = api.tenant(&headers).map_err(|why| Failure::Request(StatusCode::UNAUTHORIZED, why))?;
         let body = api.bodies.read(&headers, body).await.map_err(Failure::Body)?;
         let (limits, sink, owner) = (limits(&api), api.sink.clone(), tenant.clone());

@@ -11,8 +11,8 @@ use observe_promql::syntax::quote;
 use super::Failure;
 use crate::params::Params;
 
-/// Milliseconds beyond which no time is kept: sums of them cannot overflow.
-const TIME_MAX_MS: i128 = 1 << 53;
+/// Seconds beyond which no time is kept, about 285,000 years: sums of milliseconds cannot overflow.
+const TIME_MAX_S: f64 = 9.0e12;
 const NS: f64 = 1e9;
 
 fn invalid(name: &str, why: impl std::fmt::Display) -> Failure {
@@ -105,15 +105,13 @@ pub(super) fn matchers(params: &Params) -> Result<Vec<Vec<Matcher>>, String> {
 fn time_ms(text: &str) -> Result<i64, String> {
     let bad = || format!("cannot parse {} to a valid timestamp", quote(text));
     if let Some(seconds) = float(text) {
-        // As Go does it: three decimals are kept, the rest is rounded.
-        let ns = ((seconds.fract() * 1000.0).round() / 1000.0 * NS) as i128;
-        let ms = ((seconds.trunc() as i128) * 1_000_000_000 + ns).div_euclid(1_000_000);
         // Go lets NaN, infinities and times beyond its years through and answers for another time.
-        return if seconds.is_finite() && ms.abs() <= TIME_MAX_MS {
-            i64::try_from(ms).map_err(|_| bad())
-        } else {
-            Err(bad())
-        };
+        if seconds.is_nan() || seconds.abs() > TIME_MAX_S {
+            return Err(bad());
+        }
+        // As Go does it: three decimals are kept, the rest is rounded.
+        let ns = ((seconds.fract() * 1000.0).round() / 1000.0 * NS) as i64;
+        return Ok((seconds.trunc() as i64) * 1000 + ns.div_euclid(1_000_000));
     }
     match text {
         "-292273086-05-16T16:47:06Z" => return Ok(i64::MIN),

@@ -63,7 +63,7 @@ async fn queries_are_laid_out_and_taken_apart() {
     )
     .await;
     let tree = async |query: &str| server.get_with("/api/v1/parse_query", &[("query", query)]).await.1["data"].clone();
-    assert_eq!(tree("-1.5").await["op"], "-");
+    assert_eq!(tree("-up").await["op"], "-");
     let selector = json!({
         "type": "vectorSelector", "name": "up", "offset": 300_000, "offsetExpr": null, "timestamp": 1500, "startOrEnd": null,
         "anchored": false, "smoothed": false,

@@ -290,10 +290,10 @@ async fn bad_parameters_are_named() {
         ),
         (
             "/api/v1/series",
-            "match[]={a=~\".*\"}",
+            "match[]=%7Ba=~%22.*%22%7D",
             "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher",
         ),
-        ("/api/v1/labels", "match[]={a=~\".*\"}", "match[] must contain at least one non-empty matcher"),
+        ("/api/v1/labels", "match[]=%7Ba=~%22.*%22%7D", "match[] must contain at least one non-empty matcher"),
         (
             "/api/v1/labels",
             "start=x",
@@ -308,7 +308,7 @@ async fn bad_parameters_are_named() {
         ),
         (
             "/api/v1/parse_query",
-            "query=up{",
+            "query=up%7B",
             "invalid parameter \"query\": 1:4: parse error: unexpected end of input inside braces",
         ),
         ("/api/v1/format_query", "", empty),
