@@ -3,8 +3,10 @@
 //! is one, warnings and infos with their places, errors with theirs. `APM_SEEDS=FIRST-LAST` asks for other seeds.
 
 mod answers;
+mod maker;
 mod queries;
 mod series;
+mod vectors;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -13,7 +15,8 @@ use tests_journeys::prometheus::Prometheus;
 use tests_journeys::{Engine, http, peer, wait};
 
 use answers::Asked;
-use queries::{Maker, Node};
+use maker::Maker;
+use queries::Node;
 use series::Random;
 
 /// All that the language has to be told to allow.
