@@ -141,7 +141,7 @@ impl Insides for Own {
     }
 }
 
-/// `20261122T061607Z`
+/// `20261122T062247Z`
 fn stamp(now_ms: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
@@ -155,6 +155,6 @@ mod tests {
     fn a_snapshots_name_begins_with_its_time() {
         assert_eq!(stamp(0), "19700101T000000Z");
         assert_eq!(stamp(1_709_208_000_000), "20240229T120000Z");
-        assert_eq!(stamp(1_795_328_567_000), "20261122T061607Z");
+        assert_eq!(stamp(1_795_328_567_000), "20261122T062247Z");
     }
 }

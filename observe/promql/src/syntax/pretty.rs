@@ -125,7 +125,7 @@ mod tests {
                 "topk(\n  3,\n    sum without (job) (\n      rate(\n        {long}[5m]\n      )\n    )\n  / on (a) group_left (b)\n    {long}\n)"
             ),
         );
-        check(&format!("max_over_time(({long})[1h:5m])"), &format!("max_over_time(\n  (\n    {long}\n  )[1h:5m]\n)"));
+        check(&format!("max_over_time(({long})[1h:5m])"), &format!("max_over_time(\n  ({long})[1h:5m]\n)"));
         check("vector(1)", "vector(1)");
     }
 }
