@@ -21,11 +21,13 @@ pub(crate) fn run(_: &[String]) -> sh::Outcome {
     sh::timed("release build", release_build)?;
     sh::timed("journeys", journeys::all)?;
     sh::timed("cluster", journeys::cluster)?;
+    // It computes while those wait for engines and clusters most of the time; at the lowest priority, so that they do not wait for it.
+    let coverage = coverage::beside()?;
     sh::timed("connectors", || connectors::run(&[]))?;
     // Older minors are built for `soak minors` alone: 20 minutes of processor time each. What they said is recorded, and a test of the crate.
     sh::timed("verdicts", || verdicts::run(&["1.36".into(), "emulated-1.35".into()]))?;
-    sh::timed("bench smoke", bench_smoke)?;
-    sh::timed("coverage", || coverage::run(&[]))
+    sh::timed("coverage, begun beside the connectors", || coverage.end())?;
+    sh::timed("bench smoke", bench_smoke)
 }
 
 /// The bench on the release build: that it runs matters here, not what it prints.

