@@ -150,7 +150,8 @@ fn bucket_rows(histogram: &NativeHistogram) -> Vec<(u8, f64, f64, f64)> {
     for (index, count) in indexed(&histogram.negative_runs, negative).into_iter().rev().filter(|(_, c)| *c != 0.0) {
         rows.push((1, -bound(index), -bound(index - 1), count));
     }
-    if zero != 0.0 {
+    // What is taken off may leave less than nothing; Prometheus tells other buckets of that, but not this one.
+    if zero > 0.0 {
         rows.push((3, -histogram.zero_threshold, histogram.zero_threshold, zero));
     }
     for (index, count) in indexed(&histogram.positive_runs, positive).into_iter().filter(|(_, c)| *c != 0.0) {

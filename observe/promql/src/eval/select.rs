@@ -153,7 +153,8 @@ impl Evaluator<'_> {
         if at.count == 0 {
             return Ok(Vec::new());
         }
-        if selector.extension == Some(Extension::Smoothed) {
+        // When a sample was is asked of samples that there are, not of points on a line between them.
+        if selector.extension == Some(Extension::Smoothed) && !matches!(wanted, Wanted::Time | Wanted::Start) {
             return self.smoothed(selector, span, &at, steps);
         }
         self.selected(&selector.matchers, reading, steps, wanted)
