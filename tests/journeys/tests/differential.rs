@@ -75,7 +75,7 @@ fn made_queries_over_made_series_are_answered_as_by_prometheus() {
     let _ = std::fs::write(engine.artefacts().join("differences.txt"), format!("{summary}\n\n{}", told.join("\n\n")));
     println!("{summary}");
     assert!(told.is_empty(), "{summary}\n\n{}", told[..told.len().min(20)].join("\n\n"));
-    assert!(refused * 4 < asked, "too many queries have no answer: {summary}");
+    assert!(refused * 3 < asked, "too many queries have no answer: {summary}");
 }
 
 fn begin_s(place: usize) -> i64 {
