@@ -194,11 +194,12 @@ impl Evaluator<'_> {
     }
 }
 
-/// What is said about a parameter that changes by the step: NaN, the largest and the smallest.
+/// What is said about a quantile that changes by the step: NaN, the largest that is too large and the smallest that is too small.
 fn extremes(values: &[f64]) -> Vec<f64> {
     let numbers = || values.iter().copied().filter(|value| !value.is_nan());
     let nan = values.iter().copied().find(|value| value.is_nan());
-    nan.into_iter().chain(numbers().reduce(f64::max)).chain(numbers().reduce(f64::min)).collect()
+    let (most, least) = (numbers().reduce(f64::max), numbers().reduce(f64::min));
+    nan.into_iter().chain(most.filter(|most| *most > 1.0)).chain(least.filter(|least| *least < 0.0)).collect()
 }
 
 fn floats<'a>(series: &'a Series) -> impl Iterator<Item = (usize, f64)> + 'a {
