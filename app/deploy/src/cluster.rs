@@ -219,7 +219,8 @@ impl Desk {
     ) -> Result<ClusterRelease, DeskError> {
         let disk = &*self.world.disk;
         let release = self.objects_before(release, asked.as_of.as_ref()).await?;
-        if !release.items.is_empty() {
+        let has_chart = release.helm.as_ref().is_some_and(|chart| chart.packed.is_some());
+        if has_chart || !release.items.is_empty() {
             return Ok(release);
         }
         if asked.plain.is_some() {
