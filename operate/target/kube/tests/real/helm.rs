@@ -241,7 +241,8 @@ fn check_undone(namespace: &str, values: Value, judge_fails: bool, reason: &str)
     cart.good("2");
     let before = cart.rig.objects();
     let mut bad = cart.release("3", values);
-    bad.ready_ms = 5_000;
+    // Time for what is wrong to show itself; it ends the wait when it does.
+    bad.ready_ms = 20_000;
     bad.judge = Some(json!({"fail": judge_fails}));
     if let Some(helm) = &mut bad.helm {
         helm.limit_ms = 4_000;
