@@ -242,7 +242,7 @@ fn check_undone(namespace: &str, values: Value, judge_fails: bool, reason: &str)
     let before = cart.rig.objects();
     let mut bad = cart.release("3", values);
     // Time for what is wrong to show itself; it ends the wait when it does.
-    bad.ready_ms = 20_000;
+    bad.ready_ms = 90_000;
     bad.judge = Some(json!({"fail": judge_fails}));
     if let Some(helm) = &mut bad.helm {
         helm.limit_ms = 4_000;
