@@ -232,7 +232,11 @@ fn an_engine_that_is_away_costs_disk_and_no_memory_and_a_full_queue_is_said() {
     assert!(collector.own("apm_forward_disk_bytes") <= (64 << 20) as f64);
     assert!(collector.own("apm_forward_lag_seconds") > 0.0);
     assert!(collector.own("apm_forward_full_total") >= 1.0);
-    assert_eq!(collector.peer.printed().matches("is full").count(), 1, "{}", collector.peer.printed());
+    // The log comes by a pipe, a moment after the answer.
+    wait::until("the log to say it once", 10, || match collector.peer.printed().matches("is full").count() {
+        1 => Ok(()),
+        times => Err(times as f64),
+    });
     engine.restart();
     wait::until("all to be sent", 120, || match collector.own("apm_forward_queue_bytes") {
         0.0 => Ok(()),
