@@ -71,7 +71,12 @@ pub(super) fn of_mounts(pod: &Value, events: &[Value]) -> Option<Trouble> {
     };
     let code = if what == "has no sandbox" { "kube.sandbox" } else { "kube.mount" };
     let trouble = Trouble::new(code, format!("pod {} {what}: {}", name(pod), short(said)), next);
-    Some(if said.ends_with("not found") { trouble.lasting() } else { trouble })
+    Some(if said.ends_with("not found") && !of_every_namespace(said) { trouble.lasting() } else { trouble })
+}
+
+/// A controller makes these in each new namespace, on a busy cluster seconds after it: pods that came first are tried again.
+fn of_every_namespace(said: &str) -> bool {
+    said.contains("serviceaccount \"default\" not found") || said.contains("\"kube-root-ca.crt\" not found")
 }
 
 /// Why a controller made no pod: quota, limit range, admission, service account. From its condition or its event.
@@ -89,7 +94,7 @@ pub(super) fn not_created(owner: &Value, said: Option<&str>, events: &[Value]) -
     } else if said.contains("violates PodSecurity") {
         ("kube.admission", "give the pod the security context that the namespace's level wants", true)
     } else if said.contains("serviceaccount") && said.contains("not found") {
-        ("kube.account", "make the ServiceAccount, or correct `serviceAccountName`", true)
+        ("kube.account", "make the ServiceAccount, or correct `serviceAccountName`", !of_every_namespace(said))
     } else if said.contains("limit to request ratio") || said.contains("per Container") || said.contains("per Pod") {
         ("kube.limits", "keep to the namespace's LimitRange", true)
     } else {

@@ -237,6 +237,13 @@ fn a_controller_that_may_make_no_pod_says_who_forbids_it() {
         &[event("cart-2", "FailedCreate", said)],
         &format!("kube.account for good: ReplicaSet cart-2 cannot make a pod: {said}"),
     );
+    let said = "pods \"cart-2-\" is forbidden: error looking up service account new/default: serviceaccount \"default\" not found";
+    check(
+        &object,
+        &[set("cart-2", 2)],
+        &[event("cart-2", "FailedCreate", said)],
+        &format!("kube.account: ReplicaSet cart-2 cannot make a pod: {said}"),
+    );
 }
 
 #[test]
