@@ -3,9 +3,11 @@
 //! A state machine. What it remembers in memory may also be kept as samples beside what was counted, in the same write, so that both or neither
 //! survive. It knows no store, and takes a sender's word only about the sender's own requests.
 
-use base_signal::{MatchOp, Matcher, RangeMs, TenantId};
-use observe_source::{Budget, Cancel, MetricSource, MetricWrite, SelectHints, SelectMetrics, SourceError};
+use base_signal::{Matcher, TenantId};
+use observe_source::{MetricSource, MetricWrite, SourceError};
 use observe_wire::delivery::{Delivery, Mark, QueueId};
+
+use crate::last::last_samples;
 
 /// Labelled `queue`; both have their samples at the same times.
 pub const THROUGH: &str = "apm_delivered_through";
@@ -95,28 +97,12 @@ impl Delivered {
         tenant: &TenantId,
         now_ms: i64,
     ) -> Result<(), SourceError> {
-        let (budget, cancel) = (Budget::unlimited(), Cancel::default());
         let last = |name: &str| -> Result<ahash::HashMap<QueueId, (i64, f64)>, SourceError> {
-            let matcher = Matcher::new("__name__", MatchOp::Equal, name);
-            let matcher = matcher.map_err(|error| SourceError::Unavailable { reason: error.to_string() })?;
-            let mut batches = source.select(&SelectMetrics {
-                tenant,
-                matchers: &[matcher],
-                range: RangeMs::new(now_ms.saturating_sub(LOOKBACK_MS), i64::MAX),
-                hints: SelectHints::default(),
-                budget: &budget,
-                cancel: &cancel,
-            })?;
+            let (matcher, since_ms) = (Matcher::equal("__name__", name), now_ms.saturating_sub(LOOKBACK_MS));
             let mut found = ahash::HashMap::default();
-            while let Some(batch) = batches.next()? {
-                for (i, labels) in batch.series.iter().enumerate() {
-                    let (Some(row), Some(id)) = (batch.rows(i).last(), labels.get("queue").and_then(QueueId::parse))
-                    else {
-                        continue;
-                    };
-                    found.insert(id, (batch.times_ms[row], batch.values[row]));
-                }
-            }
+            last_samples(source, tenant, &matcher, since_ms, |labels, time_ms, value| {
+                found.extend(labels.get("queue").and_then(QueueId::parse).map(|id| (id, (time_ms, value))));
+            })?;
             Ok(found)
         };
         let (through, stamps) = (last(THROUGH)?, last(STAMP)?);

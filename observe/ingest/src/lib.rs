@@ -10,6 +10,7 @@ pub mod containers;
 pub mod delivered;
 pub mod discovery;
 pub mod host;
+mod last;
 pub mod limits;
 pub mod relabel;
 pub mod scrape;

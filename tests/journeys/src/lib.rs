@@ -15,6 +15,7 @@ pub mod http;
 pub mod otlp;
 pub mod peer;
 pub mod prometheus;
+pub mod protobuf;
 pub mod remote_write;
 pub mod strace;
 pub mod tools;

@@ -148,14 +148,10 @@ pub(super) async fn notifications() -> Response {
     plain(&json!([]))
 }
 
-/// Functions that are parsed and then refused by name.
-const NOT_COMPUTED: [&str; 3] = ["histogram_quantiles", "info", "start_timestamp"];
-
 /// What is on here. A name that is missing is one that we do not have.
 pub(super) async fn features(State(api): State<Api>) -> Response {
     let on = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), true)).collect::<BTreeMap<_, _>>();
-    let computed = |name: &&str| !NOT_COMPUTED.contains(name);
-    let functions: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).filter(computed).collect();
+    let functions: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
     let mut faces = on(&[
         "exclude_alerts",
         "label_values_match",
@@ -170,9 +166,9 @@ pub(super) async fn features(State(api): State<Api>) -> Response {
         "api": faces,
         "otlp_receiver": {"delta_conversion": false, "native_delta_ingestion": false},
         "promql": on(&[
-            "at_modifier", "bool", "by", "delayed_name_removal", "duration_expr", "fill", "fill_left", "fill_right",
+            "anchored", "at_modifier", "bool", "by", "delayed_name_removal", "duration_expr", "fill", "fill_left", "fill_right",
             "group_left", "group_right", "ignoring", "negative_offset", "offset", "on", "per_query_lookback_delta",
-            "subqueries", "without",
+            "smoothed", "subqueries", "without",
         ]),
         "promql_functions": on(&functions),
     }))

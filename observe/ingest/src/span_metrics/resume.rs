@@ -1,9 +1,10 @@
 //! Taking the counters up where the stored series end. Knows the waist, not a store.
 
 use base_signal::{Labels, MatchOp, Matcher, RangeMs, TenantId};
-use observe_source::{Budget, Cancel, LabelQuery, MetricSource, SelectHints, SelectMetrics, SourceError};
+use observe_source::{Budget, Cancel, LabelQuery, MetricSource, SourceError};
 
 use super::SpanMetrics;
+use crate::last::last_samples;
 
 /// How far back to look for the last samples, in turn: most series were written just before the restart, and the rest
 /// should not cost every start a walk over all that is kept.
@@ -18,12 +19,10 @@ impl SpanMetrics {
         now_ms: i64,
     ) -> Result<(), SourceError> {
         let name = "traces_spanmetrics_(calls_total|size_total|latency_(bucket|sum|count))";
-        let matchers = match Matcher::new("__name__", MatchOp::Regex, name) {
-            Ok(matcher) => [matcher],
-            Err(error) => return Err(SourceError::Unavailable { reason: error.to_string() }),
-        };
+        let matcher = Matcher::new("__name__", MatchOp::Regex, name)
+            .map_err(|error| SourceError::Unavailable { reason: error.to_string() })?;
         let (budget, cancel) = (Budget::unlimited(), Cancel::default());
-        let sets = [matchers.to_vec()];
+        let sets = [vec![matcher.clone()]];
         let (all, _) = source.series(&LabelQuery {
             tenant,
             matchers: &sets,
@@ -37,24 +36,11 @@ impl SpanMetrics {
             if missing.is_empty() {
                 break;
             }
-            let request = SelectMetrics {
-                tenant,
-                matchers: &matchers,
-                // A series may be ahead of the clock by the milliseconds that keep its samples apart.
-                range: RangeMs::new(now_ms.saturating_sub(lookback_ms), i64::MAX),
-                hints: SelectHints::default(),
-                budget: &budget,
-                cancel: &cancel,
-            };
-            let mut batches = source.select(&request)?;
-            while let Some(batch) = batches.next()? {
-                for (i, labels) in batch.series.iter().enumerate() {
-                    let Some(row) = batch.rows(i).last() else { continue };
-                    if missing.remove(labels) {
-                        self.resume(tenant, labels.as_ref(), batch.values[row], batch.times_ms[row]);
-                    }
+            last_samples(source, tenant, &matcher, now_ms.saturating_sub(lookback_ms), |labels, time_ms, value| {
+                if missing.remove(labels) {
+                    self.resume(tenant, labels.as_ref(), value, time_ms);
                 }
-            }
+            })?;
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use base_signal::{Buckets, CounterReset, NativeHistogram, STALE_NAN_BITS, SpanRun};
 use base_world::Rng;
-use observe_block::codec::Reader;
+use observe_block::codec::{self, Reader};
+use observe_block::{Record, RecordKind};
 
 use crate::chunk::{Chunk, decode_chunk, xor_decode, xor_encode};
 use crate::column::{RUN_VALUES, decode_run, decode_times, encode_run, encode_times};
 use crate::histogram::{histogram_bytes, take_histogram};
+use crate::record::{self, Entry};
 
 /// Shapes that real series have, and the odd values that break codecs.
 pub(super) fn shapes(rng: &mut Rng, len: usize) -> Vec<Vec<u64>> {
@@ -140,4 +142,28 @@ fn rubbish_is_refused_without_a_panic() {
         let _ = xor_decode(&bytes, rng.index(600));
         decode_chunk(&bytes, 9, |_, _| {});
     }
+}
+
+/// Logs of earlier versions have each value whole.
+#[test]
+fn samples_as_they_were_written_before_are_read() {
+    let samples =
+        [(3u32, 1_700_000_000_000i64, 1.5f64), (2, 1_700_000_000_000, -0.0), (900, 1_699_999_999_000, f64::NAN)];
+    let (mut payload, mut last) = (Vec::new(), (0i64, 0i64));
+    for (id, time_ms, value) in samples {
+        codec::put_zigzag(&mut payload, i64::from(id) - last.0);
+        codec::put_zigzag(&mut payload, time_ms - last.1);
+        codec::put_u64(&mut payload, value.to_bits());
+        last = (id.into(), time_ms);
+    }
+    let mut found = Vec::new();
+    let of = |payload| Record { kind: RecordKind::Samples, tenant: "default", payload };
+    record::read(&of(&payload), |entry| {
+        if let Entry::Sample(id, time_ms, bits) = entry {
+            found.push((id, time_ms, bits));
+        }
+    })
+    .expect("reads");
+    assert_eq!(found, samples.map(|(id, time_ms, value)| (id, time_ms, value.to_bits())));
+    assert!(record::read(&of(&payload[..payload.len() - 1]), |_| {}).is_err());
 }

@@ -4,6 +4,7 @@
 mod codecs;
 mod crash;
 mod files;
+mod head;
 mod store;
 
 use std::collections::BTreeMap;

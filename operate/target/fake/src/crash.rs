@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use base_world::Clock;
+use operate_execute::{Executor, RunError, RunId, Status};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -83,6 +84,19 @@ impl SimClock {
     /// A new runtime begins.
     pub fn begin(&self) {
         *self.begun.lock() = Instant::now();
+    }
+
+    /// Carries a run to its end, and waits for the leases of lives that were killed.
+    pub async fn patient(&self, executor: &Executor, run: &RunId) -> Result<Status, RunError> {
+        loop {
+            match executor.run(run).await {
+                Err(RunError::Busy { until_ms, .. }) => {
+                    let wait_ms = u64::try_from(until_ms - self.now_ms()).unwrap_or(0).max(1);
+                    tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
+                }
+                ended => return ended,
+            }
+        }
     }
 }
 

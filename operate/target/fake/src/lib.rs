@@ -13,7 +13,7 @@ mod world;
 pub use crash::{Crash, SimClock};
 pub use faults::{Fault, Faults};
 pub use history::CrashingHistory;
-pub use lives::{Kill, Lives};
+pub use lives::{Kill, Lives, Obedient, Quiet};
 pub use world::FakeWorld;
 
 #[cfg(test)]

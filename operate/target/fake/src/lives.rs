@@ -63,16 +63,23 @@ impl Target for CrashingTarget {
     }
 }
 
-struct Quiet;
+/// Tells nobody.
+pub struct Quiet;
 
 impl Tell for Quiet {
     fn tell(&self, _: &RunId, _: Severity, _: &str) {}
 }
 
 /// Rules what the request says: `{"fail": true}`; and notes when it was asked.
-struct Obedient {
+pub struct Obedient {
     crash: Arc<Crash>,
     asked_at: Arc<AtomicU64>,
+}
+
+impl Obedient {
+    pub fn new(crash: Arc<Crash>) -> Obedient {
+        Obedient { crash, asked_at: Arc::default() }
+    }
 }
 
 #[async_trait]
@@ -80,7 +87,7 @@ impl Judge for Obedient {
     async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
         self.asked_at.store(self.crash.passed(), Ordering::Relaxed);
         let sentence = "the test says so".to_owned();
-        let fails = request["fail"] == Value::Bool(true);
+        let fails = request["fail"] == true;
         let ruling = if fails { Ruling::Fail { sentence, hurt_since_ms: None } } else { Ruling::Pass { sentence } };
         Ok(ruling.into())
     }

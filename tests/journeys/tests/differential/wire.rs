@@ -1,5 +1,6 @@
-//! Remote write 1.0 by hand: protobuf, and snappy that only copies. Written from the formats' pages, not with our own codec,
-//! which must not judge itself.
+//! Remote write 1.0 of all that the differential test makes up: floats and histograms of both signs, of every schema.
+
+use tests_journeys::protobuf::{bytes, double, number, signed, snappy};
 
 use super::series::{Native, Sample, Written};
 
@@ -52,46 +53,6 @@ fn histogram(native: &Native, time_ms: i64) -> Vec<u8> {
     number(&mut out, 15, time_ms as u64);
     if !native.bounds.is_empty() {
         bytes(&mut out, 16, &native.bounds.iter().flat_map(|bound| bound.to_le_bytes()).collect::<Vec<_>>());
-    }
-    out
-}
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn number(out: &mut Vec<u8>, field: u64, value: u64) {
-    varint(out, field << 3);
-    varint(out, value);
-}
-
-fn signed(out: &mut Vec<u8>, field: u64, value: i64) {
-    number(out, field, ((value << 1) ^ (value >> 63)) as u64);
-}
-
-fn double(out: &mut Vec<u8>, field: u64, value: f64) {
-    varint(out, (field << 3) | 1);
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-fn bytes(out: &mut Vec<u8>, field: u64, value: &[u8]) {
-    varint(out, (field << 3) | 2);
-    varint(out, value.len() as u64);
-    out.extend_from_slice(value);
-}
-
-/// Literals only: each is told by its length less one in two bytes.
-fn snappy(plain: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(plain.len() + plain.len() / 1000 + 16);
-    varint(&mut out, plain.len() as u64);
-    for part in plain.chunks(65_536) {
-        out.push(61 << 2);
-        out.extend_from_slice(&((part.len() - 1) as u16).to_le_bytes());
-        out.extend_from_slice(part);
     }
     out
 }

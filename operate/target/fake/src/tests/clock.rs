@@ -7,7 +7,7 @@ use operate_execute::{Command, Event, History, Order, Ruling, State, Status};
 use operate_plan::{Calendar, Freeze, OnFailure, Step, Work};
 use serde_json::json;
 
-use super::rig::{Objects, Rig, object, pass, patient, put, runtime, work};
+use super::rig::{Objects, Rig, object, pass, put, runtime, work};
 
 /// When the rig's clock begins.
 const EPOCH_MS: i64 = 1_700_000_000_000;
@@ -62,7 +62,7 @@ fn check(rig: &Rig, deeds: &[(u64, Do)], expect: &[Status], took_s: std::ops::Ra
                 seen.push(State::of(&entries).status());
                 match deed {
                     Do::SetClock(by_ms) => rig.clock.set(*by_ms),
-                    Do::TakeOver => other = Some(patient(&second, &rig.run, &rig.clock).await),
+                    Do::TakeOver => other = Some(rig.clock.patient(&second, &rig.run).await),
                     Do::Say(order) => {
                         let command = Command { order: order.clone(), actor: "ann".into(), reason: "I must".into() };
                         rig.memory.order(&rig.run, rig.clock.now_ms(), &command).await.expect("an order");

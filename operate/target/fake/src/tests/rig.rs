@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base_world::{Clock, Random, Rng};
+use base_world::Clock;
+use base_world::sim::SimRandom;
 use operate_execute::{
-    Command, Context, Entry, Event, Executor, History, Judge, Judgement, MemoryHistory, Order, Ruling, RunError, RunId,
-    Seal, Settings, State, Status, Tell, progress,
+    Command, Context, Entry, Event, Executor, History, Judge, Judgement, MemoryHistory, Order, Ruling, RunId, Seal,
+    Settings, State, Status, Tell, progress,
 };
 use operate_plan::{
     Act, Condition, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Seen, Severity, Step, StepId, Work,
@@ -95,16 +96,6 @@ impl Tell for Told {
     }
 }
 
-/// For nonces; a test needs no secrecy.
-struct Counted(Mutex<Rng>);
-
-impl Random for Counted {
-    fn fill(&self, bytes: &mut [u8]) {
-        let mut rng = self.0.lock();
-        bytes.iter_mut().for_each(|byte| *byte = rng.next_u64().to_le_bytes()[0]);
-    }
-}
-
 pub(super) struct Rig {
     pub(super) world: Arc<FakeWorld>,
     pub(super) memory: Arc<MemoryHistory>,
@@ -163,7 +154,7 @@ impl Rig {
     }
 
     pub(super) fn executor(&self, holder: &str) -> Executor {
-        let random = Arc::new(Counted(Mutex::new(Rng::new(self.clock.monotonic_ns()))));
+        let random = Arc::new(SimRandom::new(self.clock.monotonic_ns()));
         let history = CrashingHistory { inner: self.memory.clone(), crash: Arc::clone(&self.crash) };
         Executor {
             history: Arc::new(history),
@@ -189,7 +180,7 @@ impl Rig {
                 let ended = tokio::select! {
                     biased;
                     () = self.crash.struck() => None,
-                    ended = patient(&executor, &self.run, &self.clock) => Some(ended),
+                    ended = self.clock.patient(&executor, &self.run) => Some(ended),
                 };
                 self.clock.carry_over();
                 ended
@@ -272,19 +263,6 @@ impl Rig {
             if let Some(attempt) = attempt {
                 assert!(recorded.is_some_and(|recorded| recorded < attempt), "{} acted before it recorded", step.id);
             }
-        }
-    }
-}
-
-/// Waits for the lease of a life that was killed.
-pub(super) async fn patient(executor: &Executor, run: &RunId, clock: &SimClock) -> Result<Status, RunError> {
-    loop {
-        match executor.run(run).await {
-            Err(RunError::Busy { until_ms, .. }) => {
-                let wait_ms = u64::try_from(until_ms - clock.now_ms()).unwrap_or(0).max(1);
-                tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
-            }
-            ended => return ended,
         }
     }
 }

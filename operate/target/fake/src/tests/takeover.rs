@@ -6,7 +6,7 @@ use operate_execute::{HistoryError, RunError, Status};
 use operate_plan::OnFailure;
 use serde_json::json;
 
-use super::rig::{Objects, Rig, before, object, patient, put, runtime};
+use super::rig::{Objects, Rig, before, object, put, runtime};
 
 fn rig() -> (Rig, Objects) {
     let value = |version: usize| json!({"version": version, "port": 80, "a": 1, "b": 2});
@@ -51,7 +51,7 @@ fn one_that_slept_through_its_lease_is_fenced_off() {
             assert!(early.is_err(), "it was done before it was frozen: {early:?}");
             tokio::time::sleep(Duration::from_secs(16)).await;
             // The second goes on while the first stirs again now and then.
-            let other = patient(&second, &rig.run, &rig.clock);
+            let other = rig.clock.patient(&second, &rig.run);
             tokio::pin!(other);
             let early = tokio::time::timeout(Duration::from_millis(100), &mut other).await;
             let woken = frozen.await;

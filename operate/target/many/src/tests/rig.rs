@@ -4,18 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use base_world::{Clock as _, Random, Rng};
+use base_world::Clock as _;
+use base_world::sim::SimRandom;
 use operate_deploy::{ClusterPlan, join_clusters};
 use operate_execute::{
-    Command, Context, Entry, Event, Executor, History as _, Judge, Judgement, MemoryHistory, Order, Ruling, RunError,
-    RunId, Seal, Settings, Status, Target, Tell,
+    Command, Entry, Event, Executor, History as _, MemoryHistory, Order, RunId, Seal, Settings, Status, Target,
 };
-use operate_plan::{
-    Act, Condition, Draft, Failure, Inventory, ObjectId, OnFailure, Plan, Seen, Severity, Step, StepId, Work, sites,
-};
-use operate_target_fake::{Crash, CrashingHistory, FakeWorld, Faults, SimClock};
-use parking_lot::Mutex;
+use operate_plan::{Act, Condition, Draft, Inventory, ObjectId, OnFailure, Plan, Seen, Step, StepId, Work, sites};
+use operate_target_fake::{Crash, CrashingHistory, FakeWorld, Faults, Obedient, Quiet, SimClock};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -86,38 +82,6 @@ pub(super) fn usual(site: &str, fails: bool) -> Part {
     Part { steps, after: [(object("a"), value(8)), (object("c"), value(7))].into() }
 }
 
-/// Rules as the request says.
-struct Obedient;
-
-#[async_trait]
-impl Judge for Obedient {
-    async fn judge(&self, _: &Context, request: &Value, _: i64) -> Result<Judgement, Failure> {
-        let sentence = "the test says so".to_owned();
-        let fails = request["fail"] == true;
-        let ruling = if fails { Ruling::Fail { sentence, hurt_since_ms: None } } else { Ruling::Pass { sentence } };
-        Ok(ruling.into())
-    }
-}
-
-#[derive(Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Tell for Told {
-    fn tell(&self, _: &RunId, severity: Severity, message: &str) {
-        self.0.lock().push(format!("{severity}: {message}"));
-    }
-}
-
-/// For nonces; a test needs no secrecy.
-struct Counted(Mutex<Rng>);
-
-impl Random for Counted {
-    fn fill(&self, bytes: &mut [u8]) {
-        let mut rng = self.0.lock();
-        bytes.iter_mut().for_each(|byte| *byte = rng.next_u64().to_le_bytes()[0]);
-    }
-}
-
 pub(super) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
 }
@@ -128,7 +92,6 @@ pub(super) struct Rig {
     parts: BTreeMap<&'static str, Part>,
     memory: Arc<MemoryHistory>,
     clock: Arc<SimClock>,
-    told: Arc<Told>,
     run: RunId,
     plan: Plan,
 }
@@ -165,7 +128,7 @@ impl Rig {
         let (memory, run) = (Arc::new(MemoryHistory::default()), RunId("things-1".into()));
         let command = Command { order: Order::Resume, actor: "ann".into(), reason: String::new() };
         runtime.block_on(memory.create(&run, &plan, 0, &command)).expect("a run");
-        Rig { worlds, crash, parts, memory, clock, told: Arc::default(), run, plan }
+        Rig { worlds, crash, parts, memory, clock, run, plan }
     }
 
     pub(super) fn target(&self) -> ManyTargets {
@@ -179,13 +142,13 @@ impl Rig {
     }
 
     fn executor(&self, life: usize) -> Executor {
-        let random = Arc::new(Counted(Mutex::new(Rng::new(self.clock.monotonic_ns()))));
+        let random = Arc::new(SimRandom::new(self.clock.monotonic_ns()));
         let history = CrashingHistory { inner: self.memory.clone(), crash: Arc::clone(&self.crash) };
         Executor {
             history: Arc::new(history),
             target: Arc::new(self.target()),
-            judge: Arc::new(Obedient),
-            tell: self.told.clone(),
+            judge: Arc::new(Obedient::new(Arc::clone(&self.crash))),
+            tell: Arc::new(Quiet),
             clock: self.clock.clone(),
             seal: Arc::new(Seal::new(&[7; 32], random).expect("a key")),
             holder: format!("apm {life}"),
@@ -217,7 +180,7 @@ impl Rig {
                     biased;
                     () = listen => None,
                     () = self.crash.struck() => None,
-                    ended = self.patient(&executor) => Some(ended),
+                    ended = self.clock.patient(&executor, &self.run) => Some(ended),
                 };
                 self.clock.carry_over();
                 ended
@@ -229,19 +192,6 @@ impl Rig {
             }
         }
         panic!("it never ended");
-    }
-
-    /// Waits for the leases of a life that was killed.
-    async fn patient(&self, executor: &Executor) -> Result<Status, RunError> {
-        loop {
-            match executor.run(&self.run).await {
-                Err(RunError::Busy { until_ms, .. }) => {
-                    let wait_ms = u64::try_from(until_ms - self.clock.now_ms()).unwrap_or(0).max(1);
-                    tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
-                }
-                ended => return ended,
-            }
-        }
     }
 
     /// A person wants the undo that failed to be tried again.
