@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use observe_wire::delivery::{DELIVERY_HEADER, MARK_CONTENT_TYPE};
 use tokio::sync::Semaphore;
 
+use super::writes::{PROTOBUF, write_request};
 use super::*;
 
 /// Of a queue; the stamp is as good as any other.
@@ -75,6 +76,24 @@ async fn a_request_that_failed_is_stored_when_it_comes_again() {
 }
 
 #[tokio::test]
+async fn samples_refused_in_part_are_not_taken_for_stored() {
+    let server = Server::new();
+    let send = async |series: &[&[(&str, &str)]]| {
+        let delivery = delivery(1, 3);
+        let headers = [PROTOBUF, ("content-encoding", "snappy"), (DELIVERY_HEADER, &delivery[..])];
+        server.ask("POST", "/api/v1/write", &headers, write_request(series)).await.status
+    };
+    assert_eq!(send(&[&[("job", "nameless")], &[("__name__", "first")]]).await, 400);
+    // The sender sends the parts, to learn which.
+    assert_eq!(send(&[&[("__name__", "second")]]).await, 204);
+    assert_eq!(send(&[&[("__name__", "third")]]).await, 204);
+    for (name, stored) in [("first", 1), ("second", 1), ("third", 0)] {
+        let (_, found) = server.get(&format!("/api/v1/query?query={name}")).await;
+        assert_eq!(found["data"]["result"].as_array().map(Vec::len), Some(stored), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_sender_that_goes_before_the_answer_is_answered_the_next_time() {
     let slow = |memory: &Arc<Memory>| Arc::new(Slow { memory: memory.clone(), let_in: Semaphore::new(0) });
     let mut kept = None;
@@ -85,10 +104,12 @@ async fn a_sender_that_goes_before_the_answer_is_answered_the_next_time() {
         kept = Some((memory, sink));
     });
     let (memory, sink) = kept.expect("it was made");
-    let gone = tokio::time::timeout(std::time::Duration::from_millis(20), send(&server, &delivery(1, 3))).await;
-    assert!(gone.is_err(), "it was answered");
-    // The second try waits for the first, which nobody waits for any more.
-    sink.let_in.add_permits(2);
+    // The second try waits for the first, which nobody waits for any more, and nobody waits for the second.
+    for _ in 0..2 {
+        let gone = tokio::time::timeout(std::time::Duration::from_millis(20), send(&server, &delivery(1, 3))).await;
+        assert!(gone.is_err(), "it was answered");
+    }
+    sink.let_in.add_permits(3);
     assert_eq!(send(&server, &delivery(1, 3)).await.status, 200);
     assert_eq!(memory.requests.load(Ordering::SeqCst), 1);
 }

@@ -8,7 +8,7 @@ use observe_wire::proto::Writer;
 
 use super::*;
 
-const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+pub(super) const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// A snappy block of literals alone, of up to 256 bytes each: the format's description, section 2.1.
@@ -24,7 +24,7 @@ pub(super) fn snappy(message: &[u8]) -> Vec<u8> {
 }
 
 /// A `prometheus.WriteRequest` of one sample at NOW for each list of labels.
-fn write_request(series: &[&[(&str, &str)]]) -> Vec<u8> {
+pub(super) fn write_request(series: &[&[(&str, &str)]]) -> Vec<u8> {
     let mut request = Writer::default();
     for labels in series {
         request.message(1, |one| {
@@ -80,9 +80,11 @@ async fn remote_write_2_is_told_what_was_written() {
         series.message(3, |histogram| {
             histogram.varint(1, 1).double(3, 0.5).varint(6, 1).varint(15, NOW_MS as u64);
         });
-        series.message(4, |exemplar| {
-            exemplar.bytes(1, &[3, 4]).double(2, 0.5).varint(3, NOW_MS as u64);
-        });
+        for value in [0.5, 0.6, 0.7] {
+            series.message(4, |exemplar| {
+                exemplar.bytes(1, &[3, 4]).double(2, value).varint(3, NOW_MS as u64);
+            });
+        }
     });
     // A series that nobody can name costs itself.
     request.message(5, |series| {
@@ -96,7 +98,7 @@ async fn remote_write_2_is_told_what_was_written() {
     assert_eq!(reply.status, 400, "{}", reply.text());
     assert!(reply.text().contains("text 77 is named"), "{}", reply.text());
     let written = |what: &str| reply.header(&format!("x-prometheus-remote-write-{what}-written")).to_owned();
-    assert_eq!(["samples", "histograms", "exemplars"].map(written), ["2", "1", "1"]);
+    assert_eq!(["samples", "histograms", "exemplars"].map(written), ["2", "1", "3"]);
     let (_, found) = server.get("/api/v1/query?query=up&time=1700000002").await;
     assert_eq!(found["data"]["result"][0]["value"][1], "2.5");
     // The first version has no such headers, and its sender would take zeros for a loss.
