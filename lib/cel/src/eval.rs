@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::ast::{Call, Expr, Kind};
 use crate::env::Cx;
 use crate::error::EvalError;
+use crate::library::double_text;
 use crate::value::{Key, Value};
 
 pub(crate) struct Evaluation<'f> {
@@ -182,6 +183,9 @@ pub(crate) fn index(of: &Value, key: &Value, optional: bool) -> Evaluated {
             (Value::List(_), Value::Int(at)) => EvalError::fails(format!("index out of bounds: {at}")),
             (_, Value::Text(text)) => EvalError::fails(format!("no such key: {text}")),
             (_, Value::Int(number)) => EvalError::fails(format!("no such key: {number}")),
+            (_, Value::Uint(number)) => EvalError::fails(format!("no such key: {number}")),
+            (_, Value::Double(number)) => EvalError::fails(format!("no such key: {}", double_text(*number))),
+            (_, Value::Bool(value)) => EvalError::fails(format!("no such key: {value}")),
             _ => EvalError::fails("no such key"),
         }),
     }

@@ -8,6 +8,8 @@ mod optionals;
 mod text;
 mod times;
 
+pub(crate) use convert::double_text;
+
 use crate::env::Function;
 use crate::error::EvalError;
 use crate::value::Value;

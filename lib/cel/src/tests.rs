@@ -1,5 +1,6 @@
 //! Expressions and what they are: a value as text, or the error. Each suite is rows of both.
 
+mod conversions;
 mod hostile;
 
 use crate::{Env, Keep, Key, Limits, List, Program, Type, Value, standard};
@@ -250,10 +251,10 @@ fn texts() {
         'aab'.replace('a', 'x', 1)             => 'xab'
         ' a '.trim() + 'B'.lowerAscii() + 'c'.upperAscii() => 'abC'
         '%s is %d, %.2f %x %%'.format(['a', 3, 1.5, 255]) => 'a is 3, 1.50 ff %'
-        '%s'.format([[1, 'a', {'k': true}]])   => '[1, a, {k: true}]'
+        '%s'.format([[1, 'a', {'k': true}]])   => '[1, "a", {"k":true}]'
         ['%d'].map(f, f.format([1, 'a'])) == [1, 'a'] => refused 1:42: expected type 'int' but found 'string'
-        '%s %s'.format([[1, 2], {'k': true}])  => '[1, 2] {k: true}'
-        '%d'.format(['a'])                     => error error during formatting: %d does not take a value of type string
+        '%s %s'.format([[1, 2], {'k': true}])  => '[1, 2] {"k":true}'
+        '%d'.format(['a'])                     => error error during formatting: decimal clause can only be used on integers, was given string
         strings.quote('a"b')                   => '"a\"b"'
         "a'b" + 'c\n'.trim() + r'\d' + '\u00e9' + '\x41' => 'a'bc\déA'
         b'\xff' == b'\377'                     => true

@@ -71,7 +71,7 @@ fn double(_: &mut Cx<'_>, args: &[Value]) -> Out {
 }
 
 /// As Go's shortest form: an exponent below 1e-4 and from 1e21 on.
-pub(super) fn double_text(value: f64) -> String {
+pub(crate) fn double_text(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }

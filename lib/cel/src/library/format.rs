@@ -1,10 +1,12 @@
-//! `'%s is %d'.format([…])`: the verbs s, d, f, e, b, o, x, X and %, as the strings library has them. Knows no other function.
+//! `'%s is %d'.format([…])`: the verbs s, d, f, e, b, o, x, X and %, to the letter as cel-go 0.26 writes them, which is what API servers run. Knows
+//! no other function.
 
 use super::convert::double_text;
 use super::no;
 use crate::calendar::{duration_text, timestamp_text};
 use crate::env::{Cx, Run};
 use crate::error::EvalError;
+use crate::value::Key;
 use crate::value::Value::{self, Bool, Bytes, Double, Int, List, Text, Uint};
 
 type Out = Result<Value, EvalError>;
@@ -31,7 +33,7 @@ fn format(cx: &mut Cx<'_>, args: &[Value]) -> Out {
             }
             precision = Some(number);
         }
-        let verb = chars.next().ok_or_else(|| EvalError::fails("unexpected end of format string"))?;
+        let verb = chars.next().ok_or_else(|| EvalError::fails("unexpected end of string"))?;
         if verb == '%' {
             out.push('%');
             continue;
@@ -44,32 +46,17 @@ fn format(cx: &mut Cx<'_>, args: &[Value]) -> Out {
     Ok(Value::from(out))
 }
 
+/// How many digits behind the point when nothing is said.
+const PRECISION: usize = 6;
+
 fn said(verb: char, precision: Option<usize>, value: &Value) -> Result<String, EvalError> {
-    let wrong = || {
-        EvalError::fails(format!(
-            "error during formatting: %{verb} does not take a value of type {}",
-            value.type_name()
-        ))
-    };
+    let precision = precision.unwrap_or(PRECISION);
     Ok(match (verb, value) {
-        ('s', value) => shown(value),
+        ('s', value) => shown(value)?,
         ('d', Int(value)) => value.to_string(),
         ('d', Uint(value)) => value.to_string(),
-        ('d' | 'f' | 'e', Double(value)) if !value.is_finite() => if value.is_nan() {
-            "NaN"
-        } else if *value > 0.0 {
-            "Infinity"
-        } else {
-            "-Infinity"
-        }
-        .to_owned(),
-        ('f', Double(value)) => format!("{value:.*}", precision.unwrap_or(6)),
-        ('e', Double(value)) => {
-            let text = format!("{value:.*e}", precision.unwrap_or(6));
-            let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            let (sign, digits) = exponent.strip_prefix('-').map_or(("+", exponent), |digits| ("-", digits));
-            format!("{mantissa}e{sign}{digits:0>2}")
-        }
+        ('f', value) if let Some(value) = number(value) => fixed(value, precision),
+        ('e', value) if let Some(value) = number(value) => scientific(value, precision),
         ('b', Bool(value)) => u8::from(*value).to_string(),
         ('b', Int(value)) => signed(*value, |n| format!("{n:b}")),
         ('b', Uint(value)) => format!("{value:b}"),
@@ -83,41 +70,127 @@ fn said(verb: char, precision: Option<usize>, value: &Value) -> Result<String, E
         ('X', Text(text)) => text.bytes().map(|b| format!("{b:02X}")).collect(),
         ('x', Bytes(bytes)) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
         ('X', Bytes(bytes)) => bytes.iter().map(|b| format!("{b:02X}")).collect(),
-        ('d' | 'f' | 'e' | 'b' | 'o' | 'x' | 'X', _) => return Err(wrong()),
-        _ => {
-            return Err(EvalError::fails(format!(
-                "could not parse formatting clause: unrecognized formatting clause \"{verb}\""
-            )));
-        }
+        _ => return Err(wrong(verb, value)),
     })
+}
+
+fn wrong(verb: char, value: &Value) -> EvalError {
+    let rule = match verb {
+        's' => {
+            "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
+        }
+        'd' => "decimal clause can only be used on integers",
+        'f' => "fixed-point clause can only be used on doubles",
+        'e' => "scientific clause can only be used on doubles",
+        'b' => "only integers and bools can be formatted as binary",
+        'o' => "octal clause can only be used on integers",
+        'x' | 'X' => "only integers, byte buffers, and strings can be formatted as hex",
+        _ => {
+            let why = format!("could not parse formatting clause: unrecognized formatting clause \"{verb}\"");
+            return EvalError::fails(why);
+        }
+    };
+    EvalError::fails(format!("error during formatting: {rule}, was given {}", value.type_name()))
+}
+
+/// What is no number stands in a text by its name.
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Double(value) => Some(*value),
+        Text(text) => match &**text {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn not_finite(value: f64) -> Option<&'static str> {
+    match value {
+        _ if value.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("∞"),
+        f64::NEG_INFINITY => Some("-∞"),
+        _ => None,
+    }
+}
+
+/// With a comma between thousands: cel-go writes numbers as in American English.
+fn fixed(value: f64, precision: usize) -> String {
+    if let Some(name) = not_finite(value) {
+        return name.to_owned();
+    }
+    let text = format!("{value:.precision$}");
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+    let (whole, rest) = digits.find('.').map_or((digits, ""), |at| digits.split_at(at));
+    let mut out = String::from(sign);
+    for (at, digit) in whole.char_indices() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + rest
+}
+
+/// `1.500000 × 10⁰¹`: always six digits; what is given as precision is the width, since golang.org/x/text takes it so.
+fn scientific(value: f64, width: usize) -> String {
+    let text = not_finite(value).map_or_else(
+        || {
+            let text = format!("{value:.PRECISION$e}");
+            let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            let (sign, digits) = exponent.strip_prefix('-').map_or(("", exponent), |digits| ("⁻", digits));
+            let raised = |digit: char| digit.to_digit(10).and_then(|at| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(at as usize));
+            let digits: String = format!("{digits:0>2}").chars().filter_map(raised).collect();
+            format!("{mantissa} × 10{sign}{digits}")
+        },
+        str::to_owned,
+    );
+    format!("{text:>width$}")
 }
 
 fn signed(value: i64, digits: impl Fn(u64) -> String) -> String {
     format!("{}{}", if value < 0 { "-" } else { "" }, digits(value.unsigned_abs()))
 }
 
-/// As `%s` says it; lists and maps with their parts.
-fn shown(value: &Value) -> String {
-    match value {
+/// As `%s` says it.
+fn shown(value: &Value) -> Result<String, EvalError> {
+    Ok(match value {
         Value::Null => "null".to_owned(),
         Bool(value) => value.to_string(),
         Int(value) => value.to_string(),
         Uint(value) => value.to_string(),
-        Double(value) if value.is_infinite() => if *value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
         Double(value) => double_text(*value),
         Text(text) => text.to_string(),
         Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         Value::Duration(ns) => duration_text(*ns),
         Value::Timestamp(ns) => timestamp_text(*ns),
-        List(list) => format!("[{}]", list.items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        List(list) => {
+            let parts: Result<Vec<String>, EvalError> = list.items.iter().map(literal).collect();
+            format!("[{}]", parts?.join(", "))
+        }
         Value::Map(map) => {
-            let pairs: Vec<String> =
-                map.iter().map(|(key, value)| format!("{}: {}", shown(&key.value()), shown(value))).collect();
+            let pair = |(key, value): (&Key, &Value)| Ok((literal(&key.value())?, literal(value)?));
+            let mut pairs = map.iter().map(pair).collect::<Result<Vec<(String, String)>, EvalError>>()?;
+            pairs.sort();
+            let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}:{value}")).collect();
             format!("{{{}}}", pairs.join(", "))
         }
-        Value::Optional(Some(inner)) => format!("optional({})", shown(inner)),
-        Value::Optional(None) => "optional.none".to_owned(),
         Value::Type(name) => name.to_string(),
-        Value::Opaque(value) => value.type_name().to_owned(),
-    }
+        Value::Optional(_) | Value::Opaque(_) => return Err(wrong('s', value)),
+    })
+}
+
+/// Within a list or a map a value is as one would write it.
+fn literal(value: &Value) -> Result<String, EvalError> {
+    Ok(match value {
+        Text(text) => format!("{text:?}"),
+        Bytes(bytes) => format!("b{:?}", String::from_utf8_lossy(bytes)),
+        Double(value) if value.is_finite() => format!("{value:.PRECISION$}"),
+        Double(value) => format!("{:?}", double_text(*value)),
+        Value::Duration(ns) => format!("duration({:?})", duration_text(*ns)),
+        Value::Timestamp(ns) => format!("timestamp({:?})", timestamp_text(*ns)),
+        other => shown(other)?,
+    })
 }

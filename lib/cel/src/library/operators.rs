@@ -167,7 +167,7 @@ fn compared(args: &[Value], name: &str, fits: impl Fn(Ordering) -> bool) -> Out 
     let nan = |value: &Value| matches!(value, Double(number) if number.is_nan());
     match a.order(b) {
         Some(order) => Ok(Bool(fits(order))),
-        None if nan(a) || nan(b) => Ok(Bool(false)),
+        None if nan(a) || nan(b) => Err(EvalError::fails("NaN values cannot be ordered")),
         None => no(name),
     }
 }

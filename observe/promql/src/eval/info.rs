@@ -228,8 +228,9 @@ fn identifying<'s>(base: impl Iterator<Item = &'s Series>) -> Result<Vec<Vec<Mat
 fn newest(info: &[Series], places: &[usize], step: usize) -> Result<Found> {
     let mut found = Found::new();
     for place in places {
-        if info.get(*place).is_some_and(|one| one.histogram(step).is_some()) {
-            return execution("info sample should be float");
+        if let Some(one) = info.get(*place).filter(|one| one.histogram(step).is_some()) {
+            let shown = names::show(&one.labels);
+            return execution(format!("this should be an info metric, with float samples: {shown}"));
         }
         let Some((one, time_s)) = info.get(*place).and_then(|one| Some((one, one.float(step)?))) else { continue };
         let name = names::metric_name(&one.labels).to_owned();
