@@ -5,6 +5,7 @@
 //! `no-dockerignore`, `dockerignore=a,b`, `label=key:form[!]`, `strict-labels`. The first line of a file, `quiet: ID …`,
 //! names rules that its cases do not look at. `APM_BLESS=1` writes what is found; read it before you keep it.
 
+mod expansion;
 mod guide;
 mod limits;
 mod output;

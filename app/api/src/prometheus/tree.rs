@@ -39,6 +39,11 @@ fn number(value: f64) -> String {
     }
 }
 
+/// As Go writes it: without `.0`.
+fn whole(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
+}
+
 fn selector(kind: &str, selector: &Selector) -> Value {
     let mut out = json!({
         "type": kind,
@@ -131,7 +136,7 @@ fn binary(binary: &Binary) -> Value {
         "labels": found.labels,
         "on": found.on,
         "include": found.include,
-        "fillValues": {"lhs": found.fill_left, "rhs": found.fill_right},
+        "fillValues": {"lhs": found.fill_left.map(whole), "rhs": found.fill_right.map(whole)},
     });
     json!({
         "type": "binaryExpr",

@@ -88,6 +88,20 @@ async fn queries_are_laid_out_and_taken_apart() {
 }
 
 #[tokio::test]
+async fn queries_are_taken_apart_as_by_prometheus() {
+    let server = Server::new();
+    let mut lines = include_str!("parsed.txt").lines().filter(|line| !line.starts_with("//"));
+    let mut count = 0;
+    while let (Some(query), Some(expect)) = (lines.next(), lines.next()) {
+        let found = server.get_with("/api/v1/parse_query", &[("query", query)]).await.1;
+        let expect: Value = serde_json::from_str(expect).expect("JSON");
+        assert_eq!(found["data"], expect, "{query}");
+        count += 1;
+    }
+    assert!(count > 10);
+}
+
+#[tokio::test]
 async fn there_are_no_rules_and_that_is_said() {
     let server = Server::new();
     let get = async |path: &str| server.get(&format!("/api/v1/{path}")).await;

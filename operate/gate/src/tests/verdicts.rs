@@ -158,6 +158,59 @@ fn own_checks() {
     assert!(sentence.contains("its score is 0 of 100, 50 are needed: "), "what is worse is named: {sentence}");
 }
 
+/// Points that lie around a value, so that a rank test has ranks.
+fn around(value: f64) -> Answer {
+    let points =
+        (1..=30).map(|i| (RELEASED_MS + i * 10_000, value * (1.0 + f64::from(i as u8 % 7) / 1000.0))).collect();
+    Answer::Series(vec![Series { points, ..Series::default() }])
+}
+
+#[test]
+fn an_expression_without_bounds_is_held_against_its_past() {
+    let check = |direction, old: Option<Answer>, new: f64, expect: Outcome| {
+        let check = UserCheck { promql: Some("q".into()), direction, ..UserCheck::default() };
+        let id = check.id();
+        let mut story = Story::default();
+        story.subject.checks = vec![check];
+        story.instead.insert(format!("{id}.new"), around(new));
+        story.instead.extend(old.map(|old| (format!("{id}.before"), old)));
+        let (_, verdict) = story.judge();
+        assert_eq!(verdict.outcome, expect, "{direction:?} to {new}: {}", verdict.render());
+        verdict.render()
+    };
+    use crate::Direction::{Decrease, Either, Increase};
+    let of = |value| Some(around(value));
+    // By 20 % it may differ.
+    check(Increase, of(10.0), 11.5, Outcome::Pass);
+    check(Increase, of(10.0), 13.0, Outcome::Fail);
+    check(Increase, of(10.0), 2.0, Outcome::Pass);
+    check(Decrease, of(10.0), 13.0, Outcome::Pass);
+    check(Decrease, of(10.0), 7.0, Outcome::Fail);
+    check(Either, of(10.0), 13.0, Outcome::Fail);
+    check(Either, of(10.0), 7.0, Outcome::Fail);
+    let told = check(Increase, Some(Answer::Series(Vec::new())), 13.0, Outcome::Inconclusive);
+    assert!(told.contains("it has no past to be compared with"), "{told}");
+    let told =
+        check(Increase, Some(Answer::Failed { reason: "connection refused".into() }), 13.0, Outcome::Inconclusive);
+    assert!(told.contains("connection refused"), "{told}");
+}
+
+#[test]
+fn bounds_may_be_two_and_below() {
+    let check = |(min, max): (Option<f64>, Option<f64>), value: f64, expect: Outcome, why: &str| {
+        let check = UserCheck { promql: Some("q".into()), min, max, ..UserCheck::default() };
+        let mut story = Story::default();
+        story.instead.insert(format!("{}.new", check.id()), points(value));
+        story.subject.checks = vec![check];
+        let (_, verdict) = story.judge();
+        assert_eq!(verdict.outcome, expect, "{}", verdict.render());
+        assert!(verdict.render().contains(why), "{}", verdict.render());
+    };
+    check((Some(1.0), Some(5.0)), 3.0, Outcome::Pass, "passes");
+    check((Some(1.0), Some(5.0)), 0.5, Outcome::Fail, "has to lie between 1 and 5");
+    check((Some(1.0), None), 0.5, Outcome::Fail, "has to be 1 or more");
+}
+
 #[test]
 fn restarts_and_full_memory() {
     let check = |metric: &str, answer: Answer, expect: Outcome| {

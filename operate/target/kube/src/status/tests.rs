@@ -271,6 +271,62 @@ fn other_kinds_get_ready_in_their_own_way() {
     check(&service, &[slice(false)], &[], "waiting: none of its 1 pods is ready");
     check(&service, &[slice(false), slice(true)], &[], "ready");
     check(&of("ConfigMap", json!({}), json!({})), &[], &[], "ready");
+    check(&of("Service", json!({"type": "ExternalName", "selector": {"app": "x"}}), json!({})), &[], &[], "ready");
     let defined = of("CustomResourceDefinition", json!({}), json!({}));
     check(&defined, &[], &[], "waiting: the API server does not serve it yet");
+}
+
+#[test]
+fn jobs_claims_and_autoscalers_say_why() {
+    let of = |kind: &str, spec: Value, status: Value| json!({"kind": kind, "metadata": {"name": "x", "uid": "x", "generation": 2}, "spec": spec, "status": status});
+    let rows = [
+        ("Job", json!({"conditions": [{"type": "Complete", "status": "True"}]}), "ready"),
+        ("Job", json!({"succeeded": 2}), "waiting: 2 of its pods have ended well"),
+        ("PersistentVolumeClaim", json!({"phase": "Bound"}), "ready"),
+        ("PersistentVolumeClaim", json!({"phase": "Pending"}), "ready"),
+        ("PersistentVolumeClaim", json!({"phase": "Lost"}), "kube.claim for good: claim x has lost its volume"),
+        (
+            "HorizontalPodAutoscaler",
+            json!({"conditions": [{"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "message": "no metrics"}]}),
+            "kube.autoscaler: x cannot scale: no metrics",
+        ),
+        (
+            "HorizontalPodAutoscaler",
+            json!({"conditions": [{"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled", "message": "0 replicas"}]}),
+            "ready",
+        ),
+        ("HorizontalPodAutoscaler", json!({}), "ready"),
+        (
+            "CustomResourceDefinition",
+            json!({"conditions": [{"type": "Established", "status": "False", "message": "names conflict"}]}),
+            "waiting: names conflict",
+        ),
+        ("Pod", json!({"phase": "Succeeded"}), "ready"),
+        ("Pod", json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}), "ready"),
+        ("Pod", json!({"phase": "Running"}), "waiting: it is not ready yet"),
+        ("StatefulSet", json!({"observedGeneration": 1}), "waiting: the controller has not seen it yet"),
+        ("DaemonSet", json!({"observedGeneration": 1}), "waiting: the controller has not seen it yet"),
+        (
+            "StatefulSet",
+            json!({"observedGeneration": 2, "readyReplicas": 1, "currentRevision": "a", "updateRevision": "a"}),
+            "ready",
+        ),
+        (
+            "DaemonSet",
+            json!({"observedGeneration": 2, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}),
+            "ready",
+        ),
+    ];
+    for (kind, status, expect) in rows {
+        check(&of(kind, json!({}), status), &[], &[], expect);
+    }
+    // A job tries its pods again by itself.
+    let job = of("Job", json!({}), json!({}));
+    let crashing = pod("x", waits("CrashLoopBackOff", "back-off"));
+    check(&job, &[crashing], &[], "kube.crash-loop: container app of pod x-x ended");
+    let paused = |status: Value| of("Deployment", json!({"paused": true}), status);
+    check(&paused(json!({"observedGeneration": 2})), &[], &[], "kube.paused: the rollout of x is paused");
+    let late = json!({"observedGeneration": 2, "conditions": [{"type": "Progressing", "status": "False",
+        "reason": "ProgressDeadlineExceeded", "message": "it has timed out progressing"}]});
+    check(&of("Deployment", json!({}), late), &[], &[], "kube.deadline for good: it has timed out progressing");
 }
