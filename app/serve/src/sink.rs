@@ -8,8 +8,10 @@ use base_signal::TenantId;
 use base_world::Clock;
 use futures_util::future::BoxFuture;
 use observe_ingest::delivered::Delivered;
+use observe_ingest::delta::Accumulator;
 use observe_ingest::limits::IngestLimits;
 use observe_ingest::span_metrics::SpanMetrics;
+use observe_metrics::MetricStore;
 use observe_source::{Appended, LogWrite, MetricWrite, SourceError, SpanWrite};
 use observe_wire::delivery::Delivery;
 use observe_wire::otlp::Signal;
@@ -26,6 +28,7 @@ pub(crate) struct EngineSink {
     clock: Arc<dyn Clock>,
     seen: Arc<Seen>,
     resumed: Resumed,
+    deltas: Arc<Mutex<Accumulator>>,
 }
 
 /// What goes on over a restart beside the stores.
@@ -52,7 +55,7 @@ pub(crate) fn resume(engine: &Engine, now_ms: i64) -> Result<Resumed, Report> {
 
 impl EngineSink {
     pub(crate) fn new(resumed: Resumed, clock: Arc<dyn Clock>, seen: Arc<Seen>, engine: Arc<OnceLock<Engine>>) -> Self {
-        EngineSink { engine, limits: IngestLimits::default(), clock, seen, resumed }
+        EngineSink { engine, limits: IngestLimits::default(), clock, seen, resumed, deltas: Arc::default() }
     }
 
     fn engine(&self) -> Result<&Engine, SourceError> {
@@ -71,7 +74,22 @@ impl Sink for EngineSink {
         Box::pin(async move {
             self.seen.mark(Signal::Metrics, self.clock.now_ms());
             let rejects = self.limits.metrics(&mut write, self.clock.now_ms());
-            let mut appended = self.engine()?.metric_writer.write(move |store| store.append(&tenant, &write)).await?;
+            let deltas = self.deltas.clone();
+            let take = move |store: &mut MetricStore| {
+                if write.increases.is_empty() {
+                    return store.append(&tenant, &write);
+                }
+                let mut deltas = deltas.lock();
+                let (told, receipt) = deltas.add_up(&tenant, &mut write, store)?;
+                let appended = store.append(&tenant, &write);
+                if appended.is_err() {
+                    deltas.take_back(receipt);
+                }
+                let mut appended = appended?;
+                appended.merge(told);
+                Ok(appended)
+            };
+            let mut appended = self.engine()?.metric_writer.write(take).await?;
             appended.merge(rejects);
             Ok(appended)
         })

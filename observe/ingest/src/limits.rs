@@ -106,11 +106,13 @@ impl IngestLimits {
     pub fn metrics(&self, write: &mut MetricWrite, now_ms: i64) -> Appended {
         let mut rejects = Appended::default();
         let refused = self.arena(&mut write.series, |old, map| {
-            let MetricWrite { samples, histograms, exemplars, created, .. } = write;
+            let MetricWrite { samples, histograms, exemplars, created, starts, increases, .. } = write;
             samples.iter_mut().for_each(|(series, ..)| *series = map(*series, old));
             histograms.iter_mut().for_each(|(series, ..)| *series = map(*series, old));
             exemplars.iter_mut().for_each(|(series, _)| *series = map(*series, old));
             created.iter_mut().for_each(|(series, _)| *series = map(*series, old));
+            starts.iter_mut().for_each(|(series, ..)| *series = map(*series, old));
+            increases.iter_mut().for_each(|increase| increase.series = map(increase.series, old));
         });
         let mut keep = |series: u32, time_ms: i64| {
             let verdict = refused.of(series).and_then(|()| self.time(time_ms, now_ms));
@@ -119,6 +121,8 @@ impl IngestLimits {
         write.samples.retain(|(series, time_ms, _)| keep(*series, *time_ms));
         write.histograms.retain(|(series, time_ms, _)| keep(*series, *time_ms));
         write.exemplars.retain(|(series, exemplar)| keep(*series, exemplar.time_ms));
+        write.increases.retain(|increase| keep(increase.series, increase.time_ms));
+        write.starts.retain(|(series, ..)| refused.of(*series).is_ok());
         write.created.retain(|(series, _)| refused.of(*series).is_ok());
         rejects
     }

@@ -21,12 +21,30 @@ pub struct MetricWrite {
     /// (series, Unix ms of a sample, Unix ms at which what this sample counts began), where senders tell it of each sample.
     /// A store may leave it out.
     pub starts: Vec<(u32, i64, i64)>,
+    /// What grew by how much; to be added up to samples or histograms before it is stored.
+    pub increases: Vec<Increase>,
+}
+
+/// By how much a counter grew between two moments: delta temporality.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Increase {
+    pub series: u32,
+    /// Unix ms; 0 when the sender did not say.
+    pub start_ms: i64,
+    pub time_ms: i64,
+    pub by: Increment,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Increment {
+    Float(f64),
+    Histogram(NativeHistogram),
 }
 
 impl MetricWrite {
     /// Items that count as accepted or rejected: samples, histograms and exemplars.
     pub fn len(&self) -> usize {
-        self.samples.len() + self.histograms.len() + self.exemplars.len()
+        self.samples.len() + self.histograms.len() + self.exemplars.len() + self.increases.len()
     }
 
     pub fn is_empty(&self) -> bool {

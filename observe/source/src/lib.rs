@@ -24,7 +24,7 @@ mod metrics;
 mod spans;
 
 pub use annotation::{Annotation, Annotations, Level};
-pub use append::{Appended, LogWrite, MetricWrite, Reject, RejectReason, SpanWrite};
+pub use append::{Appended, Increase, Increment, LogWrite, MetricWrite, Reject, RejectReason, SpanWrite};
 pub use budget::{Budget, Cancel, Reservation};
 pub use error::SourceError;
 pub use logs::{Direction, LineHint, LogBatch, LogBatches, LogSource, SelectLogs};

@@ -47,3 +47,12 @@ pub fn gauge(service: &str, name: &str, points: &[(u64, f64)]) -> Value {
     json!({"resourceMetrics": [{"resource": {"attributes": attributes(&[("service.name", service)])},
         "scopeMetrics": [{"scope": {"name": "journey"}, "metrics": [{"name": name, "gauge": {"dataPoints": points}}]}]}]})
 }
+
+/// A request by how much a counter grew in the ten seconds before a time in nanoseconds.
+pub fn delta(service: &str, name: &str, time_ns: u64, by: u64) -> Value {
+    let point = json!({"startTimeUnixNano": (time_ns - 10_000_000_000).to_string(), "timeUnixNano": time_ns.to_string(),
+        "asInt": by.to_string(), "attributes": []});
+    let sum = json!({"aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [point]});
+    json!({"resourceMetrics": [{"resource": {"attributes": attributes(&[("service.name", service)])},
+        "scopeMetrics": [{"scope": {"name": "journey"}, "metrics": [{"name": name, "sum": sum}]}]}]})
+}

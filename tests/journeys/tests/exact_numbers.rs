@@ -53,6 +53,28 @@ fn opens_a_trace(engine: &Engine) {
 }
 
 #[test]
+fn deltas_are_a_counter_that_goes_on_over_kill_and_counts_nothing_twice() {
+    let mut engine = Engine::start("exact_deltas");
+    let now = wait::now_ns() / SECOND_NS * SECOND_NS;
+    let send = |engine: &Engine, at_s: u64, by: u64| {
+        let body = otlp::delta("shop", "orders", now - 60 * SECOND_NS + at_s * SECOND_NS, by);
+        engine.send_otlp("metrics", &body).ok();
+    };
+    let total = "sum(orders_total{job=\"shop\"})";
+    for (at_s, by) in [(10, 3), (20, 4), (20, 4)] {
+        send(&engine, at_s, by);
+    }
+    wait::until("what was sent twice to count once", 30, || count(&engine, total, 7));
+    engine.kill();
+    engine.restart();
+    for (at_s, by) in [(20, 4), (30, 5)] {
+        send(&engine, at_s, by);
+    }
+    wait::until("the counter to go on after kill -9", 30, || count(&engine, total, 12));
+    assert_eq!(engine.number("sum(resets(orders_total[5m]))"), Some(0.0));
+}
+
+#[test]
 fn answers_are_the_same_bytes_after_kill_flush_compact_and_restart() {
     let mut engine = Engine::start("exact_bytes");
     let now = wait::now_ns() / SECOND_NS * SECOND_NS;

@@ -164,7 +164,7 @@ pub(super) async fn features(State(api): State<Api>) -> Response {
     faces.insert("admin".to_owned(), api.insides.is_admin_enabled());
     plain(&json!({
         "api": faces,
-        "otlp_receiver": {"delta_conversion": false, "native_delta_ingestion": false},
+        "otlp_receiver": {"delta_conversion": true, "native_delta_ingestion": false},
         "promql": on(&[
             "anchored", "at_modifier", "bool", "by", "delayed_name_removal", "duration_expr", "fill", "fill_left", "fill_right",
             "group_left", "group_right", "ignoring", "negative_offset", "offset", "on", "per_query_lookback_delta",

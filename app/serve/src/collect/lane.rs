@@ -13,7 +13,7 @@ use observe_block::SyncHandle;
 use observe_forward::{Message, Queue, QueueSettings, Way};
 use observe_ingest::limits::IngestLimits;
 use observe_ingest::tail::TakeLogs;
-use observe_source::{Appended, LogWrite, MetricWrite, SourceError, SpanWrite};
+use observe_source::{Appended, LogWrite, MetricWrite, RejectReason, SourceError, SpanWrite};
 use observe_wire::otlp::{Encoding, Signal};
 use observe_wire::{loki_push, remote_write};
 use parking_lot::Mutex;
@@ -155,6 +155,13 @@ impl Sink for Lanes {
         Box::pin(async move {
             let lane = self.samples()?;
             let mut appended = self.limits.metrics(&mut write, self.clock.now_ms());
+            // Nobody here knows what came before; the engine does, to which OTLP goes as it came.
+            for increase in std::mem::take(&mut write.increases) {
+                appended.reject(RejectReason::Invalid, || {
+                    let labels = write.series.get(increase.series).to_labels();
+                    format!("{labels} has delta temporality, which remote write cannot carry; forward it by OTLP")
+                });
+            }
             let (taken, body) = (Appended::all_of(&write), remote_write::encode_message(&write));
             drop(write);
             if !body.is_empty() {

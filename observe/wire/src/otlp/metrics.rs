@@ -1,12 +1,11 @@
 //! OTLP metrics to series and samples, translated as Prometheus 3 does by default.
 //!
-//! Sums, histograms and summaries must be cumulative; delta points are refused one by one, in words. Knows no previous
-//! request: nothing is accumulated here.
+//! Points of delta temporality come out as increases. Knows no previous request: nothing is added up here.
 
 use std::borrow::Cow;
 
-use base_signal::{Exemplar, Labels, Metadata, MetricKind, SpanId, TraceId, stale_nan};
-use observe_source::{MetricWrite, RejectReason};
+use base_signal::{Exemplar, Labels, Metadata, MetricKind, SpanId, TraceId, is_stale_nan, stale_nan};
+use observe_source::{Increase, Increment, MetricWrite, RejectReason};
 
 use super::common::{KeyValue, Listed, find};
 use super::exponential::to_native;
@@ -77,6 +76,8 @@ struct Translation<'a, 'd> {
     /// `job` and `instance`, which win over everything.
     target: Pairs<'a>,
     latest_ms: Option<i64>,
+    /// Whether the points at hand tell by how much they grew.
+    delta: bool,
     labels_max_bytes: u64,
     /// Nothing more is added once this is set: each bucket repeats its point's labels, so a request of megabytes could
     /// become one of gigabytes.
@@ -105,7 +106,16 @@ impl<'a, 'd> Translation<'a, 'd> {
             target.push((Cow::Borrowed("instance"), instance.to_text()));
         }
         let labels_max_bytes = options.limits.decoded_max_bytes;
-        Translation { resource, promoted, target, latest_ms: None, labels_max_bytes, too_large: false, decoded }
+        Translation {
+            resource,
+            promoted,
+            target,
+            latest_ms: None,
+            delta: false,
+            labels_max_bytes,
+            too_large: false,
+            decoded,
+        }
     }
 
     fn metric(&mut self, metric: &Metric<'a>) {
@@ -131,16 +141,7 @@ impl<'a, 'd> Translation<'a, 'd> {
             self.reject(points, || format!("metric name {:?} has no letter or digit", metric.name));
             return;
         }
-        if temporality == DELTA {
-            self.reject(points, || {
-                format!(
-                    "metric {:?} has delta temporality; set the sender to cumulative \
-                     (OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative)",
-                    metric.name
-                )
-            });
-            return;
-        }
+        self.delta = temporality == DELTA;
         match &metric.data {
             Data::Missing => {}
             Data::Gauge(points) => points.iter().for_each(|point| self.number(&name, point, false)),
@@ -215,8 +216,12 @@ impl<'a, 'd> Translation<'a, 'd> {
         let labels = self.labels(&point.stem);
         let series = self.series(name, &labels, None);
         let time_ms = self.time(&point.stem);
-        self.decoded.write.histograms.push((series, time_ms, native));
-        self.created(series, point.stem.start_ns);
+        if self.delta {
+            self.increase(series, time_ms, point.stem.start_ns, Increment::Histogram(native));
+        } else {
+            self.decoded.write.histograms.push((series, time_ms, native));
+            self.created(series, point.stem.start_ns);
+        }
         self.exemplars(&point.exemplars, |_| series);
     }
 
@@ -238,6 +243,10 @@ impl<'a, 'd> Translation<'a, 'd> {
         time_ms
     }
 
+    fn increase(&mut self, series: u32, time_ms: i64, start_ns: i64, by: Increment) {
+        self.decoded.write.increases.push(Increase { series, start_ms: start_ns / 1_000_000, time_ms, by });
+    }
+
     fn created(&mut self, series: u32, start_ns: i64) {
         if start_ns > 0 {
             self.decoded.write.created.push((series, start_ns / 1_000_000));
@@ -255,8 +264,12 @@ impl<'a, 'd> Translation<'a, 'd> {
     ) -> u32 {
         let series = self.series(name, labels, extra);
         let time_ms = self.time(stem);
-        self.decoded.write.samples.push((series, time_ms, value));
-        self.created(series, start_ns);
+        if self.delta && !is_stale_nan(value) {
+            self.increase(series, time_ms, stem.start_ns, Increment::Float(value));
+        } else {
+            self.decoded.write.samples.push((series, time_ms, value));
+            self.created(series, start_ns);
+        }
         series
     }
 

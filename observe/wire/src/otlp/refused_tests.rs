@@ -30,11 +30,6 @@ fn metrics_that_are_left_out_say_why() {
     };
     let two = r#"[{"asInt":1},{"asInt":2}]"#;
     check(&format!(r##"{{"name":"#+!","gauge":{{"dataPoints":{two}}}}}"##), 2, "has no letter or digit");
-    check(
-        &format!(r#"{{"name":"d","sum":{{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":{two}}}}}"#),
-        2,
-        r#"metric "d" has delta temporality; set the sender to cumulative"#,
-    );
     let histogram = r#"{"count":"3","bucketCounts":["1","2","3"],"explicitBounds":[1]}"#;
     check(
         &format!(r#"{{"name":"h","histogram":{{"aggregationTemporality":2,"dataPoints":[{histogram}]}}}}"#),

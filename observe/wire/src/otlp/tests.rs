@@ -1,7 +1,7 @@
 //! The three signals in both encodings. The JSON bodies are written by hand, the protobuf ones by a separate encoder.
 
 use base_signal::{Buckets, SpanKind, StatusCode, Value, is_stale_nan};
-use observe_source::{LogWrite, MetricWrite, RejectReason, SpanWrite};
+use observe_source::{Increase, Increment, LogWrite, MetricWrite, RejectReason, SpanWrite};
 
 use super::*;
 use crate::Decoded;
@@ -168,19 +168,22 @@ fn target_info_carries_the_rest_of_the_resource() {
 }
 
 #[test]
-fn delta_points_are_refused_one_by_one() {
+fn delta_points_are_increases() {
     let decoded = metrics(
         r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[
-        {"name":"d","sum":{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[{"asInt":1},{"asInt":2}]}},
+        {"name":"d","sum":{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[
+            {"asInt":2,"startTimeUnixNano":"1000000","timeUnixNano":"3000000"}]}},
+        {"name":"e","exponentialHistogram":{"aggregationTemporality":1,"dataPoints":[{"count":"1","scale":0,"zeroCount":"1"}]}},
+        {"name":"h","histogram":{"aggregationTemporality":1,"dataPoints":[{"count":"3","bucketCounts":["1","2"],"explicitBounds":[1]}]}},
         {"name":"ok","gauge":{"dataPoints":[{"asInt":1}]}},{"name":"novalue","gauge":{"dataPoints":[{}]}}]}]}]}"#,
     );
-    assert_eq!(decoded.write.samples.len(), 1);
-    let reject = &decoded.rejects.rejected[&RejectReason::Invalid];
-    assert_eq!(reject.count, 3);
-    assert!(
-        reject.example.starts_with("metric \"d\" has delta temporality; set the sender to cumulative"),
-        "{reject:?}"
-    );
+    let write = decoded.write;
+    assert_eq!((write.samples.len(), write.histograms.len(), write.created.len()), (1, 0, 0));
+    let first = Increase { series: 0, start_ms: 1, time_ms: 3, by: Increment::Float(2.0) };
+    // One of the sum, one of the native histogram, and of the classic one its count and two buckets.
+    assert_eq!((&write.increases[0], write.increases.len()), (&first, 5));
+    assert!(matches!(&write.increases[1].by, Increment::Histogram(histogram) if histogram.count() == 1.0));
+    assert_eq!(decoded.rejects.rejected[&RejectReason::Invalid].count, 1);
 }
 
 #[test]

@@ -177,6 +177,7 @@ mod tests {
             metadata: vec![("took".into(), metadata)],
             created: Vec::new(),
             starts: Vec::new(),
+            increases: Vec::new(),
         }
     }
 
