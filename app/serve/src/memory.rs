@@ -23,16 +23,27 @@ pub(crate) fn resident_bytes(world: &World) -> u64 {
     read(world, "/proc/self/status").and_then(|text| kilobytes(&text, "VmRSS:")).unwrap_or(0)
 }
 
-/// While more than half of the limit is resident, gives freed pages back once a second: what a burst or a query left must
-/// not count against the next one.
+/// A resident size that moves by less within a second is one at rest.
+const REST_BYTES: u64 = 1 << 20;
+/// So much more than when freed pages were last given back is worth the walk.
+const GROWN_BYTES: u64 = 32 << 20;
+
+/// Gives freed pages back: once a second while more than half of the limit is resident, so that what a burst or a query left does not count against the
+/// next one; below that once a burst is over, because nobody wants to see what a flush needed for a moment.
 pub(crate) async fn give_back(world: World, limit_bytes: u64, mut stop: watch::Receiver<bool>) {
+    let (mut before, mut kept) = (0u64, 0u64);
     while !*stop.borrow() {
         tokio::select! {
             _ = stop.changed() => {}
             () = tokio::time::sleep(Duration::from_secs(1)) => {
-                if resident_bytes(&world) > limit_bytes / 2 {
+                let resident = resident_bytes(&world);
+                kept = kept.min(resident);
+                let is_over = resident.abs_diff(before) < REST_BYTES && resident > kept + GROWN_BYTES;
+                before = resident;
+                if resident > limit_bytes / 2 || is_over {
                     // Its own thread: the walk may take milliseconds.
                     let _ = tokio::task::spawn_blocking(base_world::os::heap::release_freed).await;
+                    kept = resident_bytes(&world);
                 }
             }
         }

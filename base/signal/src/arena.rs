@@ -18,12 +18,6 @@ impl LabelArena {
         self.bytes.reserve(bytes);
     }
 
-    /// Forgets all sets and keeps the memory.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
-
     /// Adds a set from pairs in any order (sorted here) and returns its index. Empty values are left out; of a
     /// repeated name the last wins.
     pub fn push(&mut self, pairs: &mut Vec<(&str, &str)>) -> u32 {
@@ -152,7 +146,5 @@ mod tests {
         let found: Vec<Labels> = arena.iter().map(crate::LabelsRef::to_labels).collect();
         let expect = [Labels::from_pairs([("b", "3"), ("ab", "2"), ("a", "1")]), Labels::from_pairs([("c", "4")])];
         assert_eq!(found, expect);
-        arena.clear();
-        assert!(arena.is_empty());
     }
 }

@@ -210,10 +210,9 @@ impl Head {
             self.series = old.series.iter().map(Series::carry_over).collect();
             return old;
         }
-        let mut index = SeriesIndex::default();
+        let (mut index, mut known) = (SeriesIndex::default(), Vec::new());
         for (id, series) in (0u32..).zip(&old.series).filter(|(_, series)| !series.is_idle()) {
-            let labels = old.index().labels(id);
-            index.insert(labels.as_ref(), Key::of(labels.as_ref()));
+            index.adopt(&old.index(), id, &mut known);
             self.series.push(series.carry_over());
         }
         self.index = Arc::new(RwLock::new(index));

@@ -72,15 +72,43 @@ impl SeriesIndex {
             self.pairs.add(pair, id);
             self.sets.push(pair);
         }
+        self.close(key);
+        id
+    }
+
+    /// The pairs that were pushed last are a series.
+    fn close(&mut self, key: Key) {
+        let id = self.ends.len() as u32;
         self.ends.push(self.sets.len() as u32);
         self.keys.push(key);
         let keys = &self.keys;
         self.by_key.insert_unique(key.0, id, |id| keys.get(*id as usize).map_or(0, |key| key.0));
-        id
+    }
+
+    /// Name and value of a pair.
+    pub(crate) fn pair(&self, number: u32) -> (&str, &str) {
+        self.pairs.get(number)
+    }
+
+    /// Adds a series of another index; `known` has by the pairs' numbers there those here, as far as they came already.
+    pub(crate) fn adopt(&mut self, other: &SeriesIndex, id: u32, known: &mut Vec<Option<u32>>) {
+        let Some(key) = other.keys.get(id as usize) else { return };
+        let own = self.ends.len() as u32;
+        known.resize(known.len().max(other.pairs.len()), None);
+        for pair in other.set(id) {
+            let Some(slot) = known.get_mut(*pair as usize) else { continue };
+            let number = *slot.get_or_insert_with(|| {
+                let (name, value) = other.pairs.get(*pair);
+                self.pairs.intern(name, value)
+            });
+            self.pairs.add(number, own);
+            self.sets.push(number);
+        }
+        self.close(*key);
     }
 
     /// Numbers of the pairs of a series, sorted by name.
-    fn set(&self, id: u32) -> &[u32] {
+    pub(crate) fn set(&self, id: u32) -> &[u32] {
         let i = id as usize;
         let start = i.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
         let end = self.ends.get(i).map_or(start, |end| *end as usize);
@@ -93,18 +121,12 @@ impl SeriesIndex {
 
     pub(crate) fn labels(&self, id: u32) -> Labels {
         let mut arena = LabelArena::default();
-        self.labels_in(id, &mut arena).to_labels()
-    }
-
-    /// The same in memory that is there already; what the arena held is gone.
-    pub(crate) fn labels_in<'a>(&self, id: u32, arena: &'a mut LabelArena) -> LabelsRef<'a> {
-        arena.clear();
         let mut set = arena.open();
         for (name, value) in self.iter(id) {
             set.pair(name, value);
         }
         let set = set.close();
-        arena.get(set)
+        arena.get(set).to_labels()
     }
 
     pub(crate) fn value(&self, id: u32, name: &str) -> Option<&str> {
@@ -135,7 +157,7 @@ impl SeriesIndex {
     fn cmp(&self, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.set(a), self.set(b));
         let differ = a.iter().zip(b).find(|(a, b)| a != b);
-        differ.map_or(a.len().cmp(&b.len()), |(a, b)| self.pairs.get(*a).cmp(&self.pairs.get(*b)))
+        differ.map_or(a.len().cmp(&b.len()), |(a, b)| self.pairs.cmp(*a, *b))
     }
 
     /// The series that all matchers take.

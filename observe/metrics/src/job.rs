@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base_signal::{LabelArena, Metadata, TenantId};
+use base_signal::{Metadata, TenantId};
 use base_world::World;
 use observe_block::{BlockError, Lsn, SegmentKind, SegmentMeta, codec};
 use observe_source::SourceError;
@@ -149,7 +149,6 @@ impl FlushJob {
             parts = vec![None];
         }
         let newest = parts.last().copied().flatten();
-        let mut arena = LabelArena::default();
         for part in parts {
             let mut file = self.out.begin(tenant.as_str(), 0)?;
             for id in &series {
@@ -158,8 +157,7 @@ impl FlushJob {
                 let exemplars = if part == newest { head.exemplars(*id) } else { &[] };
                 let news = created_ms.is_some() && part == newest;
                 if !points.is_empty() || !exemplars.is_empty() || news {
-                    let labels = head.index().labels_in(*id, &mut arena);
-                    file.builder.add(labels, &points, created_ms, exemplars)?;
+                    file.builder.add_numbered(&head.index(), *id, &points, created_ms, exemplars)?;
                 }
             }
             self.out.finish(file, &head.metadata, self.covers)?;

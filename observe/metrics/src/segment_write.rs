@@ -11,6 +11,7 @@ use observe_block::{BlockError, Codec, SegmentKind, SegmentSummary, SegmentWrite
 
 use crate::column::{RUN_VALUES, encode_run, encode_times};
 use crate::histogram;
+use crate::index::SeriesIndex;
 use crate::pack::{put_block, put_packed};
 use crate::points::Points;
 
@@ -26,6 +27,8 @@ pub(crate) struct Builder {
     symbol_numbers: HashMap<String, u64, ahash::RandomState>,
     /// Symbols of the series before, by their place in it.
     before: Vec<(String, u64)>,
+    /// Symbols of name and value, of pairs by the numbers that an index has for them.
+    numbered: Vec<Option<(u32, u32)>>,
     labels: Vec<u8>,
     series: Vec<u8>,
     times: Vec<u8>,
@@ -48,6 +51,7 @@ impl Builder {
             symbols: Vec::new(),
             symbol_numbers: HashMap::default(),
             before: Vec::new(),
+            numbered: Vec::new(),
             labels: Vec::new(),
             series: Vec::new(),
             times: Vec::new(),
@@ -73,6 +77,44 @@ impl Builder {
             let number = self.symbol(place, text);
             codec::put_varint(&mut self.labels, number);
         }
+        self.row(points, created_ms, exemplars)
+    }
+
+    /// The same for a series of an index: each text is looked at once a segment, not once a series.
+    pub(crate) fn add_numbered(
+        &mut self,
+        index: &SeriesIndex,
+        id: u32,
+        points: &Points,
+        created_ms: Option<i64>,
+        exemplars: &[Exemplar],
+    ) -> Result<()> {
+        let set = index.set(id);
+        codec::put_varint(&mut self.labels, set.len() as u64);
+        for pair in set {
+            let place = *pair as usize;
+            if self.numbered.len() <= place {
+                self.numbered.resize(place + 1, None);
+            }
+            let (name, value) = match self.numbered.get(place).copied().flatten() {
+                Some(known) => known,
+                None => {
+                    let (name, value) = index.pair(*pair);
+                    let symbols = (self.interned(name) as u32, self.interned(value) as u32);
+                    if let Some(slot) = self.numbered.get_mut(place) {
+                        *slot = Some(symbols);
+                    }
+                    symbols
+                }
+            };
+            codec::put_varint(&mut self.labels, name.into());
+            codec::put_varint(&mut self.labels, value.into());
+        }
+        self.row(points, created_ms, exemplars)
+    }
+
+    /// What a series has beside its labels.
+    fn row(&mut self, points: &Points, created_ms: Option<i64>, exemplars: &[Exemplar]) -> Result<()> {
         let (times_at, times_len) = self.put_times(&points.times_ms);
         let histograms_at = self.histograms.len();
         self.put_histograms(points)?;
@@ -144,15 +186,20 @@ impl Builder {
         {
             return *number;
         }
-        let fresh = self.symbol_numbers.len() as u64;
-        let number = *self.symbol_numbers.entry_ref(text).or_insert(fresh);
-        if number == fresh {
-            codec::put_bytes(&mut self.symbols, text.as_bytes());
-        }
+        let number = self.interned(text);
         if let Some((before, known)) = self.before.get_mut(place) {
             before.clear();
             before.push_str(text);
             *known = number;
+        }
+        number
+    }
+
+    fn interned(&mut self, text: &str) -> u64 {
+        let fresh = self.symbol_numbers.len() as u64;
+        let number = *self.symbol_numbers.entry_ref(text).or_insert(fresh);
+        if number == fresh {
+            codec::put_bytes(&mut self.symbols, text.as_bytes());
         }
         number
     }

@@ -222,6 +222,9 @@ impl Snapshot {
             decode_chunk(&closed.bytes, closed.count, &mut push);
         }
         decode_chunk(&self.open, self.open_count, &mut push);
+        if self.out_of_order.is_empty() && self.histograms.is_empty() {
+            return in_order;
+        }
         let (mut late, mut histograms) = (Points::default(), Points::default());
         self.out_of_order.into_iter().for_each(|(time, bits)| late.push(time, Point::Float(bits)));
         self.histograms.into_iter().for_each(|(time, bytes)| histograms.push(time, Point::Histogram(bytes)));

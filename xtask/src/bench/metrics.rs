@@ -3,6 +3,7 @@
 
 mod disk;
 mod load;
+mod query;
 mod server;
 
 use std::time::Duration;
@@ -21,10 +22,12 @@ struct Size {
     new_series: u64,
     /// Samples of each of [`DISK_SERIES`].
     disk_samples: u64,
+    /// Samples of each series that is asked for.
+    query_samples: u64,
 }
 
-const FULL: Size = Size { runs: 3, rounds: 60, new_series: 1_000_000, disk_samples: 1_440 };
-const SMOKE: Size = Size { runs: 1, rounds: 2, new_series: 10_000, disk_samples: 60 };
+const FULL: Size = Size { runs: 3, rounds: 60, new_series: 1_000_000, disk_samples: 1_440, query_samples: 240 };
+const SMOKE: Size = Size { runs: 1, rounds: 2, new_series: 10_000, disk_samples: 60, query_samples: 40 };
 
 const SERIES: u64 = 50_000;
 const DISK_SERIES: u64 = 2_000;
@@ -33,7 +36,7 @@ const EACH: u64 = 2_000;
 /// A server has settled when it rests for so long.
 const REST: Duration = Duration::from_secs(3);
 
-/// `[--smoke] [--only write|new|disk]… [--peer NAME=PATH]…`.
+/// `[--smoke] [--only write|new|disk|query]… [--peer NAME=PATH]…`.
 pub(super) fn run(words: &[String]) -> sh::Outcome {
     let (mut size, mut only, mut peers) = (&FULL, Vec::new(), vec![Program::prometheus()?, Program::victoria()?]);
     let mut words = words.iter();
@@ -43,7 +46,9 @@ pub(super) fn run(words: &[String]) -> sh::Outcome {
             "--smoke" => size = &SMOKE,
             "--only" => only.push(value()?.clone()),
             "--peer" => peers.push(Program::named(value()?)?),
-            other => return Err(format!("`{other}`: say `--smoke`, `--only write|new|disk`, `--peer NAME=PATH`")),
+            other => {
+                return Err(format!("`{other}`: say `--smoke`, `--only write|new|disk|query`, `--peer NAME=PATH`"));
+            }
         }
     }
     let (ours, profile) = program()?;
@@ -51,7 +56,8 @@ pub(super) fn run(words: &[String]) -> sh::Outcome {
     println!("machine: {}; profile: {profile}\n", machine());
     println!("| what | server | median | span | ratio to ours |\n|---|---|---|---|---|");
     type Suite = fn(&Under, &Size) -> sh::Outcome<Vec<Figure>>;
-    let suites: [(&str, Suite); 3] = [("write", write), ("new", new_series), ("disk", disk::suite)];
+    let suites: [(&str, Suite); 4] =
+        [("write", write), ("new", new_series), ("disk", disk::suite), ("query", query::suite)];
     for (name, suite) in suites.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|word| word == name)) {
         let mut all = Vec::new();
         for server in &servers {

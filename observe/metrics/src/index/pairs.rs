@@ -1,5 +1,6 @@
 //! Every distinct pair of name and value once, by a number, with the series that have it. Knows nothing of what a whole label set is.
 
+use std::cmp::Ordering;
 use std::sync::OnceLock;
 
 use base_signal::{MatchOp, Matcher};
@@ -67,6 +68,10 @@ impl Series {
 }
 
 impl Pairs {
+    pub(super) fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
     /// Estimated heap bytes.
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes
@@ -127,6 +132,15 @@ impl Pairs {
         let Some(pair) = self.pairs.get(number as usize) else { return ("", "") };
         let name = self.names.get(pair.name as usize).map_or("", |name| &name.text);
         (name, pair.value(&self.text))
+    }
+
+    /// By name, then by value.
+    pub(super) fn cmp(&self, a: u32, b: u32) -> Ordering {
+        match (self.pairs.get(a as usize), self.pairs.get(b as usize)) {
+            // Most that are compared differ in a value only.
+            (Some(a), Some(b)) if a.name == b.name => a.value(&self.text).cmp(b.value(&self.text)),
+            _ => self.get(a).cmp(&self.get(b)),
+        }
     }
 
     /// Series whose value of the label matches, for a matcher that does not take the empty value.
