@@ -14,6 +14,7 @@ mod tests;
 mod timetable;
 mod wal;
 mod wal_scan;
+pub mod zstd_context;
 
 pub use error::{BlockError, Damage};
 pub use frame::{Frame, FrameBuilder, Record, RecordKind};

@@ -9,6 +9,7 @@ use base_world::{File, World};
 use crate::codec::{Malformed, Reader};
 use crate::error::BlockError;
 use crate::segment_write::{Codec, FOOTER_BYTES, HEADER_BYTES, MAGIC, Section, SegmentKind, SegmentSummary, VERSION};
+use crate::zstd_context::unpack;
 
 /// Larger tables of contents and sections than these are not ours.
 const TOC_BYTES_MAX: u32 = 64 << 20;
@@ -98,8 +99,8 @@ impl SegmentReader {
             Codec::Plain => Ok(stored),
             Codec::Zstd => {
                 let raw_bytes = usize::try_from(section.raw_bytes).unwrap_or(0);
-                let raw = zstd::bulk::decompress(&stored, raw_bytes);
-                raw.ok().filter(|raw| raw.len() == raw_bytes).ok_or_else(|| self.corrupt(name, "zstd cannot unpack it"))
+                let raw = unpack(&stored, raw_bytes);
+                raw.filter(|raw| raw.len() == raw_bytes).ok_or_else(|| self.corrupt(name, "zstd cannot unpack it"))
             }
         }
     }

@@ -10,6 +10,7 @@ use base_world::{DiskError, File, World};
 
 use crate::codec;
 use crate::error::BlockError;
+use crate::zstd_context::pack;
 
 pub(crate) const MAGIC: &[u8; 8] = b"APMSEG\r\n";
 pub(crate) const VERSION: u16 = 1;
@@ -17,8 +18,6 @@ pub(crate) const HEADER_BYTES: usize = 16;
 pub(crate) const FOOTER_BYTES: usize = 24;
 /// Bytes gathered before they are handed to the disk.
 const BUFFER_BYTES: usize = 256 << 10;
-/// Fast enough for a flush; compaction gains little more from higher ones.
-const ZSTD_LEVEL: i32 = 3;
 /// Below this zstd's own frame takes what it could save.
 const PACK_BYTES_MIN: usize = 64;
 
@@ -128,7 +127,7 @@ impl SegmentWriter {
         let packed = match codec {
             Codec::Plain => None,
             Codec::Zstd if raw.len() < PACK_BYTES_MIN => None,
-            Codec::Zstd => zstd::bulk::compress(raw, ZSTD_LEVEL).ok().filter(|packed| packed.len() < raw.len()),
+            Codec::Zstd => pack(raw).filter(|packed| packed.len() < raw.len()),
         };
         let stored = packed.as_deref().unwrap_or(raw);
         self.begin(name);

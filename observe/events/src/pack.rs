@@ -1,9 +1,8 @@
 //! Compressed, checksummed pieces inside a segment's plain sections.
 
 use observe_block::codec::{self, Malformed, Reader};
-use observe_block::{BlockError, SegmentReader, SegmentWriter};
+use observe_block::{BlockError, SegmentReader, SegmentWriter, zstd_context};
 
-const ZSTD_LEVEL: i32 = 3;
 /// No piece is larger than this when unpacked: one row of the largest size and a block around it.
 const RAW_BYTES_MAX: usize = 1 << 30;
 
@@ -18,7 +17,7 @@ pub(crate) struct Place {
 
 /// Compresses and appends a piece to the section that is open. A piece that does not get smaller stays as it is.
 pub(crate) fn push(writer: &mut SegmentWriter, raw: &[u8]) -> Result<Place, BlockError> {
-    let packed = zstd::bulk::compress(raw, ZSTD_LEVEL).ok().filter(|packed| packed.len() < raw.len());
+    let packed = zstd_context::pack(raw).filter(|packed| packed.len() < raw.len());
     push_stored(writer, packed.as_deref().unwrap_or(raw), raw.len())
 }
 
@@ -43,9 +42,9 @@ pub(crate) fn read(reader: &SegmentReader, section: &str, place: Place) -> Resul
     if place.stored_bytes == place.raw_bytes {
         return Ok(stored);
     }
-    let raw = zstd::bulk::decompress(&stored, (place.raw_bytes as usize).min(RAW_BYTES_MAX));
+    let raw = zstd_context::unpack(&stored, (place.raw_bytes as usize).min(RAW_BYTES_MAX));
     let fits = |raw: &Vec<u8>| raw.len() as u64 == u64::from(place.raw_bytes);
-    raw.ok().filter(fits).ok_or_else(|| reader.corrupt(&at(), "zstd cannot unpack it"))
+    raw.filter(fits).ok_or_else(|| reader.corrupt(&at(), "zstd cannot unpack it"))
 }
 
 impl Place {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base_signal::{Exemplar, LabelsRef, Metadata};
+use base_signal::{Exemplar, LabelsRef, Metadata, RangeMs};
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::index::{Key, SeriesIndex};
@@ -175,8 +175,12 @@ impl Head {
         true
     }
 
-    pub(crate) fn snapshot(&self, id: u32) -> Snapshot {
-        self.series.get(id as usize).map(Series::snapshot).unwrap_or_default()
+    pub(crate) fn snapshot(&self, id: u32, range: RangeMs) -> Snapshot {
+        self.series.get(id as usize).map(|series| series.snapshot(range)).unwrap_or_default()
+    }
+
+    pub(crate) fn created_ms(&self, id: u32) -> Option<i64> {
+        self.series.get(id as usize)?.extra.as_deref()?.created_ms
     }
 
     pub(crate) fn exemplars(&self, id: u32) -> &[Exemplar] {

@@ -153,6 +153,17 @@ impl SeriesIndex {
         order.clone()
     }
 
+    /// The same of some of them.
+    pub(crate) fn sorted_of(&self, some: &RoaringBitmap) -> Vec<u32> {
+        // What is in order already need not be sorted, if it is not most of the work to look through it.
+        if some.len() > self.len() as u64 / 8 {
+            return self.sorted().into_iter().filter(|id| some.contains(*id)).collect();
+        }
+        let mut order: Vec<u32> = some.iter().collect();
+        order.sort_unstable_by(|a, b| self.cmp(*a, *b));
+        order
+    }
+
     /// As label sets are compared; pairs that both have need no look at their texts.
     fn cmp(&self, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.set(a), self.set(b));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base_signal::{Metadata, TenantId};
+use base_signal::{Metadata, RangeMs, TenantId};
 use base_world::World;
 use observe_block::{BlockError, Lsn, SegmentKind, SegmentMeta, codec};
 use observe_source::SourceError;
@@ -126,7 +126,7 @@ impl FlushJob {
             return Ok(());
         }
         let read = |id: u32| {
-            let snapshot = head.snapshot(id);
+            let snapshot = head.snapshot(id, RangeMs::ALL);
             let created_ms = snapshot.created_ms;
             let mut points = snapshot.into_points();
             points.retain(|time| time >= self.oldest_ms);

@@ -1,8 +1,8 @@
 //! Blocks inside a segment's plain sections: a checksum each, zstd where it helps, so that one can be read alone.
 
 use observe_block::codec::{self, Malformed, Reader};
+use observe_block::zstd_context as zstd;
 
-const ZSTD_LEVEL: i32 = 3;
 const PACK_BYTES_MIN: usize = 64;
 const ZSTD: u8 = 1;
 /// What a block may unpack to, unless it is large itself: a lie about the length must not take memory.
@@ -20,7 +20,7 @@ pub(crate) fn put_block(to: &mut Vec<u8>, bytes: &[u8]) -> (u64, u64) {
 pub(crate) fn put_packed(to: &mut Vec<u8>, raw: &[u8]) -> (u64, u64) {
     // Zstd's own frame takes what it could save on a few bytes.
     let worth = raw.len() >= PACK_BYTES_MIN;
-    let packed = worth.then(|| zstd::bulk::compress(raw, ZSTD_LEVEL).ok()).flatten();
+    let packed = worth.then(|| zstd::pack(raw)).flatten();
     let packed = packed.filter(|packed| packed.len() < raw.len());
     let mut bytes = vec![if packed.is_some() { ZSTD } else { 0 }];
     codec::put_varint(&mut bytes, raw.len() as u64);
@@ -46,5 +46,5 @@ pub(crate) fn take_packed(bytes: &[u8]) -> std::result::Result<Vec<u8>, Malforme
     if raw_bytes > RAW_BYTES_MAX.max(body.len().saturating_mul(64)) {
         return Err(reader.malformed("raw length"));
     }
-    zstd::bulk::decompress(body, raw_bytes).map_err(|_| reader.malformed("zstd"))
+    zstd::unpack(body, raw_bytes).ok_or_else(|| reader.malformed("zstd"))
 }

@@ -64,6 +64,21 @@ impl Points {
         *self = kept;
     }
 
+    /// Keeps the rows from the first time to the last, both included.
+    pub(crate) fn keep_within(&mut self, first_ms: i64, last_ms: i64) {
+        let end = self.times_ms.partition_point(|time| *time <= last_ms);
+        let begin = self.times_ms.partition_point(|time| *time < first_ms).min(end);
+        if begin == 0 && end == self.len() {
+            return;
+        }
+        self.times_ms.truncate(end);
+        self.bits.truncate(end);
+        self.times_ms.drain(..begin);
+        self.bits.drain(..begin);
+        self.histograms.retain(|(row, _)| (begin..end).contains(row));
+        self.histograms.iter_mut().for_each(|(row, _)| *row -= begin);
+    }
+
     /// Joins parts into one ascending column. Of two points at one time that of the earlier part stays.
     pub(crate) fn merge(mut parts: Vec<Points>) -> Points {
         parts.retain(|part| !part.is_empty());

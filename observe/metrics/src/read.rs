@@ -43,6 +43,33 @@ struct Places {
     segments: Vec<(usize, Row)>,
     /// Of what a flush is writing, then of what is newest.
     heads: Vec<Snapshot>,
+    created_ms: Option<i64>,
+}
+
+/// One place of a series.
+enum Place {
+    Segment(usize, Row),
+    Head(Snapshot),
+    /// No points of the range, but since when it counts.
+    Created(i64),
+}
+
+/// By labels, ascending. Every segment and every head gave its own in this order, and the sort makes use of that.
+fn joined(mut found: Vec<(Labels, Place)>) -> Vec<(Labels, Places)> {
+    found.sort_by(|(a, _), (b, _)| a.as_ref().cmp(&b.as_ref()));
+    let mut all: Vec<(Labels, Places)> = Vec::with_capacity(found.len());
+    for (labels, place) in found {
+        if all.last().is_none_or(|(last, _)| *last != labels) {
+            all.push((labels, Places::default()));
+        }
+        let Some((_, places)) = all.last_mut() else { continue };
+        match place {
+            Place::Segment(segment, row) => places.segments.push((segment, row)),
+            Place::Head(snapshot) => places.heads.push(snapshot),
+            Place::Created(created_ms) => places.created_ms = Some(created_ms),
+        }
+    }
+    all
 }
 
 struct Batches {
@@ -142,7 +169,7 @@ impl MetricSource for MetricStore {
     fn select(&self, request: &SelectMetrics<'_>) -> Result<Box<dyn MetricBatches>> {
         request.cancel.check()?;
         let (range, mut annotations) = (self.visible(request.range), Annotations::default());
-        let (mut opened, mut found, mut held) = (Vec::new(), BTreeMap::<Labels, Places>::new(), Vec::new());
+        let (mut opened, mut found, mut held) = (Vec::new(), Vec::<(Labels, Place)>::new(), Vec::new());
         let mut hold = |labels: &Labels, more: u64| {
             held.push(request.budget.reserve(ENTRY_BYTES + labels.as_bytes().len() as u64 + more)?);
             Ok::<_, SourceError>(())
@@ -153,7 +180,7 @@ impl MetricSource for MetricStore {
                 if let Some(row) = index.row(id).filter(|row| row.overlaps(range.start_ms, range.end_ms)) {
                     let labels = index.series.labels(id);
                     hold(&labels, 0)?;
-                    found.entry(labels).or_default().segments.push((opened.len(), row.clone()));
+                    found.push((labels, Place::Segment(opened.len(), row.clone())));
                 }
             }
             opened.push(Opened { segment: Arc::clone(segment), pages: Arc::clone(&index.pages) });
@@ -161,20 +188,24 @@ impl MetricSource for MetricStore {
         })?;
         for head in self.heads_of(request.tenant) {
             let index = head.index();
-            for id in index.matching(request.matchers) {
-                let labels = index.labels(id);
+            for id in index.sorted_of(&index.matching(request.matchers)) {
                 let overlaps = |(first, last)| range.overlaps(RangeMs::new(first, last));
-                if head.time_range(id).is_some_and(overlaps) || found.contains_key(&labels) {
-                    let snapshot = head.snapshot(id);
-                    hold(&labels, snapshot.decoded_bytes() / 4)?;
-                    found.entry(labels).or_default().heads.push(snapshot);
-                }
+                let place = if head.time_range(id).is_some_and(overlaps) {
+                    Place::Head(head.snapshot(id, range))
+                } else if let Some(created_ms) = head.created_ms(id) {
+                    Place::Created(created_ms)
+                } else {
+                    continue;
+                };
+                let labels = index.labels(id);
+                hold(&labels, if let Place::Head(snapshot) = &place { snapshot.decoded_bytes() / 4 } else { 0 })?;
+                found.push((labels, place));
             }
         }
         let mut cursors = Vec::new();
         cursors.resize_with(opened.len(), Cursor::default);
         Ok(Box::new(Batches {
-            series: found.into_iter().collect::<Vec<_>>().into_iter(),
+            series: joined(found).into_iter(),
             opened,
             cursors,
             tombstones: self.tombstones.iter().filter(|t| t.tenant == request.tenant.as_str()).cloned().collect(),
@@ -306,10 +337,11 @@ impl Batches {
                 Err(error) => return Err(source_error(error)),
             }
         }
+        created_ms = places.created_ms.or(created_ms);
         for snapshot in places.heads {
             created_ms = snapshot.created_ms.or(created_ms);
             let mut points = snapshot.into_points();
-            points.retain(|time| self.range.contains(time));
+            points.keep_within(self.range.start_ms, self.range.end_ms);
             parts.push(points);
         }
         Ok((Points::merge(parts), created_ms))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base_signal::Exemplar;
+use base_signal::{Exemplar, RangeMs};
 
 use crate::chunk::{Chunk, decode_chunk};
 use crate::points::{Point, Points};
@@ -130,12 +130,16 @@ impl Series {
         chunks.chain(open).chain(floats).chain(histograms).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    /// Of the points in the range, and of some beside them.
+    pub(crate) fn snapshot(&self, range: RangeMs) -> Snapshot {
         let extra = self.extra.as_deref();
+        let touches = |first: i64, last: i64| range.overlaps(RangeMs::new(first, last));
+        let open = self.chunk.count > 0 && touches(self.chunk.time_min(), self.chunk.time_max);
+        let closed = self.closed().iter().filter(|closed| touches(closed.time_min, closed.time_max));
         Snapshot {
-            closed: self.closed().to_vec(),
-            open: self.chunk.to_bytes(),
-            open_count: self.chunk.count.into(),
+            closed: closed.cloned().collect(),
+            open: if open { self.chunk.to_bytes() } else { Vec::new() },
+            open_count: if open { self.chunk.count.into() } else { 0 },
             out_of_order: extra.map(|extra| extra.out_of_order.clone()).unwrap_or_default(),
             histograms: extra.map(|extra| extra.histograms.clone()).unwrap_or_default(),
             created_ms: extra.and_then(|extra| extra.created_ms),
