@@ -69,9 +69,9 @@ struct Coster<'s> {
     locals: Vec<Local>,
 }
 
-/// The greatest cost; none of a text with something that is not estimated here.
-pub(crate) fn estimate(expr: &Expr, sizes: Sizes<'_>) -> Option<u64> {
-    Coster { sizes, locals: Vec::new() }.cost(expr).map(|told| told.cost)
+/// The greatest cost.
+pub(crate) fn estimate(expr: &Expr, sizes: Sizes<'_>) -> u64 {
+    Coster { sizes, locals: Vec::new() }.cost(expr).cost
 }
 
 fn is_scalar(kind: &Type) -> bool {
@@ -124,27 +124,27 @@ impl Coster<'_> {
         self.size(expr, told).unwrap_or(Size::UNKNOWN)
     }
 
-    fn cost(&mut self, expr: &Expr) -> Option<Told> {
-        Some(match &expr.kind {
+    fn cost(&mut self, expr: &Expr) -> Told {
+        match &expr.kind {
             Kind::Literal(Value::Type(name)) => Told { path: Path::of(name), ..Told::of(1) },
             Kind::Literal(_) => Told::of(0),
             Kind::Ident(name) => match self.local(expr) {
                 Some(local) => Told { path: local.path.clone(), entry: local.entry, ..Told::of(1) },
                 None => Told { path: Path::of(name), ..Told::of(1) },
             },
-            Kind::Select { of, optional: true, .. } => Told::of(add(self.cost(of)?.cost, 1)),
+            Kind::Select { of, optional: true, .. } => Told::of(add(self.cost(of).cost, 1)),
             Kind::Select { of, field, optional: false } => {
-                let inner = self.cost(of)?;
+                let inner = self.cost(of);
                 let own = u64::from(matches!(of.of, Type::Map(..) | Type::Record(_)));
                 Told { path: inner.path.with(field), ..Told::of(add(inner.cost, own)) }
             }
-            Kind::Has { of, .. } => Told::of(self.cost(of)?.cost),
-            Kind::Index { of, key, optional } => self.index(expr, of, key, *optional)?,
-            Kind::Call(call) => self.call(expr, call)?,
+            Kind::Has { of, .. } => Told::of(self.cost(of).cost),
+            Kind::Index { of, key, optional } => self.index(expr, of, key, *optional),
+            Kind::Call(call) => self.call(expr, call),
             Kind::List(items) => {
                 let (mut cost, mut size) = (LIST_COST, None::<Size>);
                 for (_, item) in items {
-                    let mut told = self.cost(item)?;
+                    let mut told = self.cost(item);
                     cost = add(cost, told.cost);
                     let own = self.known_size(item, &mut told);
                     size = Some(size.map_or(own, |size| size.union(own)));
@@ -155,7 +155,7 @@ impl Coster<'_> {
             Kind::Map(pairs) => {
                 let (mut cost, mut sizes) = (MAP_COST, None::<(Size, Size)>);
                 for (_, key, value) in pairs {
-                    let (mut one, mut other) = (self.cost(key)?, self.cost(value)?);
+                    let (mut one, mut other) = (self.cost(key), self.cost(value));
                     cost = add(cost, add(one.cost, other.cost));
                     let own = (self.known_size(key, &mut one), self.known_size(value, &mut other));
                     sizes = Some(sizes.map_or(own, |(key, value)| (key.union(own.0), value.union(own.1))));
@@ -166,27 +166,27 @@ impl Coster<'_> {
             Kind::And(all) | Kind::Or(all) => {
                 let mut cost = 0;
                 for one in all {
-                    cost = add(cost, self.cost(one)?.cost);
+                    cost = add(cost, self.cost(one).cost);
                 }
                 Told::of(cost)
             }
             Kind::If(parts) => {
                 let [test, yes, no] = &**parts;
-                let (test, mut one, mut other) = (self.cost(test)?, self.cost(yes)?, self.cost(no)?);
+                let (test, mut one, mut other) = (self.cost(test), self.cost(yes), self.cost(no));
                 let size = self.known_size(yes, &mut one).union(self.known_size(no, &mut other));
                 let entry = Entry::union(one.entry, other.entry);
                 Told { size: Some(size), entry, ..Told::of(add(test.cost, one.cost.max(other.cost))) }
             }
-            Kind::Fold(fold) => self.fold(fold)?,
-            Kind::OptMap { of, name, body, flat } => self.opt_map(of, name, body, *flat)?,
-        })
+            Kind::Fold(fold) => self.fold(fold),
+            Kind::OptMap { of, name, body, flat } => self.opt_map(of, name, body, *flat),
+        }
     }
 
-    fn index(&mut self, expr: &Expr, of: &Expr, key: &Expr, optional: bool) -> Option<Told> {
-        let mut base = self.cost(of)?;
+    fn index(&mut self, expr: &Expr, of: &Expr, key: &Expr, optional: bool) -> Told {
+        let mut base = self.cost(of);
         // The operands are looked at as they are counted.
         self.size(of, &mut base);
-        let key = self.cost(key)?;
+        let key = self.cost(key);
         let mut told = Told::of(add(1, add(base.cost, key.cost)));
         let last = match &of.of {
             _ if optional => None,
@@ -199,25 +199,25 @@ impl Coster<'_> {
             told.size = base.entry.map(|entry| entry.value);
         }
         told.size = self.size(expr, &mut told);
-        Some(told)
+        told
     }
 
     /// `of.hasValue() ? optional.of(body with name = of.value()) : optional.none()`.
-    fn opt_map(&mut self, of: &Expr, name: &Arc<str>, body: &Expr, flat: bool) -> Option<Told> {
-        let target = self.cost(of)?.cost;
+    fn opt_map(&mut self, of: &Expr, name: &Arc<str>, body: &Expr, flat: bool) -> Told {
+        let target = self.cost(of).cost;
         let has = add(target, 1);
         let value = match &of.of {
             Type::Optional(value) if is_scalar(value) => Some(Size::fixed(1)),
             _ => None,
         };
-        // The target is a copy, and counted as often.
-        let bound = add(LIST_COST, add(self.cost(of)?.cost, 1));
+        // The target stands there twice; counting it twice would double with each one around it.
+        let bound = add(LIST_COST, add(target, 1));
         self.locals.push(Local { name: Arc::clone(name), path: Path::default(), size: value, entry: None });
         let body = self.cost(body);
         self.locals.pop();
-        let bound = add(bound, body?.cost);
+        let bound = add(bound, body.cost);
         let made = if flat { bound } else { add(bound, 1) };
-        Some(Told::of(add(has, made.max(1))))
+        Told::of(add(has, made.max(1)))
     }
 
     /// A variable over the items of a range, or its keys.
@@ -230,12 +230,12 @@ impl Coster<'_> {
         Local { name: Arc::clone(name), path: told.path.with(&Arc::from(last)), size, entry: None }
     }
 
-    fn fold(&mut self, fold: &Fold) -> Option<Told> {
+    fn fold(&mut self, fold: &Fold) -> Told {
         use FoldKind::{All, Exists, ExistsOne, Filter, Map, SortBy, TransformList, TransformMap, TransformMapEntry};
-        if matches!(fold.kind, SortBy | TransformMap | TransformMapEntry) {
-            return None;
+        if fold.kind == SortBy {
+            return self.sort_by(fold);
         }
-        let mut range = self.cost(&fold.over)?;
+        let mut range = self.cost(&fold.over);
         let depth = self.locals.len();
         match &fold.second {
             Some(second) => {
@@ -251,18 +251,25 @@ impl Coster<'_> {
         }
         let counted = self.body(fold);
         self.locals.truncate(depth);
-        let (filter, body, size) = counted?;
+        let (filter, body, size) = counted;
         let is_list = matches!(fold.kind, Map | Filter | TransformList);
+        let is_map = matches!(fold.kind, TransformMap | TransformMapEntry);
         // Of the accumulator: what it begins with, whether the loop goes on, a step, and what comes of it.
-        let appended = add(12, body);
+        // `accumulator + [body]`, or the pair put in.
+        let (own, first) = match fold.kind {
+            TransformMap => (3, MAP_COST),
+            TransformMapEntry => (2, MAP_COST),
+            _ => (12, LIST_COST),
+        };
+        let appended = add(own, body);
         let (begin, on, step, end) = match fold.kind {
             All => (0, 2, add(1, body), 1),
             Exists => (0, 3, add(1, body), 1),
             ExistsOne => (0, 0, add(body, 2), 2),
             Filter => (LIST_COST, 0, add(body, 13), 1),
             _ => match filter {
-                Some(filter) => (LIST_COST, 0, add(filter, appended), 1),
-                None => (LIST_COST, 0, appended, 1),
+                Some(filter) => (first, 0, add(filter, appended), 1),
+                None => (first, 0, appended, 1),
             },
         };
         let count = self.known_size(&fold.over, &mut range);
@@ -273,27 +280,40 @@ impl Coster<'_> {
             let value = Size::fixed(0).union(size);
             told.entry = Some(Entry { is_list: true, key: Size::fixed(1), value });
         } else {
-            told.size = Some(Size::fixed(1));
+            told.size = Some(if is_map { count } else { Size::fixed(1) });
         }
-        Some(told)
+        told
+    }
+
+    /// Bound to a variable, the range is sorted by the keys that are made of it.
+    fn sort_by(&mut self, fold: &Fold) -> Told {
+        let mut range = self.cost(&fold.over);
+        let size = self.size(&fold.over, &mut range);
+        let name: Arc<str> = Arc::from("@__sortBy_input__");
+        let input = Expr { of: fold.over.of.clone(), ..Expr::new(0, Kind::Ident(Arc::clone(&name))) };
+        let mut keys = Fold { kind: FoldKind::Map, over: input, ..fold.clone() };
+        keys.filter = None;
+        self.locals.push(Local { name, path: range.path.clone(), size, entry: range.entry });
+        let made = self.fold(&keys);
+        self.locals.pop();
+        let (cost, size) = calls::sorted_by(made.size.unwrap_or(Size::UNKNOWN), &fold.body.of);
+        let before = add(add(LIST_COST, range.cost), add(1, made.cost));
+        Told { size: Some(size), ..Told::of(add(before, cost)) }
     }
 
     /// What filter and body cost, and how large an item is that they make.
-    fn body(&mut self, fold: &Fold) -> Option<(Option<u64>, u64, Size)> {
-        let filter = match &fold.filter {
-            Some(filter) => Some(self.cost(filter)?.cost),
-            None => None,
-        };
-        let mut body = self.cost(&fold.body)?;
+    fn body(&mut self, fold: &Fold) -> (Option<u64>, u64, Size) {
+        let filter = fold.filter.as_ref().map(|filter| self.cost(filter).cost);
+        let mut body = self.cost(&fold.body);
         let size = match fold.kind {
             FoldKind::Filter => {
                 let item = Expr { of: item_of(&fold.over.of), ..Expr::new(0, Kind::Ident(Arc::clone(&fold.first))) };
-                let mut told = self.cost(&item)?;
+                let mut told = self.cost(&item);
                 self.known_size(&item, &mut told)
             }
             _ => self.known_size(&fold.body, &mut body),
         };
-        Some((filter, body.cost, size))
+        (filter, body.cost, size)
     }
 }
 

@@ -62,8 +62,8 @@ impl Program {
         self.used.iter().any(|name| &**name == variable)
     }
 
-    /// What it costs at most, in units of cel-go, where the variables are no larger than `sizes` says; none where a part of it is not estimated here.
-    pub fn estimate(&self, sizes: Sizes<'_>) -> Option<u64> {
+    /// What it costs at most, in units of cel-go, where the variables are no larger than `sizes` says.
+    pub fn estimate(&self, sizes: Sizes<'_>) -> u64 {
         estimate(&self.expr, sizes)
     }
 

@@ -1,7 +1,7 @@
 //! What calls of functions cost, by their names and by which overloads may be meant. Knows no loop.
 
 use super::size::{add, factor, times};
-use super::{Coster, Entry, Size, TEXT_FACTOR, Told};
+use super::{Coster, Entry, LIST_COST, Size, TEXT_FACTOR, Told};
 use crate::ast::{Call, Expr, Kind};
 use crate::env::Overload;
 use crate::types::Type;
@@ -13,22 +13,6 @@ const FORMAT_PATTERN: f64 = 128.0;
 const FORMAT_SIZE: u64 = 64;
 /// The bytes of an address.
 const ADDRESS_SIZE: u64 = 16;
-
-/// A function that Kubernetes or cel-go counts by a way of its own, which is not followed here.
-const NOT_COUNTED: [&str; 12] = [
-    "slice",
-    "flatten",
-    "distinct",
-    "sort",
-    "reverse",
-    "first",
-    "last",
-    "lists.range",
-    "sets.contains",
-    "sets.equivalent",
-    "sets.intersects",
-    "@sortByAssociatedKeys",
-];
 
 /// An argument, or the target, when the call is counted.
 struct Node<'e> {
@@ -62,36 +46,31 @@ fn text(size: Size) -> u64 {
 }
 
 impl Coster<'_> {
-    fn node<'e>(&mut self, expr: &'e Expr) -> Option<Node<'e>> {
-        let mut told = self.cost(expr)?;
+    fn node<'e>(&mut self, expr: &'e Expr) -> Node<'e> {
+        let mut told = self.cost(expr);
         let size = self.size(expr, &mut told);
-        Some(Node { expr, told, size })
+        Node { expr, told, size }
     }
 
-    pub(super) fn call(&mut self, expr: &Expr, call: &Call) -> Option<Told> {
+    pub(super) fn call(&mut self, expr: &Expr, call: &Call) -> Told {
         let name = &*call.name;
-        if NOT_COUNTED.contains(&name) {
-            return None;
-        }
         if let ("dyn", [arg]) = (name, call.args.as_slice()) {
-            let node = self.node(arg)?;
-            return Some(Told { size: node.size, entry: node.told.entry, ..Told::of(add(1, node.told.cost)) });
+            let node = self.node(arg);
+            return Told { size: node.size, entry: node.told.entry, ..Told::of(add(1, node.told.cost)) };
         }
         let mut args = Vec::new();
         for arg in &call.args {
-            args.push(self.node(arg)?);
+            args.push(self.node(arg));
         }
-        let target = match &call.target {
-            Some(target) => Some(self.node(target)?),
-            None => None,
-        };
+        let target = call.target.as_ref().map(|target| self.node(target));
         let of_args = args.iter().fold(0, |sum, arg| add(sum, arg.told.cost));
         let before = add(of_args, target.as_ref().map_or(0, |target| target.told.cost));
         let mut told = Told::default();
         let overloads = call.overloads.as_ref().map(|all| all.0.as_slice()).unwrap_or_default();
         let mut most = 0;
         for overload in overloads {
-            let own = self.kubernetes(name, overload, target.as_ref(), &args);
+            let own = listed(name, overload, target.as_ref(), &args);
+            let own = own.or_else(|| self.kubernetes(name, overload, target.as_ref(), &args));
             let own = own.or_else(|| standard(name, overload, target.as_ref(), &args, &mut told.entry));
             let own = own.unwrap_or(Counted { cost: 1, size: None });
             most = most.max(own.cost);
@@ -104,7 +83,7 @@ impl Coster<'_> {
             }
         }
         told.cost = add(before, most);
-        Some(told)
+        told
     }
 
     /// Of a list's items, as far as its path tells.
@@ -225,6 +204,57 @@ fn replaced(size: Size, old: Size, new: Size) -> Size {
 )]
 fn parts(size: u64, of: u64) -> u64 {
     (size as f64 / of as f64).ceil() as u64
+}
+
+/// As cel-go's libraries of sets and lists count it.
+fn listed(name: &str, overload: &Overload, target: Option<&Node<'_>>, args: &[Node<'_>]) -> Option<Counted> {
+    let number = |node: &Node<'_>, usual: u64| match node.expr.kind {
+        Kind::Literal(Value::Int(number)) => u64::try_from(number).unwrap_or(0),
+        _ => usual,
+    };
+    let of_lists = |each: f64| {
+        let [one, other] = args else { return None };
+        counted(add(factor(one.size().product(other.size()).max, each), 1))
+    };
+    #[expect(clippy::cast_precision_loss, reason = "the server computes it so")]
+    let as_factor = |depth: u64| depth as f64;
+    match name {
+        "sets.contains" | "sets.intersects" => of_lists(1.0),
+        "sets.equivalent" => of_lists(2.0),
+        "slice" => {
+            let (Some(start), Some(end)) = (args.first(), args.get(1)) else { return None };
+            let end = number(end, target?.size().max);
+            Some(made_list(1.0, Size::fixed(end.wrapping_sub(number(start, 0)))))
+        }
+        "lists.range" => Some(made_list(1.0, Size::fixed(number(args.first()?, u64::MAX)))),
+        "reverse" => Some(made_list(1.0, target?.size())),
+        "flatten" => {
+            let depth = args.first().map_or(1, |depth| number(depth, u64::MAX));
+            Some(made_list(as_factor(depth), target?.size()))
+        }
+        "distinct" => Some(made_list(2.0, target?.size().product(target?.size()))),
+        "sort" => {
+            let is_text =
+                matches!(overload.params.first(), Some(Type::List(of)) if matches!(**of, Type::Text | Type::Bytes));
+            Some(sorted(target?.size(), is_text))
+        }
+        _ => None,
+    }
+}
+
+fn made_list(each: f64, size: Size) -> Counted {
+    Counted { cost: add(factor(size.max, each), 1 + LIST_COST), size: Some(size) }
+}
+
+/// Each is compared with each.
+fn sorted(keys: Size, is_text: bool) -> Counted {
+    made_list(if is_text { 2.0 + TEXT_FACTOR } else { 2.0 }, keys.product(keys))
+}
+
+/// `sortBy` when its input is bound to a variable: what comes of these keys.
+pub(super) fn sorted_by(keys: Size, of: &Type) -> (u64, Size) {
+    let all = sorted(keys, matches!(of, Type::Text | Type::Bytes));
+    (all.cost, all.size.unwrap_or(Size::UNKNOWN))
 }
 
 /// As cel-go counts it.
