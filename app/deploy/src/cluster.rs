@@ -12,6 +12,7 @@ mod picked;
 mod pods;
 mod post;
 mod render;
+mod route;
 mod several;
 mod status;
 
@@ -47,7 +48,7 @@ pub use post::{PostError, post_render};
 pub use render::{Rendered, RenderedFile};
 use several::Placed;
 pub(crate) use several::error_at;
-pub use several::{ClusterJudge, ClusterSettings};
+pub use several::{ClusterJudge, ClusterSettings, OnFailure};
 pub use status::{Workload, WorkloadState};
 
 /// Complete runs in which a version is looked for.
@@ -61,6 +62,8 @@ pub struct KubernetesSettings {
     pub context: Option<String>,
     /// In the place of `context`: a release goes to all of these, in this order, as one.
     pub clusters: Vec<ClusterSettings>,
+    /// Which of them are undone when one of them fails.
+    pub on_failure: OnFailure,
     /// So many of them are changed at once, and the next ones when the judge has agreed to these.
     pub parallel: usize,
     pub namespace: Option<String>,
@@ -76,7 +79,8 @@ pub struct KubernetesSettings {
     pub inject: Option<InjectSettings>,
     /// Whether, and how, the first telemetry of injected pods is waited for; left out, as usual where `inject` is.
     pub arrival: Option<ArrivalSettings>,
-    /// By which HTTPRoute or VirtualService a canary gets its share; left out, the one that is found.
+    /// By which HTTPRoute, GRPCRoute or VirtualService a canary gets its share; left out, the one that is found.
+    #[serde(deserialize_with = "route::read")]
     pub route: RouteChoice,
     /// The service is a chart, and its releases are Helm's: `helm list` and `helm history` know them.
     pub helm: Option<HelmSettings>,
@@ -88,6 +92,7 @@ impl Default for KubernetesSettings {
         KubernetesSettings {
             context: None,
             clusters: Vec::new(),
+            on_failure: OnFailure::default(),
             parallel: 1,
             namespace: None,
             manifests,

@@ -39,8 +39,8 @@ mod views;
 pub use adopt::{Handmade, Named};
 pub use cluster::{
     ArrivalSettings, ClusterJudge, ClusterSettings, Clusters, Compared, Hanging, HelmSettings, InstallHow, Installed,
-    InstalledObject, KubernetesSettings, ObjectChange, Plain, PostError, Rendered, RenderedFile, Unknown, Wanted,
-    Workload, WorkloadState, kustomize, post_render,
+    InstalledObject, KubernetesSettings, ObjectChange, OnFailure, Plain, PostError, Rendered, RenderedFile, Unknown,
+    Wanted, Workload, WorkloadState, kustomize, post_render,
 };
 pub use compose::{ComposeAsk, Composed, Sent, parts};
 pub use desk::{Desk, DeskError, DeskOptions, DeskParts, Planned, telemetry};

@@ -106,6 +106,7 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::LeftOverObject { .. } => "left-over",
         Refusal::Routes { .. } => "several-routes",
         Refusal::NoRoute { .. } => "no-route",
+        Refusal::NoGrant { .. } => "no-reference-grant",
         Refusal::Subset { .. } => "no-subset",
         Refusal::SharedSender { .. } => "shared-sender",
         Refusal::NoHash { .. } => "no-pod-hash",

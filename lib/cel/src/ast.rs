@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use crate::env::Overloads;
+use crate::types::Type;
 use crate::value::Value;
 
 /// A node with the byte of the text that it is told at.
@@ -12,6 +13,8 @@ use crate::value::Value;
 pub(crate) struct Expr {
     pub(crate) at: usize,
     pub(crate) kind: Kind,
+    /// Of which type it is; `dyn` before the check.
+    pub(crate) of: Type,
 }
 
 #[derive(Debug, Clone)]
@@ -88,11 +91,41 @@ pub(crate) struct Fold {
 
 impl Expr {
     pub(crate) fn new(at: usize, kind: Kind) -> Self {
-        Expr { at, kind }
+        Expr { at, kind, of: Type::Dyn }
     }
 
     pub(crate) fn call(at: usize, name: &str, target: Option<Expr>, args: Vec<Expr>) -> Self {
         Expr::new(at, Kind::Call(Box::new(Call { name: name.into(), target, args, overloads: None, pattern: None })))
+    }
+
+    /// Does something with each part of it and with itself.
+    pub(crate) fn each(&mut self, does: &mut dyn FnMut(&mut Expr)) {
+        match &mut self.kind {
+            Kind::Literal(_) | Kind::Ident(_) => {}
+            Kind::Select { of, .. } | Kind::Has { of, .. } => of.each(does),
+            Kind::Index { of, key, .. } => {
+                of.each(does);
+                key.each(does);
+            }
+            Kind::Call(call) => call.target.iter_mut().chain(&mut call.args).for_each(|one| one.each(does)),
+            Kind::List(items) => items.iter_mut().for_each(|(_, one)| one.each(does)),
+            Kind::Map(pairs) => pairs.iter_mut().for_each(|(_, key, value)| {
+                key.each(does);
+                value.each(does);
+            }),
+            Kind::And(all) | Kind::Or(all) => all.iter_mut().for_each(|one| one.each(does)),
+            Kind::If(parts) => parts.iter_mut().for_each(|one| one.each(does)),
+            Kind::Fold(fold) => {
+                fold.over.each(does);
+                fold.filter.iter_mut().for_each(|one| one.each(does));
+                fold.body.each(does);
+            }
+            Kind::OptMap { of, body, .. } => {
+                of.each(does);
+                body.each(does);
+            }
+        }
+        does(self);
     }
 
     /// `a.b.c`, where nothing but names stand there.

@@ -62,6 +62,12 @@ impl Checker<'_> {
     }
 
     pub(crate) fn check(&mut self, expr: &mut Expr) -> Checked {
+        let kind = self.checked(expr)?;
+        expr.of = kind.clone();
+        Ok(kind)
+    }
+
+    fn checked(&mut self, expr: &mut Expr) -> Checked {
         let at = expr.at;
         if matches!(expr.kind, Kind::Select { .. })
             && let Some(name) = expr.dotted()

@@ -9,6 +9,7 @@
 mod ast;
 mod calendar;
 mod check;
+mod cost;
 mod env;
 mod error;
 mod eval;
@@ -24,6 +25,7 @@ mod types;
 mod value;
 
 pub use calendar::{duration, timestamp};
+pub use cost::{Size, Sizes};
 pub use env::{Cx, Env, Function, Run};
 pub use error::{CompileError, EvalError};
 pub use library::standard;

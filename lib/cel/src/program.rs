@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::ast::Expr;
 use crate::check::{Checker, MacrosSince};
+use crate::cost::{Sizes, estimate};
 use crate::env::Env;
 use crate::error::{CompileError, EvalError};
 use crate::eval::Evaluation;
@@ -48,6 +49,7 @@ impl Program {
         };
         let result = checker.check(&mut expr).map_err(|fault| fault.told(text))?;
         let result = checker.bindings.put_in(&result, true);
+        expr.each(&mut |part| part.of = checker.bindings.put_in(&part.of, true));
         Ok(Program { expr: Arc::new(expr), result, used: checker.used.into() })
     }
 
@@ -58,6 +60,11 @@ impl Program {
     /// Whether a variable is named in it.
     pub fn uses(&self, variable: &str) -> bool {
         self.used.iter().any(|name| &**name == variable)
+    }
+
+    /// What it costs at most, in units of cel-go, where the variables are no larger than `sizes` says.
+    pub fn estimate(&self, sizes: Sizes<'_>) -> u64 {
+        estimate(&self.expr, sizes)
     }
 
     /// Evaluates it; what it costs is taken from `fuel`.

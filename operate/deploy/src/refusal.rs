@@ -65,6 +65,9 @@ pub enum Refusal {
     Routes { service: String, routes: Vec<String> },
     #[error("no route called {name} sends to a Service of {service}")]
     NoRoute { service: String, name: String },
+    /// In the Gateway API the namespace of the receiver decides who of other namespaces sends to it.
+    #[error("{route} may not send to the Service {service}: no ReferenceGrant in {} lets it", service.split('/').next().unwrap_or_default())]
+    NoGrant { route: String, service: String },
     #[error("{route} cannot be weighed by subsets: {why}")]
     Subset { route: String, why: String },
     #[error(
@@ -152,10 +155,18 @@ impl Refusal {
                 "add the Service whose selector its pods have, or use `--strategy rolling`".to_owned()
             }
             Refusal::Routes { .. } => {
-                "say which: `kubernetes.route: { kind: HTTPRoute, name: … }`; what comes by the others meets no canary until the end".to_owned()
+                "say which: `kubernetes.route: { kind: HTTPRoute, name: … }`, with `namespace` where it is elsewhere; what comes by the others meets no canary until the end".to_owned()
             }
             Refusal::NoRoute { .. } => {
                 "look at the namespace and at what the route sends to; `kubernetes.route: { kind: none }` lets the number of pods decide".to_owned()
+            }
+            Refusal::NoGrant { route, service } => {
+                let (kind, name) = route.split_once(' ').unwrap_or_default();
+                let from = name.split('/').next().unwrap_or_default();
+                let canary = service.split('/').next_back().unwrap_or_default();
+                format!(
+                    "add one there, or to the manifests: `from: [{{ group: gateway.networking.k8s.io, kind: {kind}, namespace: {from} }}]`, `to: [{{ group: \"\", kind: Service }}]`, without a name or with `name: {canary}`; `kubernetes.route: {{ kind: none }}` lets the number of pods decide"
+                )
             }
             Refusal::Subset { .. } => {
                 "let it send to the Service without a subset, or to subsets of labels that every version has; `kubernetes.route: { kind: none }` lets the number of pods decide".to_owned()

@@ -1,17 +1,23 @@
-//! Where a route says to whom it sends, and how much: the lists of receivers of an HTTPRoute (Gateway API, `spec.rules[].backendRefs`) and of a
+//! Where a route says to whom it sends, and how much: the lists of receivers of an HTTPRoute or a GRPCRoute (Gateway API, `spec.rules[].backendRefs`) and of a
 //! VirtualService (Istio, `spec.{http,tls,tcp}[].route`), and the subsets that a DestinationRule makes of a host (`spec.subsets`). It does not know
 //! who sends what, and sets no weight.
 
 use serde_json::Value;
 
 pub const HTTP_ROUTE: &str = "HTTPRoute.gateway.networking.k8s.io";
+pub const GRPC_ROUTE: &str = "GRPCRoute.gateway.networking.k8s.io";
 pub const VIRTUAL_SERVICE: &str = "VirtualService.networking.istio.io";
 pub const DESTINATION_RULE: &str = "DestinationRule.networking.istio.io";
+
+/// Whether it is a route of the Gateway API, which sends to objects that it names.
+pub fn is_gateway_api(kind: &str) -> bool {
+    matches!(kind, HTTP_ROUTE | GRPC_ROUTE)
+}
 
 /// The lists by JSON pointer (RFC 6901), in their order; none of a kind that sends nothing. `kind` is as in [`HTTP_ROUTE`].
 pub fn receivers<'a>(kind: &str, object: &'a Value) -> Vec<(String, &'a Vec<Value>)> {
     let (rows, list): (&'static [&'static str], &'static str) = match kind {
-        HTTP_ROUTE => (&["rules"], "backendRefs"),
+        HTTP_ROUTE | GRPC_ROUTE => (&["rules"], "backendRefs"),
         VIRTUAL_SERVICE => (&["http", "tls", "tcp"], "route"),
         DESTINATION_RULE => {
             let subsets = object["spec"]["subsets"].as_array();
@@ -26,11 +32,11 @@ pub fn receivers<'a>(kind: &str, object: &'a Value) -> Vec<(String, &'a Vec<Valu
     rows.iter().flat_map(|row| of_row(row)).collect()
 }
 
-/// What one receiver of a list gets, as its server reads it: one that says nothing gets 1 in an HTTPRoute; in a VirtualService everything where
+/// What one receiver of a list gets, as its server reads it: one that says nothing gets 1 in a route of the Gateway API; in a VirtualService everything where
 /// it is alone, and nothing beside others.
 pub fn weight(kind: &str, receiver: &Value, alone: bool) -> u64 {
     let usual = match kind {
-        HTTP_ROUTE => 1,
+        HTTP_ROUTE | GRPC_ROUTE => 1,
         _ if alone => 100,
         _ => 0,
     };
@@ -96,11 +102,13 @@ mod tests {
     fn lists_are_found_where_each_kind_has_them() {
         let rules =
             json!([{"backendRefs": [{"name": "a"}, {"name": "b", "weight": 3}]}, {"filters": []}, {"backendRefs": []}]);
-        check(
-            HTTP_ROUTE,
-            json!({ "rules": rules }),
-            &[("/spec/rules/0/backendRefs", "a 1, b 3"), ("/spec/rules/2/backendRefs", "nobody")],
-        );
+        for kind in [HTTP_ROUTE, GRPC_ROUTE] {
+            check(
+                kind,
+                json!({ "rules": rules }),
+                &[("/spec/rules/0/backendRefs", "a 1, b 3"), ("/spec/rules/2/backendRefs", "nobody")],
+            );
+        }
         let to = |host: &str| json!([{"destination": {"host": host, "subset": "v1"}}]);
         check(
             VIRTUAL_SERVICE,

@@ -1,5 +1,8 @@
 //! Files to objects, what a file is, hashes and edits. Validation has tests of its own.
 
+mod costs;
+#[path = "../corpus/costs.rs"]
+mod costs_corpus;
 #[path = "../corpus/mutate.rs"]
 mod mutate;
 mod rules;

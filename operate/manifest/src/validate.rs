@@ -2,11 +2,14 @@
 //! so it knows no quota, no webhook, and no object that is not among those it was given.
 
 mod at;
+mod bounds;
+mod budget;
 mod custom;
 mod definition;
 mod expressions;
 mod fields;
 mod finding;
+mod junctors;
 mod schema;
 mod shape;
 mod told;

@@ -6,6 +6,7 @@
 
 mod adopted;
 mod by_hand;
+mod clusters;
 mod composed;
 mod customers;
 mod elsewhere;

@@ -1,6 +1,7 @@
 //! Telemetry into pods on a real cluster: its API server asks our webhook, the kubelet runs what came of it, and the certificate changes meanwhile. The
 //! agent's image is a small one of our own: what is proven is that its files and variables are there when the program starts.
 
+mod admitted;
 mod arrives;
 
 use std::path::Path;

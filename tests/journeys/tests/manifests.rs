@@ -10,22 +10,26 @@ use tempfile::TempDir;
 use tests_journeys::{Cluster, engine, tools, wait};
 
 /// A project of its own, with its history.
-struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
-struct Ended {
+pub(crate) struct Ended {
     code: i32,
     out: String,
     err: String,
 }
 
 impl Home {
-    fn new(files: &[(&str, &str)]) -> Home {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Home {
         let home = Home(tempfile::Builder::new().prefix("apm-manifests-").tempdir().expect("a folder"));
         files.iter().for_each(|(name, text)| home.write(name, text));
         home
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.0.path().join("shop").join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         std::fs::write(path, text).expect("written");
@@ -51,7 +55,7 @@ impl Home {
 
     /// It ends like this, says all of these, and never what is secret.
     #[track_caller]
-    fn check(&self, words: &str, kubeconfig: Option<&Path>, code: i32, says: &[&str]) -> Ended {
+    pub(crate) fn check(&self, words: &str, kubeconfig: Option<&Path>, code: i32, says: &[&str]) -> Ended {
         let ended = self.apm(words, kubeconfig);
         let said = format!("{}{}", ended.out, ended.err);
         assert_eq!(ended.code, code, "{words}: {said}");

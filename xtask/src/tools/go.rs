@@ -97,12 +97,14 @@ pub(super) fn helm(cache: &Cache) -> sh::Outcome<Got> {
 pub(super) fn routes(cache: &Cache) -> sh::Outcome<Got> {
     let files = [
         ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
+        ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml"),
+        ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml"),
         ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"),
         ("istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
     ];
     let lock = sh::root().join("tests/journeys/lock/routes");
     let module = sh::read(&lock.join("go.mod"))?;
-    let place = cache.version("routes", &fingerprint(&module))?;
+    let place = cache.version("routes", &fingerprint(&format!("{module}{files:?}")))?;
     if !place.done {
         sh::write(&place.folder.join("go.mod"), &module)?;
         sh::write(&place.folder.join("go.sum"), &sh::read(&lock.join("go.sum"))?)?;

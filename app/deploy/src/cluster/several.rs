@@ -34,6 +34,16 @@ pub struct ClusterSettings {
     pub judge: ClusterJudge,
 }
 
+/// `services.NAME.deploy.kubernetes.on_failure`: which clusters are undone when one of them fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    #[default]
+    All,
+    /// Only the one that failed. Refused by name: a run has one end, the world of its plan or the world before, and half of each is neither.
+    This,
+}
+
 /// The telemetry of one cluster: told apart by who is asked, or by labels.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a map of settings")]
@@ -173,6 +183,11 @@ fn check(service: &str, kubernetes: &KubernetesSettings) -> Result<(), Report> {
             let report = Report::new(format!("the cluster {name} is named twice in `{place}.clusters`"));
             return Err(report.hint("each context and each name may stand there once"));
         }
+    }
+    if kubernetes.on_failure == OnFailure::This {
+        let what = format!("`{place}.on_failure: this` would leave the release on some clusters and not on others");
+        let hint = "a release to all of them stays on all or on none, so that its history can be gone back to; to keep the clusters that went well, make an environment of each and release one after the other: `for env in eu us; do apm deploy --env $env --version 2 --yes || break; done`";
+        return Err(Report::new(what).hint(hint));
     }
     if kubernetes.parallel == 0 {
         let report = Report::new(format!("`{place}.parallel` is 0, so no cluster could begin"));

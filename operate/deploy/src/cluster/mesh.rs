@@ -1,14 +1,16 @@
-//! The route by which a canary gets its share of the requests: an HTTPRoute of the Gateway API or a VirtualService of Istio that sends to a Service of
-//! the release. Which one it is, is found among the manifests and in the namespace; the settings may name it. It knows no order of steps.
+//! The route by which a canary gets its share of the requests: an HTTPRoute or a GRPCRoute of the Gateway API, or a VirtualService of Istio, that sends to a
+//! Service of the release. Which one it is, is found among the manifests and in the namespace; the settings may name it, in another namespace too. It
+//! knows no order of steps.
 //!
 //! Two forms. Where the route names a Service only, a second Service is made that selects the canary's pods, and the first is narrowed to the pods that it
 //! has. Where a VirtualService names a subset of its host, the DestinationRule gets a second subset in the same way, and the Service stays as it is.
 
 mod found;
+mod grants;
 mod split;
 mod steps;
 
-use operate_manifest::receivers::{DESTINATION_RULE, HTTP_ROUTE, VIRTUAL_SERVICE, told};
+use operate_manifest::receivers::{DESTINATION_RULE, GRPC_ROUTE, HTTP_ROUTE, VIRTUAL_SERVICE, told};
 use operate_plan::{Inventory, ObjectId, Seen};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +32,9 @@ const GATEWAY: &str = "Gateway.gateway.networking.k8s.io";
 pub struct RouteChoice {
     pub kind: Option<RouteKind>,
     pub name: Option<String>,
+    /// Where the route is, when it is not where the Deployments are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Although no controller has ever said that it carries the route out. Without one, weights move no request, and the judge would look at a version that
     /// nobody is sent to; so this has to be said.
     pub unverified: bool,
@@ -39,6 +44,8 @@ pub struct RouteChoice {
 pub enum RouteKind {
     #[serde(rename = "HTTPRoute")]
     HttpRoute,
+    #[serde(rename = "GRPCRoute")]
+    GrpcRoute,
     VirtualService,
     /// By the number of pods, whatever routes there are.
     #[serde(rename = "none")]
@@ -49,6 +56,7 @@ impl RouteKind {
     fn of_plan(self) -> Option<&'static str> {
         match self {
             RouteKind::HttpRoute => Some(HTTP_ROUTE),
+            RouteKind::GrpcRoute => Some(GRPC_ROUTE),
             RouteKind::VirtualService => Some(VIRTUAL_SERVICE),
             RouteKind::Pods => None,
         }
@@ -110,8 +118,16 @@ fn namespace(body: &Value) -> &str {
 fn kinds(choice: &RouteChoice) -> Vec<&'static str> {
     match choice.kind {
         Some(kind) => kind.of_plan().into_iter().collect(),
-        None => vec![HTTP_ROUTE, VIRTUAL_SERVICE],
+        None => vec![HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE],
     }
+}
+
+/// Where the Deployments are.
+fn homes(release: &ClusterRelease) -> Vec<&str> {
+    let mut homes: Vec<_> = deployments(release).map(|item| namespace(&item.body)).collect();
+    homes.sort_unstable();
+    homes.dedup();
+    homes
 }
 
 /// What must be looked at first: all routes of the namespaces, or the one that is named.
@@ -119,12 +135,11 @@ pub(super) fn objects(release: &ClusterRelease) -> Vec<ObjectId> {
     if release.strategy != Strategy::Canary || !canary::has_steps(release) || release.helm.is_some() {
         return Vec::new();
     }
-    let mut namespaces: Vec<_> = deployments(release).map(|item| namespace(&item.body)).collect();
-    namespaces.sort_unstable();
-    namespaces.dedup();
+    let homes = homes(release);
+    let routes = release.route.namespace.as_ref().map_or_else(|| homes.clone(), |namespace| vec![namespace.as_str()]);
     let kinds = kinds(&release.route);
     let mut objects = Vec::new();
-    for namespace in namespaces {
+    for namespace in &routes {
         for kind in &kinds {
             objects.push(match (&release.route.name, release.route.kind) {
                 (Some(name), Some(_)) => weights(&ObjectId::new(*kind, format!("{namespace}/{name}"))),
@@ -134,6 +149,10 @@ pub(super) fn objects(release: &ClusterRelease) -> Vec<ObjectId> {
         if kinds.contains(&VIRTUAL_SERVICE) {
             objects.push(all(DESTINATION_RULE, namespace));
         }
+    }
+    if kinds.contains(&VIRTUAL_SERVICE) {
+        // Istio reads the rule beside the route first, then the one beside the Service.
+        objects.extend(homes.iter().filter(|home| !routes.contains(home)).map(|home| all(DESTINATION_RULE, home)));
     }
     objects
 }
@@ -163,6 +182,7 @@ pub(super) fn objects_left(release: &ClusterRelease, seen: &Inventory) -> Vec<Ob
         }
     }
     objects.extend(needed.all());
+    objects.extend(grants::objects(&route));
     objects.extend(route.gateways());
     objects
 }
@@ -196,7 +216,10 @@ impl<'a> Route<'a> {
         }
         let Some((chosen, splits)) = fitting.pop() else {
             return match &release.route.name {
-                Some(name) => Err(Refusal::NoRoute { service: release.service.clone(), name: name.clone() }),
+                Some(name) => {
+                    let place = release.route.namespace.as_ref().map(|place| format!("{place}/")).unwrap_or_default();
+                    Err(Refusal::NoRoute { service: release.service.clone(), name: format!("{place}{name}") })
+                }
                 None => Ok(None),
             };
         };
@@ -236,6 +259,7 @@ impl<'a> Route<'a> {
         if self.splits.iter().any(Split::has_canary) {
             return Err(Refusal::LeftOverObject { name: format!("the canary in {}", plain(&self.id)) });
         }
+        grants::check(self, release, seen)?;
         let unnamed = |one: &&Behind<'_>| hash(seen, one.deployment).is_none();
         match self.behind.iter().find(unnamed) {
             Some(one) => Err(Refusal::NoHash { deployment: object(&one.deployment.body).name }),

@@ -144,7 +144,7 @@ const BOX: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefi
 
 #[test]
 fn custom_resources_by_their_definition() {
-    let schema = "{type: object, required: [size], properties: {size: {type: integer, maximum: 9}, min: {type: integer, default: 2}}, x-kubernetes-validations: [{rule: self.size > self.min, messageExpression: \"'above ' + string(self.min)\", fieldPath: .size}]}";
+    let schema = "{type: object, required: [size], properties: {size: {type: integer, maximum: 9}, min: {type: integer, default: 2}}, x-kubernetes-validations: [{rule: self.size > self.min, messageExpression: \"'above %d'.format([self.min])\", fieldPath: .size}]}";
     let check = |spec: &str, expect: &[&str]| {
         let text = format!(
             "{}apiVersion: x.org/v1\nkind: Box\nmetadata: {{name: b}}\nspec: {spec}\n",

@@ -1,13 +1,16 @@
 //! What a server demands of a CustomResourceDefinition itself: names, versions, structural schemas, and of rules that they compile over the types of the
 //! schema and that what stands beside them means something. Evaluates nothing.
 
-use lib_cel::{CompileError, Type};
+use lib_cel::{CompileError, Program, Type};
 use lib_yaml_edit::{Dialect, Node, Value};
 
 use super::at::At;
+use super::bounds::{Bounds, times_below};
+use super::budget::Budget;
 use super::custom::is_a;
 use super::expressions::{compile, field_path, flag, text};
 use super::finding::Out;
+use super::junctors;
 use super::shape::Shape;
 use crate::expression::new_at;
 use crate::{format, rules};
@@ -54,6 +57,7 @@ pub(crate) fn definition(root: &At<'_>, out: &mut Out) {
             out.error(&own.get("type"), "custom/definition", "an object's schema has `type: object`", "write it so");
         } else {
             structural(&own, out);
+            junctors::complete(&own, out);
             of_rules(&own, out);
         }
     }
@@ -74,6 +78,7 @@ fn structural(at: &At<'_>, out: &mut Out) {
             format!("write one of {}", known.join(", ")),
         );
     }
+    junctors::check(at, out);
     let items = at.get("items");
     if kind.str() == "array" && !items.is() {
         out.error(&items, "custom/definition", "a list without a schema of its items", "set `items`");
@@ -132,44 +137,68 @@ fn of_rules(schema: &At<'_>, out: &mut Out) {
     let Some(node) = schema.node else { return };
     let shape = Shape::of(node, true);
     if shape.any_rule {
-        place(schema, &shape, false, out);
+        let mut budget = Budget::default();
+        let place = Place { is_root: true, loose: false, times: Some(1) };
+        place.check(schema, &shape, &mut budget, out);
+        budget.end(schema, out);
     }
 }
 
-/// `loose` is inside a list whose items cannot be told from one version of an object to the next.
-fn place(at: &At<'_>, shape: &Shape, loose: bool, out: &mut Out) {
-    for rule in at.get("x-kubernetes-validations").items() {
-        fields(&rule, shape, out);
-        match &shape.kind {
-            Some(kind) => expressions(&rule, kind, loose, out),
-            None => out.error(
-                &rule,
-                "custom/definition",
-                "rules cannot see values without a declared type",
-                "declare the type, or move the rule up",
-            ),
+/// Where in a schema rules stand.
+#[derive(Clone, Copy)]
+struct Place {
+    is_root: bool,
+    /// Inside a list whose items cannot be told from one version of an object to the next.
+    loose: bool,
+    /// How often it may be there in one object; none where nothing bounds it.
+    times: Option<u64>,
+}
+
+impl Place {
+    fn check(self, at: &At<'_>, shape: &Shape, budget: &mut Budget, out: &mut Out) {
+        let written = at.get("x-kubernetes-validations");
+        let bounds = at.node.filter(|_| written.len() > 0).and_then(|node| Bounds::of(node, self.is_root));
+        for rule in written.items() {
+            fields(&rule, shape, out);
+            match (&shape.kind, &bounds) {
+                (Some(kind), Some(bounds)) => {
+                    let mut count = |what: &str, at: &At<'_>, program: &Program, out: &mut Out| {
+                        budget.count(at, what, program, bounds, self.times, out);
+                    };
+                    expressions(&rule, kind, self.loose, &mut count, out);
+                }
+                _ => out.error(
+                    &rule,
+                    "custom/definition",
+                    "rules cannot see values without a declared type",
+                    "declare the type, or move the rule up",
+                ),
+            }
         }
-    }
-    let properties = at.get("properties");
-    for (key, property) in properties.pairs() {
-        if let Some(field) = shape.field(key)
-            && field.shape.any_rule
+        let times = self.times.zip(at.node.and_then(times_below)).map(|(times, below)| times.saturating_mul(below));
+        let below = Place { is_root: false, times, ..self };
+        let properties = at.get("properties");
+        for (key, property) in properties.pairs() {
+            if let Some(field) = shape.field(key)
+                && field.shape.any_rule
+            {
+                below.check(&property, &field.shape, budget, out);
+            }
+        }
+        if let Some(items) = &shape.items
+            && items.any_rule
         {
-            place(&property, &field.shape, loose, out);
+            let told_apart = at.get("x-kubernetes-list-type").str() == "map";
+            let below = Place { loose: self.loose || !told_apart, ..below };
+            below.check(&at.get("items"), items, budget, out);
         }
-    }
-    if let Some(items) = &shape.items
-        && items.any_rule
-    {
-        let told_apart = at.get("x-kubernetes-list-type").str() == "map";
-        place(&at.get("items"), items, loose || !told_apart, out);
-    }
-    let more = at.get("additionalProperties");
-    if let Some(values) = &shape.values
-        && values.any_rule
-        && more.node.is_some_and(|node| matches!(node.value, Value::Map(_)))
-    {
-        place(&more, values, loose, out);
+        let more = at.get("additionalProperties");
+        if let Some(values) = &shape.values
+            && values.any_rule
+            && more.node.is_some_and(|node| matches!(node.value, Value::Map(_)))
+        {
+            below.check(&more, values, budget, out);
+        }
     }
 }
 
@@ -210,7 +239,10 @@ fn fields(rule: &At<'_>, shape: &Shape, out: &mut Out) {
     }
 }
 
-fn expressions(rule: &At<'_>, kind: &Type, loose: bool, out: &mut Out) {
+/// Counts what an expression costs.
+type Count<'c> = &'c mut dyn FnMut(&str, &At<'_>, &Program, &mut Out);
+
+fn expressions(rule: &At<'_>, kind: &Type, loose: bool, count: Count<'_>, out: &mut Out) {
     let Some(node) = rule.node else { return };
     if text(node, "rule").trim().is_empty() {
         return;
@@ -218,15 +250,20 @@ fn expressions(rule: &At<'_>, kind: &Type, loose: bool, out: &mut Out) {
     let optional_old = flag(node, "optionalOldSelf");
     let place = rule.get("rule");
     let Some(program) = compiled(&place, kind, optional_old, "compilation failed", out) else { return };
-    if !matches!(program.result(), Type::Bool) {
+    if matches!(program.result(), Type::Bool) {
+        count("rule", &place, &program, out);
+    } else {
         wrong(&place, "cel expression must evaluate to a bool", "compare it with something", out);
     }
     let of_message = rule.get("messageExpression");
     if !of_message.str().trim().is_empty()
         && let Some(program) = compiled(&of_message, kind, optional_old, "messageExpression compilation failed", out)
-        && !matches!(program.result(), Type::Text)
     {
-        wrong(&of_message, "messageExpression must evaluate to a string", "write `string(…)` around it", out);
+        if matches!(program.result(), Type::Text) {
+            count("messageExpression", &of_message, &program, out);
+        } else {
+            wrong(&of_message, "messageExpression must evaluate to a string", "write `string(…)` around it", out);
+        }
     }
     if program.uses("oldSelf") {
         if loose {
@@ -238,7 +275,7 @@ fn expressions(rule: &At<'_>, kind: &Type, loose: bool, out: &mut Out) {
     }
 }
 
-fn compiled(at: &At<'_>, kind: &Type, optional_old: bool, failed: &str, out: &mut Out) -> Option<lib_cel::Program> {
+fn compiled(at: &At<'_>, kind: &Type, optional_old: bool, failed: &str, out: &mut Out) -> Option<Program> {
     let source = at.node.and_then(Node::text).unwrap_or("");
     match compile(source, kind, optional_old, new_at(out.minor)) {
         Ok(program) => Some(program),

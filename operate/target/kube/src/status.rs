@@ -82,7 +82,7 @@ pub fn progress(scene: &Scene<'_>) -> Progress {
         "PersistentVolumeClaim" => workload::claim(scene.object),
         "Service" => workload::service(scene),
         "HorizontalPodAutoscaler" => workload::autoscaler(scene.object),
-        "HTTPRoute" | "VirtualService" => route::route(scene.object),
+        "HTTPRoute" | "GRPCRoute" | "VirtualService" => route::route(scene.object),
         "CustomResourceDefinition" => {
             workload::by_condition(scene.object, "Established", "the API server does not serve it yet")
         }

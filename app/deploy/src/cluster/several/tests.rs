@@ -86,6 +86,11 @@ fn what_cannot_be_meant_is_refused() {
     check_refused("clusters: [{ context: x, name: eu }, { context: x, name: us }]", "the cluster us is named twice");
     check_refused("context: x, clusters: [{ context: eu }]", "has both `context` and `clusters`");
     check_refused("parallel: 0, clusters: [{ context: eu }]", "`services.cart.deploy.kubernetes.parallel` is 0");
+    check_refused(
+        "on_failure: this, clusters: [{ context: eu }]",
+        "on_failure: this` would leave the release on some clusters",
+    );
+    assert!(project("on_failure: all, clusters: [{ context: eu }]").placed(&asked()).is_ok());
     check_refused("clusters: [{ context: eu, judge: { loki: \"http://me:hush@loki\" } }]", "has a password in it");
     check_refused(
         "clusters: [{ context: eu, judge: { loki: loki } }]",

@@ -1,7 +1,7 @@
 //! Whether weights would move any request: what the controllers of the route, and its gateways, say of it. A weight that nobody carries out would show the
 //! judge a version that nobody is sent to, so it is refused, and not only warned of, where no controller has ever spoken.
 
-use operate_manifest::receivers::HTTP_ROUTE;
+use operate_manifest::receivers::is_gateway_api;
 use operate_plan::{Inventory, ObjectId, Seen, Severity};
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ fn silent(route: &Route<'_>, findings: &mut Findings) {
         let message = format!("{title} is new: the canary begins when a controller says that it takes it");
         let fix = "`kubernetes.route: { unverified: true }` does not wait for one";
         findings.add("new-route", Severity::Info, message, fix);
-    } else if route.id.kind == HTTP_ROUTE {
+    } else if is_gateway_api(&route.id.kind) {
         let message =
             format!("no controller has ever said anything about {title}, so its weights would move no request");
         let fix = "see whether the controller of its Gateway runs: kubectl get gatewayclasses,gateways -A; `kubernetes.route: { unverified: true }` if it carries routes out without saying so; `{ kind: none }` lets the number of pods decide";

@@ -43,6 +43,8 @@ pub(super) fn candidates<'a>(release: &'a ClusterRelease, seen: &'a Inventory) -
     }
     let name = release.route.name.as_deref();
     found.retain(|one| name.is_none_or(|name| one.id.name.rsplit('/').next() == Some(name)));
+    let place = release.route.namespace.as_deref();
+    found.retain(|one| place.is_none_or(|place| one.id.name.split('/').next() == Some(place)));
     found
 }
 
@@ -99,7 +101,11 @@ pub(super) fn form(
     let own = release.items.iter().filter(|item| object(&item.body).kind == DESTINATION_RULE);
     let mut rules: Vec<Candidate<'_>> =
         own.map(|item| as_it_will_be(release, seen, object(&item.body), item)).collect();
-    if let Some(fact) = known(seen, &all(DESTINATION_RULE, home_space))? {
+    // Those beside the route come first.
+    let beside = namespace(&deployment.deployment.body);
+    let spaces = [Some(home_space), Some(beside).filter(|beside| *beside != home_space)];
+    for space in spaces.into_iter().flatten() {
+        let Some(fact) = known(seen, &all(DESTINATION_RULE, space))? else { continue };
         for (id, body) in listed(fact, DESTINATION_RULE) {
             if !rules.iter().any(|rule| rule.id == id) {
                 let seen = seen.present(&weights(&id)).unwrap_or(body);
@@ -116,7 +122,8 @@ pub(super) fn form(
             && names.iter().all(|name| subsets(rule).iter().any(|subset| subset["name"] == *name))
     };
     let Some(rule) = rules.iter().find(sends) else {
-        let why = format!("no DestinationRule in {home_space} has the subset {}", names.join(" and "));
+        let spaces = spaces.into_iter().flatten().collect::<Vec<_>>().join(" or ");
+        let why = format!("no DestinationRule in {spaces} has the subset {}", names.join(" and "));
         return Err(refused(why));
     };
     let labels = &deployment.deployment.body["spec"]["template"]["metadata"]["labels"];

@@ -1,6 +1,6 @@
 //! One list of receivers of a route, and what it is when the canary gets so many percent. Arithmetic only.
 
-use operate_manifest::receivers::{HTTP_ROUTE, receivers, weight};
+use operate_manifest::receivers::{is_gateway_api, receivers, weight};
 use operate_plan::ObjectId;
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ pub(super) fn splits(route: &ObjectId, body: &Value, services: &[&Item]) -> Vec<
 
 /// `shop/cart`: the Service that a receiver is.
 fn service(kind: &str, receiver: &Value, space: &str) -> Option<String> {
-    if kind != HTTP_ROUTE {
+    if !is_gateway_api(kind) {
         return service_of(receiver["destination"]["host"].as_str()?, space);
     }
     let is = |name: &str, usual: &str| receiver[name].as_str().unwrap_or(usual) == usual;
@@ -121,7 +121,7 @@ fn who(receiver: &Value) -> [&Value; 3] {
 fn canary_of(kind: &str, stable: &Value) -> Value {
     let mut canary = stable.clone();
     let beside = |name: &Value| Value::from(format!("{}-{CANARY}", name.as_str().unwrap_or_default()));
-    if kind == HTTP_ROUTE {
+    if is_gateway_api(kind) {
         canary["name"] = beside(&stable["name"]);
     } else if stable["destination"]["subset"].is_string() {
         canary["destination"]["subset"] = beside(&stable["destination"]["subset"]);
@@ -135,7 +135,7 @@ fn canary_of(kind: &str, stable: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use operate_manifest::receivers::{VIRTUAL_SERVICE, told};
+    use operate_manifest::receivers::{GRPC_ROUTE, HTTP_ROUTE, VIRTUAL_SERVICE, told};
     use serde_json::json;
 
     use super::*;
@@ -144,7 +144,7 @@ mod tests {
     fn check(kind: &str, list: Value, percent: u32, expect: Option<&str>) {
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "cart", "namespace": "shop"}});
         let service = Item { body: service, secrets: Default::default(), source: String::new() };
-        let spec = if kind == HTTP_ROUTE {
+        let spec = if is_gateway_api(kind) {
             json!({"rules": [{"backendRefs": list}]})
         } else {
             json!({"http": [{"route": list}]})
@@ -158,6 +158,7 @@ mod tests {
     #[test]
     fn the_canary_gets_its_share_of_what_the_release_got() {
         check(HTTP_ROUTE, json!([{"name": "cart"}]), 5, Some("cart 95, cart-canary 5"));
+        check(GRPC_ROUTE, json!([{"name": "cart"}]), 5, Some("cart 95, cart-canary 5"));
         check(HTTP_ROUTE, json!([{"name": "cart", "weight": 10}]), 100, Some("cart 0, cart-canary 100"));
         // Others keep theirs.
         check(

@@ -1,6 +1,6 @@
 //! The steps that a route adds to a canary: the old pods kept apart, the canary's Service or subset, weights, and the way home. It does not know when.
 
-use operate_manifest::receivers::DESTINATION_RULE;
+use operate_manifest::receivers::{DESTINATION_RULE, is_gateway_api};
 use operate_plan::{Act, Condition, Estimate, Inventory, ObjectId, Step, Work};
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ impl<'a> Route<'a> {
             owned(&mut step, &seen["owners"]);
         }
         // Without a controller that says it does, nobody knows that anything is sent anywhere.
-        let reported = self.id.kind == operate_manifest::receivers::HTTP_ROUTE && !release.route.unverified;
+        let reported = is_gateway_api(&self.id.kind) && !release.route.unverified;
         let says = format!("{} is taken by its controllers", self.title());
         step.verify.push(condition(says, "ready", self.id.clone(), json!({ "reported": reported })));
         step

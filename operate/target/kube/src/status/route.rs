@@ -1,4 +1,4 @@
-//! What the controllers of a route, or of a gateway, say of it: an HTTPRoute's `status.parents` and a Gateway's `status.conditions` (Gateway API
+//! What the controllers of a route, or of a gateway, say of it: `status.parents` of an HTTPRoute and a GRPCRoute, and a Gateway's `status.conditions` (Gateway API
 //! v1), a VirtualService's `status` where Istio writes one (`PILOT_ENABLE_STATUS`). Of a route that nobody has ever said anything about, nothing is known.
 
 use serde_json::{Value, json};

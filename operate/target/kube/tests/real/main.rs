@@ -9,6 +9,7 @@ mod proxy;
 mod reasons;
 mod releases;
 mod rig;
+mod routes;
 mod rules;
 mod unknown;
 mod webhook;

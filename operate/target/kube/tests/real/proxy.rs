@@ -1,11 +1,11 @@
-//! A gateway of the tests' own, as small as one can be: it reads the weights of an HTTPRoute, writes into its status that it takes it (or not), and sends each
+//! A gateway of the tests' own, as small as one can be: it reads the weights of an HTTPRoute (or a GRPCRoute), writes into its status that it takes it (or not), and sends each
 //! request to one of the route's Services by their weights. The pods behind it, and kube-proxy between, are real.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use connect_kube::{ObjectAt, Patch, Resource, WriteOptions};
+use connect_kube::{Cluster, ListOptions, ObjectAt, Patch, Resource, WriteOptions};
 use operate_execute::{Context, Judge, Judgement, Ruling};
 use operate_plan::Failure;
 use parking_lot::Mutex;
@@ -32,8 +32,12 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// `takes` says whether it accepts a route, by the weights that it has.
     pub(crate) fn start(rig: &Rig, route: &str, takes: fn(&[u64]) -> bool) -> Gateway {
-        let at =
-            Resource::namespaced("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes").at(&rig.namespace, route);
+        let routes = Resource::namespaced("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes");
+        Gateway::of(rig, routes.at(&rig.namespace, route), takes)
+    }
+
+    /// For a route of this kind, in this namespace.
+    pub(crate) fn of(rig: &Rig, at: ObjectAt, takes: fn(&[u64]) -> bool) -> Gateway {
         let receivers = Arc::new(Mutex::new(Vec::new()));
         let task = rig.runtime.spawn(carry_out(at, Arc::clone(&receivers), takes));
         Gateway { receivers, task }
@@ -80,7 +84,9 @@ async fn carry_out(at: ObjectAt, receivers: Arc<Mutex<Vec<Receiver>>>, takes: fn
         let mut resolved = true;
         for backend in route.pointer("/spec/rules/0/backendRefs").and_then(Value::as_array).into_iter().flatten() {
             let name = backend["name"].as_str().unwrap_or_default();
-            let service = Resource::namespaced("v1", "Service", "services").at(&at.namespace, name);
+            let home = backend["namespace"].as_str().unwrap_or(&at.namespace);
+            resolved &= home == at.namespace || is_let(&cluster, &at, home, name).await;
+            let service = Resource::namespaced("v1", "Service", "services").at(home, name);
             let weight = backend["weight"].as_u64().unwrap_or(1);
             weights.push(weight);
             match cluster.get(&service).await {
@@ -111,6 +117,17 @@ async fn carry_out(at: ObjectAt, receivers: Arc<Mutex<Vec<Receiver>>>, takes: fn
             seen = route["metadata"]["generation"].clone();
         }
     }
+}
+
+/// Whether a ReferenceGrant of the Service's namespace lets the route send to it.
+async fn is_let(cluster: &Cluster, route: &ObjectAt, home: &str, service: &str) -> bool {
+    let grants = Resource::namespaced("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "referencegrants");
+    let grants = cluster.list(&grants, Some(home), &ListOptions::default(), 100).await.unwrap_or_default();
+    let rows = |grant: &Value, name: &str| grant["spec"][name].as_array().cloned().unwrap_or_default();
+    grants.iter().any(|grant| {
+        let from = rows(grant, "from").into_iter().any(|from| from["namespace"] == *route.namespace);
+        from && rows(grant, "to").into_iter().any(|to| to["name"].as_str().is_none_or(|name| name == service))
+    })
 }
 
 /// Looks at what a hundred requests through the gateway come to; a version that answers `vbad` is bad.

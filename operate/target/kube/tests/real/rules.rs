@@ -13,6 +13,10 @@ use crate::rig::Rig;
 #[path = "../../../../manifest/corpus/rules.rs"]
 mod corpus;
 
+#[path = "../../../../manifest/corpus/costs.rs"]
+mod costs;
+
+const COSTS: &str = include_str!("../../../../manifest/corpus/costs-1.36.jsonl");
 const CORPUS: &str = include_str!("../../../../manifest/corpus/rules.yaml");
 
 /// What the server says of an object that is made, without making it: none, or its refusal.
@@ -30,6 +34,10 @@ async fn said(resource: &Resource, namespace: &str, object: &Value) -> Option<St
 fn verdicts(case: &corpus::Case, minor: u8) -> Vec<Verdict> {
     let mut all = vec![case.definition.clone()];
     all.extend(case.objects.clone());
+    judged(&all, minor)
+}
+
+fn judged(all: &[Value], minor: u8) -> Vec<Verdict> {
     let text = json!({ "apiVersion": "v1", "kind": "List", "items": all }).to_string();
     validate(&read("case", &text, &Limits::default()).expect("manifests").objects, &Target { minor })
 }
@@ -70,12 +78,39 @@ async fn of_objects(case: &corpus::Case, namespace: &str) -> Vec<Option<String>>
     answers
 }
 
+fn minor(rig: &Rig) -> u8 {
+    let version = rig.block_on(async { Rig::cluster().version().await }).expect("a version");
+    u8::try_from(version.numbers().expect("numbers").1).expect("a minor version")
+}
+
+/// The same factor, by which a rule is too costly, in the same words.
+#[test]
+fn rules_are_as_costly_as_this_server_finds_them() {
+    let rig = Rig::pretended("costs");
+    let minor = minor(&rig);
+    let (mut wrong, mut costly) = (Vec::new(), 0);
+    for case in costs::cases(COSTS) {
+        let verdict = judged(std::slice::from_ref(&case.definition), minor).remove(0);
+        let said = rig.block_on(said(&definitions(), "", &case.definition));
+        costly += usize::from(said.is_some());
+        let told = verdict.findings.iter().find(|one| one.what.contains("exceeds budget"));
+        let is_same = match (told, &said) {
+            (Some(told), Some(said)) => said.contains(&told.what),
+            (Some(_), None) => false,
+            (None, said) => said.is_none(),
+        };
+        if !is_same || said.is_some() != case.said.is_some() {
+            wrong.push(format!("{}: {told:?}, and the server: {said:?}", case.rule));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(costly > 140, "{costly}");
+}
+
 #[test]
 fn rules_are_judged_offline_as_by_this_server() {
     let rig = Rig::new("rules");
-    let minor =
-        rig.block_on(async { Rig::cluster().version().await }).expect("a version").numbers().expect("numbers").1;
-    let minor = u8::try_from(minor).expect("a minor version");
+    let minor = minor(&rig);
     let (mut count, mut same, mut wrong) = (0, 0, Vec::new());
     let cases = corpus::cases(CORPUS);
     // All are made before the first is waited for.

@@ -22,7 +22,7 @@ const VIRTUAL: &str = "VirtualService.networking.istio.io";
 const RULE: &str = "DestinationRule.networking.istio.io";
 
 /// The cluster knows the kinds, once for all tests.
-fn defined() {
+pub(crate) fn defined() {
     static DEFINED: OnceLock<()> = OnceLock::new();
     DEFINED.get_or_init(|| {
         let mut kubectl = Command::new(Rig::tools().join("bin/kubectl"));
@@ -40,7 +40,7 @@ fn defined() {
     });
 }
 
-fn meta(rig: &Rig, name: &str) -> Value {
+pub(crate) fn meta(rig: &Rig, name: &str) -> Value {
     json!({"name": name, "namespace": rig.namespace})
 }
 
@@ -55,7 +55,7 @@ fn route(rig: &Rig) -> ObjectId {
     ObjectId::new(ROUTE, format!("{}/web", rig.namespace))
 }
 
-fn release(rig: &Rig, version: &str, steps: &[u32]) -> ClusterRelease {
+pub(crate) fn release(rig: &Rig, version: &str, steps: &[u32]) -> ClusterRelease {
     let mut release = rig.release(version);
     release.strategy = Strategy::Canary;
     release.canary = Some(Canary { steps: steps.to_vec(), beside: None, judge_ms: 30_000 });
@@ -64,7 +64,7 @@ fn release(rig: &Rig, version: &str, steps: &[u32]) -> ClusterRelease {
 }
 
 /// What is there of the release and of these, whole.
-fn all(rig: &Rig, more: &[ObjectId]) -> Vec<(ObjectId, Image)> {
+pub(crate) fn all(rig: &Rig, more: &[ObjectId]) -> Vec<(ObjectId, Image)> {
     let services = ObjectId::new("Service", format!("{}/cart-canary", rig.namespace));
     let named = more.iter().cloned().chain([services]).map(|id| {
         let image = rig.image(&id);
@@ -73,7 +73,7 @@ fn all(rig: &Rig, more: &[ObjectId]) -> Vec<(ObjectId, Image)> {
     rig.objects().into_iter().chain(named).collect()
 }
 
-fn check_same(rig: &Rig, before: &[(ObjectId, Image)], now: &[(ObjectId, Image)]) {
+pub(crate) fn check_same(rig: &Rig, before: &[(ObjectId, Image)], now: &[(ObjectId, Image)]) {
     let target = rig.target();
     for ((id, was), (other, is)) in before.iter().zip(now) {
         assert!(id == other && target.is_same(was, is), "{id}: {was:?}\nis\n{is:?}");
@@ -82,7 +82,7 @@ fn check_same(rig: &Rig, before: &[(ObjectId, Image)], now: &[(ObjectId, Image)]
 }
 
 /// Who owns which field of an object, but for status.
-fn owners(rig: &Rig, id: &ObjectId) -> Value {
+pub(crate) fn owners(rig: &Rig, id: &ObjectId) -> Value {
     let Image::Present(image) = rig.image(id) else { panic!("{id} is gone") };
     image["metadata"]["managedFields"].clone()
 }
