@@ -98,7 +98,8 @@ impl BlockBatches<'_> {
             let read = points.read(encoding, &data, wanted);
             read.map_err(|error| self.chunks.corrupt(chunk.reference, error.to_string()))?;
             let added = points.times_ms.get(before.saturating_sub(1)..).unwrap_or_default();
-            let inside = added.iter().skip(usize::from(before > 0)).all(|time| (chunk.min_ms..=chunk.max_ms).contains(time));
+            let inside =
+                added.iter().skip(usize::from(before > 0)).all(|time| (chunk.min_ms..=chunk.max_ms).contains(time));
             if !inside || added.windows(2).any(|pair| matches!(pair, [a, b] if a >= b)) {
                 let why = "its times run backwards, or are not those that the index names";
                 return Err(self.chunks.corrupt(chunk.reference, why));

@@ -128,7 +128,8 @@ impl ChunkReader {
         }
         let (len, len_bytes) = segment.uvarint(at, &part())?;
         if len > CHUNK_BYTES_MAX {
-            return Err(segment.corrupt(part(), format!("it says it has {len} bytes, more than the {CHUNK_BYTES_MAX} of any chunk")));
+            return Err(segment
+                .corrupt(part(), format!("it says it has {len} bytes, more than the {CHUNK_BYTES_MAX} of any chunk")));
         }
         let bytes = segment.read(at + len_bytes, len + 5, &part())?;
         let (summed, sum) = bytes.split_at(bytes.len() - 4);

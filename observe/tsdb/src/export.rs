@@ -1,10 +1,12 @@
 //! From a source of metrics to blocks: one for every two hours, as Prometheus cuts them, and more of the same hours when
 //! the series of one would take more memory than they may.
 
+use std::hash::BuildHasher;
 use std::path::Path;
 
 use base_signal::{Matcher, RangeMs, TenantId};
 use base_world::World;
+use hashbrown::HashSet;
 use observe_source::{Budget, Cancel, LabelQuery, MetricBatch, MetricSource, SelectHints, SelectMetrics};
 
 use crate::block_write::BlockWriter;
@@ -35,6 +37,8 @@ pub struct Export<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     pub blocks: Vec<BlockMeta>,
+    /// Different ones, counted by a hash of their labels: one in many millions may be missed.
+    pub series: u64,
     pub bytes: u64,
     /// What the source had to say, such as data that cannot be read.
     pub warnings: Vec<String>,
@@ -49,11 +53,13 @@ pub fn export(
     each: &mut dyn FnMut(&BlockMeta),
 ) -> Result<Exported> {
     world.disk.create_folder(out)?;
-    let mut exporting = Exporting { world, out, source, wanted, each, done: Exported::default() };
+    let mut exporting =
+        Exporting { world, out, source, wanted, each, series: HashSet::new(), done: Exported::default() };
     let first = wanted.range.start_ms.div_euclid(BLOCK_MS);
     let last = wanted.range.end_ms.div_euclid(BLOCK_MS);
     exporting.windows(first, last)?;
     let mut done = exporting.done;
+    done.series = exporting.series.len() as u64;
     done.warnings.sort();
     done.warnings.dedup();
     Ok(done)
@@ -65,6 +71,7 @@ struct Exporting<'a> {
     source: &'a dyn MetricSource,
     wanted: &'a Export<'a>,
     each: &'a mut dyn FnMut(&BlockMeta),
+    series: HashSet<u64>,
     done: Exported,
 }
 
@@ -121,6 +128,7 @@ impl Exporting<'_> {
                 };
                 let points = points(&batch, i, &mut histograms);
                 let Some(labels) = batch.series.get(i) else { continue };
+                self.series.insert(self.series.hasher().hash_one(labels.as_bytes()));
                 writer.add(labels.as_ref(), points)?;
                 if writer.size_bytes() > wanted.index_bytes_max {
                     self.finish(block.take())?;

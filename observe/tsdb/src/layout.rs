@@ -148,7 +148,8 @@ fn take_threshold(from: &mut BitReader<'_>) -> Result<f64> {
 
 fn put_bound(to: &mut BitWriter, bound: f64) {
     let thousandths = (bound * 1000.0).round();
-    let whole = (0.0..=THOUSANDTHS_MAX).contains(&(bound * 1000.0)) && (thousandths / 1000.0).to_bits() == bound.to_bits();
+    let whole =
+        (0.0..=THOUSANDTHS_MAX).contains(&(bound * 1000.0)) && (thousandths / 1000.0).to_bits() == bound.to_bits();
     if whole {
         return put_uint(to, thousandths as u64 + 1);
     }

@@ -33,7 +33,9 @@ mod tests {
         let (a, b) = (new(1_469_918_176_385, &*world.random), new(1_469_918_176_386, &*world.random));
         // The example of the specification.
         assert!(a.starts_with("01ARYZ6S41") && a < b && is_ulid(&a) && is_ulid(&b), "{a} {b}");
-        for other in ["", "wal", "01ARYZ6S41TSV4RRFFQ69G5FA", "01ARYZ6S41TSV4RRFFQ69G5FAU", "81ARYZ6S41TSV4RRFFQ69G5FAV"] {
+        for other in
+            ["", "wal", "01ARYZ6S41TSV4RRFFQ69G5FA", "01ARYZ6S41TSV4RRFFQ69G5FAU", "81ARYZ6S41TSV4RRFFQ69G5FAV"]
+        {
             assert!(!is_ulid(other), "{other}");
         }
     }
