@@ -147,11 +147,11 @@ fn take_threshold(from: &mut BitReader<'_>) -> Result<f64> {
 }
 
 fn put_bound(to: &mut BitWriter, bound: f64) {
-    let thousandths = (bound * 1000.0).round();
-    let whole =
-        (0.0..=THOUSANDTHS_MAX).contains(&(bound * 1000.0)) && (thousandths / 1000.0).to_bits() == bound.to_bits();
-    if whole {
-        return put_uint(to, thousandths as u64 + 1);
+    let thousandths = (bound * 1000.0).round() as u64;
+    let near = (0.0..=THOUSANDTHS_MAX).contains(&(bound * 1000.0));
+    // As it will be read: with the same bits, -0 too.
+    if near && (thousandths as f64 / 1000.0).to_bits() == bound.to_bits() {
+        return put_uint(to, thousandths + 1);
     }
     to.bit(false);
     to.bits(bound.to_bits(), 64);
