@@ -221,7 +221,12 @@ pub(crate) struct Points {
 
 impl Points {
     /// Adds the points of a chunk for which `wanted` is true of the time.
-    pub(crate) fn read(&mut self, encoding: u8, data: &[u8], wanted: impl Fn(i64) -> bool) -> Result<(), Malformed> {
+    pub(crate) fn read(
+        &mut self,
+        encoding: u8,
+        data: &[u8],
+        mut wanted: impl FnMut(i64) -> bool,
+    ) -> Result<(), Malformed> {
         match encoding {
             XOR => xor::read(data, |time, bits| {
                 if wanted(time) {
@@ -229,13 +234,13 @@ impl Points {
                     self.values.push(f64::from_bits(bits));
                 }
             }),
-            HISTOGRAM => histogram::read(data, |time, histogram| self.add(time, histogram, &wanted)),
-            _ => float_histogram::read(data, |time, histogram| self.add(time, histogram, &wanted)),
+            HISTOGRAM => histogram::read(data, |time, histogram| self.add(time, histogram, wanted(time))),
+            _ => float_histogram::read(data, |time, histogram| self.add(time, histogram, wanted(time))),
         }
     }
 
-    fn add(&mut self, time: i64, histogram: NativeHistogram, wanted: &impl Fn(i64) -> bool) {
-        if wanted(time) {
+    fn add(&mut self, time: i64, histogram: NativeHistogram, wanted: bool) {
+        if wanted {
             self.histograms.push((self.times_ms.len(), histogram));
             self.times_ms.push(time);
             self.values.push(f64::NAN);

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use base_signal::{Labels, LabelsBuilder};
+use base_signal::{LabelArena, Labels};
 use base_world::Disk;
 
 use crate::bytes::{Malformed, Reader};
@@ -17,6 +17,10 @@ const CONTENTS_BYTES: u64 = 6 * 8 + 4;
 const SYMBOLS_BYTES_MAX: u64 = 512 << 20;
 /// A series of a block of a month has some thousand chunks of some ten bytes each.
 const SERIES_BYTES_MAX: u64 = 16 << 20;
+/// A label set that is larger is none; an engine takes far less.
+const LABEL_BYTES_MAX: usize = 1 << 20;
+/// Of so many strings one is known where it begins.
+const SYMBOLS_A_START: usize = 16;
 /// The least that a chunk takes in a series: two times and a place.
 const CHUNK_BYTES_MIN: usize = 3;
 
@@ -24,7 +28,9 @@ const CHUNK_BYTES_MIN: usize = 3;
 pub(crate) struct IndexReader {
     file: Window,
     symbols: Vec<u8>,
-    /// Where each string begins in `symbols`.
+    /// How many strings there are.
+    count: u32,
+    /// Where the first of every sixteen begins in `symbols`.
     starts: Vec<u32>,
     at: u64,
     end: u64,
@@ -61,8 +67,8 @@ impl IndexReader {
             return Err(TsdbError::Unsupported { path, what, hint });
         }
         let (symbols_at, series_at, end) = contents(&mut file)?;
-        let (symbols, starts) = symbols(&mut file, symbols_at)?;
-        Ok(IndexReader { file, symbols, starts, at: series_at, end, before: None })
+        let (symbols, count, starts) = symbols(&mut file, symbols_at)?;
+        Ok(IndexReader { file, symbols, count, starts, at: series_at, end, before: None })
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<IndexedSeries>> {
@@ -96,19 +102,36 @@ impl IndexReader {
     }
 
     fn symbol(&self, number: u32) -> Option<&str> {
-        let start = *self.starts.get(number as usize)?;
-        Reader::new(self.symbols.get(start as usize..)?).str("a string").ok()
+        let number = (number < self.count).then_some(number as usize)?;
+        let start = *self.starts.get(number / SYMBOLS_A_START)?;
+        let mut from = Reader::new(self.symbols.get(start as usize..)?);
+        for _ in 0..number % SYMBOLS_A_START {
+            let len = from.count(1, "a string").ok()?;
+            from.take(len, "a string").ok()?;
+        }
+        from.str("a string").ok()
     }
 
     fn series(&self, bytes: &[u8]) -> std::result::Result<(Labels, Vec<IndexedChunk>), Malformed> {
         let mut from = Reader::new(bytes);
-        let mut labels = LabelsBuilder::default();
+        let mut arena = LabelArena::default();
+        let mut set = arena.open();
+        let mut label_bytes = 0;
         for _ in 0..from.count(2, "labels")? {
             let at = from.position();
             let (name, value) = (from.uvarint_u32("a label")?, from.uvarint_u32("a label")?);
             let text = |number| self.symbol(number).ok_or(Malformed { what: "a string that there is not", at });
-            labels.set(text(name)?, text(value)?);
+            let (name, value) = (text(name)?, text(value)?);
+            label_bytes += name.len() + value.len();
+            if label_bytes > LABEL_BYTES_MAX {
+                return Err(Malformed { what: "labels of more than 1 MiB", at });
+            }
+            if !set.pair(name, value) {
+                return Err(Malformed { what: "labels that are empty or not in order", at });
+            }
         }
+        let set = set.close();
+        let labels = arena.get(set).to_labels();
         let mut chunks: Vec<IndexedChunk> = Vec::new();
         for _ in 0..from.count(CHUNK_BYTES_MIN, "chunks")? {
             let wrong = Malformed { what: "chunks that overlap or run backwards", at: from.position() };
@@ -130,7 +153,7 @@ impl IndexReader {
             };
             chunks.push(chunk);
         }
-        Ok((labels.build(), chunks))
+        Ok((labels, chunks))
     }
 }
 
@@ -162,16 +185,16 @@ fn contents(file: &mut Window) -> Result<(u64, u64, u64)> {
 
 /// Bytes with the checksum that stands behind them.
 fn summed(file: &mut Window, at: u64, len: u64, part: &str) -> Result<Vec<u8>> {
-    let bytes = file.read(at, len + 4, part)?;
-    let (bytes, sum) = bytes.split_at(bytes.len() - 4);
-    if crc32c::crc32c(bytes).to_be_bytes() != sum {
+    let mut bytes = file.take(at, len + 4, part)?;
+    let sum = bytes.split_off(bytes.len().saturating_sub(4));
+    if crc32c::crc32c(&bytes).to_be_bytes() != *sum {
         return Err(file.corrupt(part, "its checksum does not hold"));
     }
-    Ok(bytes.to_vec())
+    Ok(bytes)
 }
 
-/// The strings, and where each begins.
-fn symbols(file: &mut Window, at: u64) -> Result<(Vec<u8>, Vec<u32>)> {
+/// The strings, how many there are, and where some of them begin.
+fn symbols(file: &mut Window, at: u64) -> Result<(Vec<u8>, u32, Vec<u32>)> {
     let part = "its symbols";
     let mut head = Reader::new(file.read(at, 4, part)?);
     let len = u64::from(head.u32("a length").unwrap_or(0));
@@ -181,14 +204,16 @@ fn symbols(file: &mut Window, at: u64) -> Result<(Vec<u8>, Vec<u32>)> {
     let bytes = summed(file, at + 4, len, part)?;
     let mut from = Reader::new(&bytes);
     let mut starts = Vec::new();
-    let mut read = || -> std::result::Result<(), Malformed> {
+    let mut read = || -> std::result::Result<u32, Malformed> {
         let count = from.u32("their number")?;
-        for _ in 0..count {
-            starts.push(from.position() as u32);
+        for number in 0..count as usize {
+            if number % SYMBOLS_A_START == 0 {
+                starts.push(from.position() as u32);
+            }
             from.str("a string that is no UTF-8 or ends early")?;
         }
-        Ok(())
+        Ok(count)
     };
-    read().map_err(|error| file.corrupt(part, error.to_string()))?;
-    Ok((bytes, starts))
+    let count = read().map_err(|error| file.corrupt(part, error.to_string()))?;
+    Ok((bytes, count, starts))
 }

@@ -12,7 +12,8 @@ use crate::error::{Result, TsdbError};
 const FILE: &str = "tombstones";
 const MAGIC: u32 = 0x0130_BA30;
 const VERSION: u8 = 1;
-const BYTES_MAX: u64 = 256 << 20;
+/// Half a million deletions.
+const BYTES_MAX: u64 = 16 << 20;
 
 /// By series, as the index names them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,11 +50,35 @@ impl Tombstones {
             Ok(())
         };
         read().map_err(|error| corrupt(error.to_string()))?;
+        all.values_mut().for_each(merge);
         Ok(Tombstones(all))
     }
 
     /// What was deleted of a series.
-    pub(crate) fn of(&self, id: u64) -> &[RangeMs] {
-        self.0.get(&id).map_or(&[], Vec::as_slice)
+    pub(crate) fn of(&self, id: u64) -> Deleted<'_> {
+        Deleted(self.0.get(&id).map_or(&[], Vec::as_slice))
+    }
+}
+
+/// Puts them in order and makes one of those that touch.
+fn merge(ranges: &mut Vec<RangeMs>) {
+    ranges.sort_by_key(|range| range.start_ms);
+    ranges.dedup_by(|next, before| {
+        let one = next.start_ms <= before.end_ms;
+        if one {
+            before.end_ms = before.end_ms.max(next.end_ms);
+        }
+        one
+    });
+}
+
+/// Ranges in order that do not touch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deleted<'a>(&'a [RangeMs]);
+
+impl Deleted<'_> {
+    pub(crate) fn contains(self, time_ms: i64) -> bool {
+        let before = self.0.partition_point(|range| range.start_ms <= time_ms);
+        before.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|range| range.contains(time_ms))
     }
 }

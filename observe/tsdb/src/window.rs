@@ -38,6 +38,16 @@ impl Window {
         TsdbError::corrupt(self.path(), part, why)
     }
 
+    /// The same as bytes of one's own; much is not read through the window, which would stay as large.
+    pub(crate) fn take(&mut self, at: u64, len: u64, part: &str) -> Result<Vec<u8>> {
+        if len <= WINDOW_BYTES || at.checked_add(len).is_none_or(|end| end > self.len) || len > READ_BYTES_MAX {
+            return self.read(at, len, part).map(<[u8]>::to_vec);
+        }
+        let mut bytes = vec![0; len as usize];
+        self.file.read_exact_at(at, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Exactly so many bytes; `part` says of what, should the file end before.
     pub(crate) fn read(&mut self, at: u64, len: u64, part: &str) -> Result<&[u8]> {
         let end = at.checked_add(len).filter(|end| *end <= self.len && len <= READ_BYTES_MAX);

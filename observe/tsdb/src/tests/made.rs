@@ -203,10 +203,11 @@ pub(super) fn selected(source: &FakeMetrics, matchers: &[Matcher], range: RangeM
 }
 
 fn add(all: &mut std::collections::BTreeMap<Labels, Vec<(i64, Point)>>, batch: &MetricBatch) {
+    let mut histograms = batch.histograms.iter().peekable();
     for (i, labels) in batch.series.iter().enumerate() {
         let points = all.entry(labels.clone()).or_default();
         for row in batch.rows(i) {
-            let histogram = batch.histograms.iter().find(|(at, _)| *at == row).map(|(_, histogram)| told(histogram));
+            let histogram = histograms.next_if(|(at, _)| *at == row).map(|(_, histogram)| told(histogram));
             let point = histogram.map_or(Point::Float(batch.values[row].to_bits()), Point::Histogram);
             points.push((batch.times_ms[row], point));
         }
