@@ -1,8 +1,9 @@
 //! A team moves from Prometheus to `apm` and back: the same samples are written to both, and what `apm` exports and
 //! imports as blocks is what Prometheus itself holds; promtool and Prometheus are the judges.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tests_journeys::prometheus::{Prometheus, alike, number};
@@ -55,6 +56,7 @@ fn what_is_exported_and_imported_is_what_prometheus_holds() {
     // Prometheus makes the end of a series of histograms one of them.
     let histograms = |summary: &Value| summary["histograms"].as_u64();
     assert!(histograms(&first) >= histograms(&exported) && histograms(&exported) > Some(5000), "{first}");
+    cut_short(&home, &home.join("cut"), &theirs, &expect);
     let second = apm(&home, "import", &[&imported, &theirs], &["--retention", "3650d"]).done();
     assert_eq!((&second["samples"], &second["refused"]), (&first["samples"], &first["refused"]), "{second}");
     apm(&home, "export", &[&imported, &again], &[]).done();
@@ -73,6 +75,24 @@ fn what_is_exported_and_imported_is_what_prometheus_holds() {
     assert_eq!((late.code, late.done()["refused"]["too_old"]["samples"].as_u64()), (0, Some(expect.len() as u64)));
 
     opens_and_compacts(&engine, &out);
+}
+
+/// Killed when the first block is in, run again: nothing is missing, and nothing there twice.
+fn cut_short(home: &Path, data: &Path, from: &Path, expect: &[String]) {
+    let mut program = engine::command(home, &engine::apm());
+    program.args(["import", "prometheus", "--retention", "3650d", "--data"]).arg(data).arg(from);
+    let mut child = program.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("apm can be started");
+    let mut told = BufReader::new(child.stderr.take().expect("its stderr is ours"));
+    let mut line = String::new();
+    told.read_line(&mut line).expect("it says what it does");
+    child.kill().expect("it runs");
+    let ended = child.wait().expect("it ends");
+    assert!(line.contains(" samples") && !ended.success(), "{ended} after {line:?}");
+    let whole = apm(home, "import", &[data, from], &["--retention", "3650d"]).done();
+    assert_eq!((&whole["samples"], &whole["refused"]), (&json!(expect.len()), &json!({})), "{whole}");
+    let out = home.join("cut_blocks");
+    apm(home, "export", &[data, &out], &[]).done();
+    same(&dump(home, &out), expect, "imported after a kill, and Prometheus's own");
 }
 
 /// The real Prometheus on what was exported: the same answers before and after it wrote all of it anew; and what it

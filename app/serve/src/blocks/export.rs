@@ -41,7 +41,7 @@ pub fn export_prometheus(
     if !there {
         let report = Report::new(format!("{} is no data folder of an engine", data.display()));
         let report = report.because("it has no folder `metrics`");
-        return Err(report.hint("`apm up` says where its data lies; a snapshot's folder is SNAPSHOTS/NAME inside it"));
+        return Err(report.hint("`apm up` says where its data lies; a snapshot lies in snapshots/NAME inside it"));
     }
     // Whatever still lies there is wanted, expired or not.
     let held = open(&world, data, store_settings(settings, None), STOP_OR_SNAPSHOT)?;
