@@ -71,7 +71,7 @@ struct Open {
 
 impl BlockBatches<'_> {
     /// The next batch, or `None` at the end. After an error nothing more may be asked.
-    pub fn next(&mut self) -> Result<Option<MetricBatch>> {
+    pub fn next_batch(&mut self) -> Result<Option<MetricBatch>> {
         let (mut batch, mut histogram_bytes) = (MetricBatch::default(), 0);
         let full = |batch: &MetricBatch, histogram_bytes: usize| {
             batch.times_ms.len() >= BATCH_ROWS || batch.series.len() >= BATCH_SERIES || histogram_bytes >= BATCH_BYTES

@@ -158,10 +158,9 @@ impl Open {
         if gauge.0 != gauge.1 || after_stale || changed {
             return Follows::New(CounterReset::Unknown);
         }
-        if !gauge.0 && !histogram.is_stale() {
-            if histogram.counter_reset == CounterReset::Reset || fell(&before.last, histogram) {
-                return Follows::New(CounterReset::Reset);
-            }
+        let counts = !gauge.0 && !histogram.is_stale();
+        if counts && (histogram.counter_reset == CounterReset::Reset || fell(&before.last, histogram)) {
+            return Follows::New(CounterReset::Reset);
         }
         let heavy = self.count >= HISTOGRAMS_MIN && len > HISTOGRAM_BYTES_MAX;
         let known = if gauge.0 { CounterReset::Gauge } else { CounterReset::NoReset };

@@ -91,7 +91,7 @@ impl Importing<'_> {
         let reader = BlockReader::open(self.world, &block.folder).map_err(damaged)?;
         let before = self.done.counts.samples;
         let mut batches = reader.batches(&self.selection.matchers, self.selection.range).map_err(damaged)?;
-        while let Some(batch) = batches.next().map_err(damaged)? {
+        while let Some(batch) = batches.next_batch().map_err(damaged)? {
             self.batch(&batch)?;
         }
         // Durable before the next one begins, and in few files.

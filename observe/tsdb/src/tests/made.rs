@@ -177,7 +177,7 @@ pub(super) fn read(folder: &std::path::Path, matchers: &[Matcher], range: RangeM
     for block in DataFolder::open(&world, folder)?.blocks {
         let reader = crate::BlockReader::open(&world, &block.folder)?;
         let mut batches = reader.batches(matchers, range)?;
-        while let Some(batch) = batches.next()? {
+        while let Some(batch) = batches.next_batch()? {
             add(&mut all, &batch);
         }
     }
