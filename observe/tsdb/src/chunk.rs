@@ -7,6 +7,7 @@ use crate::float_histogram::{self, FloatHistogramChunk};
 use crate::histogram::{self, HistogramChunk};
 use crate::layout::{Layout, reset_bits};
 use crate::xor::{self, FloatChunk};
+use crate::xor2;
 
 /// As Prometheus cuts them.
 const SAMPLES_MAX: u16 = 120;
@@ -18,6 +19,11 @@ const HISTOGRAMS_MIN: u16 = 10;
 pub(crate) const XOR: u8 = 1;
 pub(crate) const HISTOGRAM: u8 = 2;
 pub(crate) const FLOAT_HISTOGRAM: u8 = 3;
+/// Newer ones, read and never written.
+pub(crate) const XOR2: u8 = 4;
+pub(crate) const HISTOGRAM_STARTS: u8 = 5;
+pub(crate) const FLOAT_HISTOGRAM_STARTS: u8 = 6;
+pub(crate) const READ: [u8; 6] = [XOR, HISTOGRAM, FLOAT_HISTOGRAM, XOR2, HISTOGRAM_STARTS, FLOAT_HISTOGRAM_STARTS];
 
 /// A finished chunk.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,15 +232,20 @@ impl Points {
         data: &[u8],
         mut wanted: impl FnMut(i64) -> bool,
     ) -> Result<(), Malformed> {
+        let float = |points: &mut Points, time: i64, bits: u64, wanted: bool| {
+            if wanted {
+                points.times_ms.push(time);
+                points.values.push(f64::from_bits(bits));
+            }
+        };
+        let starts = matches!(encoding, HISTOGRAM_STARTS | FLOAT_HISTOGRAM_STARTS);
         match encoding {
-            XOR => xor::read(data, |time, bits| {
-                if wanted(time) {
-                    self.times_ms.push(time);
-                    self.values.push(f64::from_bits(bits));
-                }
-            }),
-            HISTOGRAM => histogram::read(data, |time, histogram| self.add(time, histogram, wanted(time))),
-            _ => float_histogram::read(data, |time, histogram| self.add(time, histogram, wanted(time))),
+            XOR => xor::read(data, |time, bits| float(self, time, bits, wanted(time))),
+            XOR2 => xor2::read(data, |time, bits| float(self, time, bits, wanted(time))),
+            HISTOGRAM | HISTOGRAM_STARTS => {
+                histogram::read(data, starts, |time, histogram| self.add(time, histogram, wanted(time)))
+            }
+            _ => float_histogram::read(data, starts, |time, histogram| self.add(time, histogram, wanted(time))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use base_world::{Disk, World};
 
 use crate::bytes::{Reader, put_uvarint};
-use crate::chunk::{Chunk, FLOAT_HISTOGRAM, HISTOGRAM, XOR};
+use crate::chunk::{Chunk, READ};
 use crate::error::{Result, TsdbError};
 use crate::output::Output;
 use crate::window::Window;
@@ -137,14 +137,10 @@ impl ChunkReader {
             return Err(segment.corrupt(part(), "its checksum does not hold"));
         }
         let (encoding, data) = (summed.first().copied().unwrap_or(0), summed.get(1..).unwrap_or_default().to_vec());
-        if ![XOR, HISTOGRAM, FLOAT_HISTOGRAM].contains(&encoding) {
-            let what = match encoding {
-                4 => "chunks of the encoding XOR2 (4)".to_owned(),
-                5 | 6 => format!("chunks of histograms with start timestamps (encoding {encoding})"),
-                other => format!("a chunk of the unknown encoding {other}"),
-            };
-            let hint = "let Prometheus write XOR and plain histogram chunks (storage.tsdb.chunk_encoding), or take the data over by remote read";
-            return Err(TsdbError::Unsupported { path: segment.path().to_path_buf(), what, hint });
+        if !READ.contains(&encoding) {
+            let (path, what) = (segment.path().to_path_buf(), format!("a chunk of the unknown encoding {encoding}"));
+            let hint = "take the data over by remote write or remote read";
+            return Err(TsdbError::Unsupported { path, what, hint });
         }
         Ok((encoding, data))
     }

@@ -5,7 +5,7 @@ use base_signal::{Buckets, NativeHistogram, is_stale_nan};
 use crate::bits::{BitReader, BitWriter};
 use crate::bytes::Malformed;
 use crate::histogram::stale_histogram;
-use crate::layout::{Layout, reset_at};
+use crate::layout::{Layout, head, reset_at};
 use crate::varbit::{Xor, put_int, take_int};
 
 type Result<T> = std::result::Result<T, Malformed>;
@@ -67,11 +67,10 @@ impl FloatHistogramChunk {
     }
 }
 
-/// Calls `each` with every histogram; a stale one is empty.
-pub(crate) fn read(data: &[u8], mut each: impl FnMut(i64, NativeHistogram)) -> Result<()> {
+/// Calls `each` with every histogram; a stale one is empty. Start timestamps, where chunks have them, are passed over.
+pub(crate) fn read(data: &[u8], with_starts: bool, mut each: impl FnMut(i64, NativeHistogram)) -> Result<()> {
     let mut from = BitReader::new(data);
-    let samples = from.bits(16)?;
-    let flags = from.bits(8)? as u8;
+    let (samples, flags, starts) = head(&mut from, with_starts)?;
     if samples > from.remaining() {
         return Err(from.malformed("more samples than there are bytes for"));
     }
@@ -104,6 +103,7 @@ pub(crate) fn read(data: &[u8], mut each: impl FnMut(i64, NativeHistogram)) -> R
                 }
             }
         }
+        starts.skip(&mut from, place)?;
         let [count, zero_count, sum] = totals.map(|total| f64::from_bits(total.bits));
         let reset = reset_at(flags, place);
         if is_stale_nan(sum) {

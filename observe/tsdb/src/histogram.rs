@@ -5,7 +5,7 @@ use base_signal::{Buckets, CounterReset, NativeHistogram, is_stale_nan};
 
 use crate::bits::{BitReader, BitWriter};
 use crate::bytes::Malformed;
-use crate::layout::{Layout, reset_at};
+use crate::layout::{Layout, head, reset_at};
 use crate::varbit::{Xor, put_int, put_uint, take_int, take_uint};
 
 type Result<T> = std::result::Result<T, Malformed>;
@@ -112,11 +112,10 @@ fn counts((count, zero_count, positive, negative): (u64, u64, &[u64], &[u64])) -
     Counts { count, zero_count, buckets }
 }
 
-/// Calls `each` with every histogram; a stale one is empty.
-pub(crate) fn read(data: &[u8], mut each: impl FnMut(i64, NativeHistogram)) -> Result<()> {
+/// Calls `each` with every histogram; a stale one is empty. Start timestamps, where chunks have them, are passed over.
+pub(crate) fn read(data: &[u8], with_starts: bool, mut each: impl FnMut(i64, NativeHistogram)) -> Result<()> {
     let mut from = BitReader::new(data);
-    let samples = from.bits(16)?;
-    let flags = from.bits(8)? as u8;
+    let (samples, flags, starts) = head(&mut from, with_starts)?;
     if samples > from.remaining() {
         return Err(from.malformed("more samples than there are bytes for"));
     }
@@ -148,6 +147,7 @@ pub(crate) fn read(data: &[u8], mut each: impl FnMut(i64, NativeHistogram)) -> R
                 }
             }
         }
+        starts.skip(&mut from, place)?;
         let stale = is_stale_nan(f64::from_bits(sum.bits));
         let reset = reset_at(flags, place);
         let histogram = if stale {

@@ -5,6 +5,7 @@ use base_signal::{CounterReset, NativeHistogram, SpanRun};
 use crate::bits::{BitReader, BitWriter};
 use crate::bytes::Malformed;
 use crate::varbit::{put_int, put_uint, take_int, take_uint};
+use crate::xor2::Starts;
 
 type Result<T> = std::result::Result<T, Malformed>;
 
@@ -162,6 +163,15 @@ fn take_bound(from: &mut BitReader<'_>) -> Result<f64> {
         0 => from.bits(64).map(f64::from_bits),
         number => Ok((number - 1) as f64 / 1000.0),
     }
+}
+
+/// The three bytes that a chunk begins with: how many samples, what is known of resets, which have a start timestamp.
+pub(crate) fn head(from: &mut BitReader<'_>, with_starts: bool) -> Result<(u64, u8, Starts)> {
+    if !with_starts {
+        return Ok((from.bits(16)?, from.bits(8)? as u8, Starts::NONE));
+    }
+    let flags = (from.bits(2)? << 6) as u8;
+    Ok((from.bits(14)?, flags, Starts::of(from.bits(8)? as u8)))
 }
 
 /// The first two bits of a chunk's third byte.

@@ -29,6 +29,7 @@ mod ulid;
 mod varbit;
 mod window;
 mod xor;
+mod xor2;
 
 pub use block_read::{BlockBatches, BlockReader};
 pub use data_folder::{DataFolder, FoundBlock};

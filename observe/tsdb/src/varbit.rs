@@ -106,17 +106,24 @@ impl Xor {
         if !from.bit()? {
             return Ok(self.bits);
         }
-        if from.bit()? {
-            let leading = from.bits(5)? as u32;
-            let significant = match from.bits(6)? as u32 {
-                0 => 64,
-                some => some,
-            };
-            let trailing = 64u32.checked_sub(leading + significant);
-            let trailing = trailing.ok_or_else(|| from.malformed("a float of more than 64 bits"))?;
-            self.window = Some((leading, trailing));
-        }
-        // Before the first window, all bits: so does a zeroed reader of Prometheus.
+        if from.bit()? { self.take_window(from) } else { self.take_within(from) }
+    }
+
+    /// The bits of a new window, behind its place and length.
+    pub(crate) fn take_window(&mut self, from: &mut BitReader<'_>) -> Result<u64> {
+        let leading = from.bits(5)? as u32;
+        let significant = match from.bits(6)? as u32 {
+            0 => 64,
+            some => some,
+        };
+        let trailing = 64u32.checked_sub(leading + significant);
+        let trailing = trailing.ok_or_else(|| from.malformed("a float of more than 64 bits"))?;
+        self.window = Some((leading, trailing));
+        self.take_within(from)
+    }
+
+    /// The bits within the last window; before the first one all: so does a zeroed reader of Prometheus.
+    pub(crate) fn take_within(&mut self, from: &mut BitReader<'_>) -> Result<u64> {
         let (leading, trailing) = self.window.unwrap_or((0, 0));
         self.bits ^= from.bits(64 - leading - trailing)? << trailing;
         Ok(self.bits)

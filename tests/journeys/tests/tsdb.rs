@@ -1,6 +1,7 @@
 //! A team moves from Prometheus to `apm` and back: the same samples are written to both, and what `apm` exports and
 //! imports as blocks is what Prometheus itself holds; promtool and Prometheus are the judges.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -75,6 +76,46 @@ fn what_is_exported_and_imported_is_what_prometheus_holds() {
     assert_eq!((late.code, late.done()["refused"]["too_old"]["samples"].as_u64()), (0, Some(expect.len() as u64)));
 
     opens_and_compacts(&engine, &out);
+}
+
+#[test]
+fn what_newer_encodings_hold_is_imported_too() {
+    let engine = Engine::start_with("tsdb_newer", &["--retention", "3650d"], &[]);
+    let newer = "global: {}\nstorage: { tsdb: { chunk_encoding: { floats: xor2 } } }\n";
+    let features = "--enable-feature=st-storage,histograms-st-encoding";
+    let flags = ["--web.enable-remote-write-receiver", "--web.enable-admin-api", KEEP, features];
+    let prometheus = Prometheus::launch(&engine, peer::free_port(), newer, &flags);
+    for window in 0..2 {
+        send_window(&engine.url, &prometheus.url, window);
+    }
+    let home = engine.home();
+    let theirs = home.join("prometheus/snapshots").join(snapshot(&prometheus.url));
+    let encodings: BTreeSet<u8> = chunks(&theirs).iter().flat_map(|file| encodings(file)).collect();
+    assert!(encodings.is_superset(&[4, 5, 6].into()), "Prometheus wrote chunks of the encodings {encodings:?}");
+    let (data, out) = (home.join("imported"), home.join("blocks"));
+    apm(home, "import", &[&data, &theirs], &["--retention", "3650d"]).done();
+    apm(home, "export", &[&data, &out], &[]).done();
+    same(&dump(home, &out), &dump(home, &theirs), "imported, exported, and Prometheus's own");
+}
+
+/// Of all chunks of a file.
+fn encodings(file: &[u8]) -> Vec<u8> {
+    let (mut at, mut found) = (8, Vec::new());
+    while at < file.len() {
+        let (mut len, mut shift) = (0usize, 0);
+        loop {
+            let byte = file[at];
+            at += 1;
+            len |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        found.push(file[at]);
+        at += 1 + len + 4;
+    }
+    found
 }
 
 /// Killed when the first block is in, run again: nothing is missing, and nothing there twice.
@@ -282,7 +323,7 @@ fn dump(home: &Path, folder: &Path) -> Vec<String> {
 
 fn same(found: &[String], expect: &[String], what: &str) {
     let only = |a: &[String], b: &[String]| {
-        let b: std::collections::BTreeSet<&String> = b.iter().collect();
+        let b: BTreeSet<&String> = b.iter().collect();
         a.iter().filter(|line| !b.contains(line)).take(10).cloned().collect::<Vec<_>>().join("\n")
     };
     assert!(
