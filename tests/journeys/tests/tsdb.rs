@@ -40,6 +40,11 @@ fn what_is_exported_and_imported_is_what_prometheus_holds() {
     // Without what the engine measures of itself today.
     let exported = apm(&home, "export", &[&ours, &out], &["--end", &end_s().to_string()]).done();
 
+    let twice = apm(&home, "export", &[&ours, &out], &[]);
+    assert!(twice.code == 3 && twice.told.contains("already holds a block of that time"), "{twice:?}");
+    let running = apm(&home, "import", &[&home.join("data"), &out], &[]);
+    assert!(running.code == 3 && running.told.contains("stop that engine first"), "{running:?}");
+
     // Both sides hold the same: every sample, line by line.
     let theirs = home.join("prometheus/snapshots").join(snapshot(&prometheus.url));
     let expect = dump(&home, &theirs);
