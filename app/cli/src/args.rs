@@ -63,6 +63,10 @@ pub(crate) enum Command {
     PostRender(crate::post_render::PostRenderArgs),
     /// Run the tests that a team keeps beside its rules: what queries must answer
     Test(crate::test::TestArgs),
+    /// Write the metrics of a data folder for other programs: blocks that Prometheus opens
+    Export(crate::export::ExportArgs),
+    /// Take over the metrics of other programs: the data folder of a Prometheus
+    Import(crate::export::ImportArgs),
     /// One service of the demo; `apm up --demo` starts them
     #[command(name = "__demo", hide = true)]
     DemoService(DemoArgs),

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod deploy;
 mod docker;
+mod export;
 mod front;
 mod k8s;
 mod output;
@@ -39,6 +40,8 @@ fn main() -> std::process::ExitCode {
         args::Command::K8s(k8s) => k8s::k8s(&args.global, &k8s),
         args::Command::PostRender(post) => post_render::post_render(&post),
         args::Command::Test(test) => test::test(&args.global, &test),
+        args::Command::Export(export) => export::export(&args.global, &export),
+        args::Command::Import(import) => export::import(&args.global, &import),
         args::Command::DemoService(words) => demo::service(&words.words),
     };
     output::exit_code(&args.global, ended)

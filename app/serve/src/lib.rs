@@ -3,6 +3,7 @@
 //! This is where single-threaded stores meet threads and tokio. It holds no format, no language and no route: if something
 //! here grows a rule about telemetry, it belongs in `observe`.
 
+mod blocks;
 mod collect;
 mod deployments;
 mod engine;
@@ -18,6 +19,7 @@ mod sink;
 mod start;
 mod writer;
 
+pub use blocks::{Counts, Exported, Imported, LeftOut, Selection, export_prometheus, import_prometheus, shown_time};
 pub use collect::{CollectOptions, CollectSettings, Collecting, Each, ForwardSettings, TokenFrom, collect};
 pub use registry::{EngineEntry, engines};
 pub use scrape::ScrapePlan;

@@ -1,6 +1,7 @@
 //! The real Prometheus beside us: it scrapes itself every second and remote-writes what it scraped to the engine, so that both hold the same samples; or
 //! it takes what the engine has by federation.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -48,12 +49,17 @@ impl Prometheus {
 
     /// Starts one with this configuration and these flags.
     pub fn launch(engine: &Engine, port: u16, config: &str, flags: &[&str]) -> Self {
+        Self::launch_on(engine, &engine.home().join("prometheus"), port, config, flags)
+    }
+
+    /// The same on a data folder that may hold something already.
+    pub fn launch_on(engine: &Engine, data: &Path, port: u16, config: &str, flags: &[&str]) -> Self {
         let home = engine.artefacts();
         let file = home.join("prometheus.yml");
         std::fs::write(&file, config).expect("the artefacts' folder can be written");
         let mut command = Command::new(tools::tool("prometheus"));
         command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        command.arg(format!("--storage.tsdb.path={}", engine.home().join("prometheus").display())).args(flags);
+        command.arg(format!("--storage.tsdb.path={}", data.display())).args(flags);
         let mut peer = Peer::start(&mut command, home.join("prometheus.log"));
         let url = format!("http://127.0.0.1:{port}");
         wait::until("Prometheus to be ready", 60, || {
@@ -62,6 +68,17 @@ impl Prometheus {
             if reply.status == 200 { Ok(()) } else { Err(reply.text()) }
         });
         Self { peer, url }
+    }
+
+    /// Ends it in good order.
+    pub fn stop(mut self) {
+        let ended = self.peer.terminate(60);
+        assert!(ended.success(), "Prometheus ended with {ended}:\n{}", self.peer.printed());
+    }
+
+    /// What it printed until now.
+    pub fn printed(&self) -> String {
+        self.peer.printed()
     }
 
     /// Waits for some seconds of samples, and until the engine has them too. Gives the moment, in seconds since 1970, up to which both hold the same.

@@ -26,3 +26,4 @@ mod remote_write;
 mod retention;
 mod scraping;
 mod syscalls;
+mod tsdb;

@@ -5,9 +5,9 @@
 mod answers;
 mod maker;
 mod queries;
-mod series;
+pub(crate) mod series;
 mod vectors;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeSet;
 

@@ -72,6 +72,11 @@ fn query_tests_pass_or_say_what_came_instead() {
 }
 
 #[test]
+fn folders_that_hold_no_metrics_are_named() {
+    check("blocks.txt");
+}
+
+#[test]
 fn releases_are_explained_and_slips_are_named() {
     check("deploy.txt");
 }
