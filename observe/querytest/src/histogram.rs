@@ -208,7 +208,7 @@ pub(crate) fn show_number(value: f64) -> String {
 }
 
 /// In the notation of the form.
-pub(crate) fn show(histogram: &NativeHistogram) -> String {
+pub fn show(histogram: &NativeHistogram) -> String {
     let parts = parts(histogram);
     let mut out = Vec::new();
     let mut say = |key: &str, value: f64| {
