@@ -29,7 +29,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub(crate) use fetch::HttpFetch;
 pub use plan::ScrapePlan;
+pub(crate) use plan::expand;
 pub(crate) use shown::Shown;
 
 use crate::settings::ObserveSettings;

@@ -14,6 +14,7 @@ use observe_ingest::scrape::{GlobalConfig, ScrapeConfig, ScrapeJob, Target, Targ
 
 use super::fetch::HttpFetch;
 use super::told::Told;
+use crate::rules::RulePlan;
 
 /// Keys of a scrape config that are the HTTP client's.
 const HTTP_KEYS: [&str; 4] = ["basic_auth", "authorization", "follow_redirects", "tls_config"];
@@ -52,6 +53,7 @@ pub struct ScrapePlan {
     jobs: Vec<Job>,
     /// Paths in the file are relative to this folder.
     folder: PathBuf,
+    rules: RulePlan,
     told: Arc<Told>,
 }
 
@@ -94,7 +96,7 @@ impl ScrapePlan {
             let report = Report::new("a scrape configuration is a map of keys").hint("begin with `scrape_configs:`");
             return Err(ConfigError::new(root.origin.on(report)));
         }
-        root.check_keys(&["global", "scrape_configs"])?;
+        root.check_keys(&["global", "scrape_configs", "rule_files", "alerting"])?;
         root.get("global").map_or(Ok(()), |global| global.check_keys(&GLOBAL_KEYS))?;
         let global: GlobalConfig = root.get("global").map(Node::read).transpose()?.unwrap_or_default();
         let known: Vec<&str> = ScrapeConfig::KNOWN_KEYS.iter().copied().chain(HTTP_KEYS).collect();
@@ -124,12 +126,23 @@ impl ScrapePlan {
             let fetch = HttpFetch::new(http, &folder).map_err(|error| placed(Report::of(&error)))?;
             jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch) });
         }
-        Ok(ScrapePlan { jobs, folder, told: Arc::new(Told::of(text)) })
+        let rules = RulePlan::read(&root, &folder, &HTTP_KEYS)?;
+        Ok(ScrapePlan { jobs, folder, rules, told: Arc::new(Told::of(text)) })
     }
 
     /// For whoever asks what is configured.
     pub(crate) fn told(&self) -> &Told {
         &self.told
+    }
+
+    /// What is evaluated, and who hears of alerts.
+    pub(crate) fn rules(&self) -> &RulePlan {
+        &self.rules
+    }
+
+    /// Whether it says more than what is to be scraped: a collector evaluates no rules.
+    pub fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
     }
 
     pub(crate) fn jobs(&self) -> &[Job] {
@@ -188,7 +201,7 @@ fn groups(world: &World, pattern: &Path, troubles: &mut BTreeSet<String>) -> Vec
 }
 
 /// The last part of a path may hold one `*`.
-fn expand(world: &World, pattern: &Path) -> Vec<PathBuf> {
+pub(crate) fn expand(world: &World, pattern: &Path) -> Vec<PathBuf> {
     let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Some((head, tail)) = name.split_once('*') else { return vec![pattern.to_path_buf()] };
     // The parent of a bare name is the empty path, which is no folder's name.
@@ -232,8 +245,8 @@ mod tests {
             "`scrape_configs` is a list (at prometheus.yml:1:17); begin each job with `- job_name: NAME`",
         );
         check(
-            "rule_files: []\n",
-            "unknown key `rule_files` (at prometheus.yml:1:1); one of global, scrape_configs is known here",
+            "remote_write: []\n",
+            "unknown key `remote_write` (at prometheus.yml:1:1); one of global, scrape_configs, rule_files, alerting is known here",
         );
         check(
             "scrape_configs:\n- job_name: a\n  tls_config: {ca_file: nowhere.pem}\n",
