@@ -16,6 +16,7 @@ mod recording;
 mod restore;
 mod state;
 mod template;
+pub mod unit;
 
 pub use ask::Over;
 pub use fault::Fault;

@@ -3,16 +3,16 @@
 use base_signal::{Labels, TenantId, is_stale_nan};
 use base_world::sim::SimClock;
 use observe_querytest::{Point, parse_series};
-use observe_source::fake::FakeMetrics;
-use observe_source::{Appended, Budget, Cancel, MetricWrite};
+use observe_source::{Budget, Cancel, MetricWrite};
 
+use crate::unit::Bench;
 use crate::{Group, Health, OfRule, Over, RuleFile, SentAlert, Settings};
 
 const MINUTE_MS: i64 = 60_000;
 
 /// A group over series that it also writes to.
 struct Story {
-    source: FakeMetrics,
+    source: Bench,
     settings: Settings,
     group: Group,
     clock: SimClock,
@@ -32,15 +32,13 @@ impl Story {
     fn at(&mut self, minute: i64) -> Vec<String> {
         let (tenant, budget, cancel) = (TenantId::default(), Budget::unlimited(), Cancel::default());
         let mut written = Vec::new();
-        let source = parking(&mut self.source);
+        let source = &self.source;
         let mut store = |write: MetricWrite| {
             written.extend(shown(&write));
-            source.0.lock().append(&write);
-            Ok(Appended::all_of(&write))
+            Ok(source.append(write))
         };
-        let over = Over { source: &source, tenant: &tenant, budget: &budget, cancel: &cancel, clock: &self.clock };
+        let over = Over { source, tenant: &tenant, budget: &budget, cancel: &cancel, clock: &self.clock };
         self.sent = self.group.evaluate(minute * MINUTE_MS, &self.settings, &over, &mut store);
-        self.source = source.0.into_inner();
         written.sort();
         written
     }
@@ -60,61 +58,8 @@ impl Story {
     }
 }
 
-/// A source that is written to between two questions.
-struct Shared(parking_lot::Mutex<FakeMetrics>);
-
-fn parking(source: &mut FakeMetrics) -> Shared {
-    Shared(parking_lot::Mutex::new(std::mem::take(source)))
-}
-
-impl observe_source::MetricSource for Shared {
-    fn select(
-        &self,
-        request: &observe_source::SelectMetrics<'_>,
-    ) -> Result<Box<dyn observe_source::MetricBatches>, observe_source::SourceError> {
-        self.0.lock().select(request)
-    }
-
-    fn label_names(
-        &self,
-        query: &observe_source::LabelQuery<'_>,
-    ) -> Result<(Vec<String>, observe_source::Annotations), observe_source::SourceError> {
-        self.0.lock().label_names(query)
-    }
-
-    fn label_values(
-        &self,
-        name: &str,
-        query: &observe_source::LabelQuery<'_>,
-    ) -> Result<(Vec<String>, observe_source::Annotations), observe_source::SourceError> {
-        self.0.lock().label_values(name, query)
-    }
-
-    fn series(
-        &self,
-        query: &observe_source::LabelQuery<'_>,
-    ) -> Result<(Vec<Labels>, observe_source::Annotations), observe_source::SourceError> {
-        self.0.lock().series(query)
-    }
-
-    fn exemplars(
-        &self,
-        query: &observe_source::LabelQuery<'_>,
-    ) -> Result<Vec<observe_source::ExemplarSeries>, observe_source::SourceError> {
-        self.0.lock().exemplars(query)
-    }
-
-    fn metadata(
-        &self,
-        tenant: &TenantId,
-        metric: Option<&str>,
-    ) -> Result<Vec<(String, base_signal::Metadata)>, observe_source::SourceError> {
-        self.0.lock().metadata(tenant, metric)
-    }
-}
-
-fn loaded(series: &str) -> FakeMetrics {
-    let mut source = FakeMetrics::default();
+fn loaded(series: &str) -> Bench {
+    let bench = Bench::default();
     for line in series.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let loaded = parse_series(line).unwrap();
         let mut write = MetricWrite::default();
@@ -124,9 +69,9 @@ fn loaded(series: &str) -> FakeMetrics {
                 write.samples.push((at, minute as i64 * MINUTE_MS, *value));
             }
         }
-        source.append(&write);
+        bench.append(write);
     }
-    source
+    bench
 }
 
 fn shown(write: &MetricWrite) -> Vec<String> {

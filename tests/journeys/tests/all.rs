@@ -24,5 +24,6 @@ mod python_sdk;
 mod read_api;
 mod remote_write;
 mod retention;
+mod rules;
 mod scraping;
 mod syscalls;

@@ -134,8 +134,8 @@ fn shown_rule(rule: &RuleState, with_alerts: bool) -> Value {
     if let OfRule::Alerting { state, for_ms, keep_firing_for_ms, annotations, alerts } = &rule.of {
         shown["type"] = "alerting".into();
         shown["state"] = state.as_str().into();
-        shown["duration"] = seconds(*for_ms).into();
-        shown["keepFiringFor"] = seconds(*keep_firing_for_ms).into();
+        shown["duration"] = seconds(*for_ms);
+        shown["keepFiringFor"] = seconds(*keep_firing_for_ms);
         shown["annotations"] = json!(annotations);
         // Prometheus has nothing there, not an empty list, when they are left out.
         shown["alerts"] = if with_alerts { alerts.iter().map(shown_alert).collect() } else { Value::Null };
@@ -159,8 +159,9 @@ fn shown_alert(alert: &ActiveAlert) -> Value {
     shown
 }
 
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
+/// Whole ones without a point, as Go writes them.
+fn seconds(ms: i64) -> Value {
+    if ms % 1000 == 0 { (ms / 1000).into() } else { (ms as f64 / 1000.0).into() }
 }
 
 /// Go's zero time stands for never.

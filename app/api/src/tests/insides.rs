@@ -190,7 +190,7 @@ async fn rules_and_alerts_in_the_words_of_prometheus() {
         "activeAt": "1970-01-01T00:00:01Z", "value": "1.5e+01",
     });
     let shown_down = json!({
-        "state": "firing", "name": "Down", "query": "up == 0", "duration": 90.0, "keepFiringFor": 0.0, "labels": {"team": "down"},
+        "state": "firing", "name": "Down", "query": "up == 0", "duration": 90, "keepFiringFor": 0, "labels": {"team": "down"},
         "annotations": {"summary": "{{ $labels.job }} is down"}, "alerts": [shown_alert], "health": "ok",
         "evaluationTime": 0.5, "lastEvaluation": "1970-01-01T00:00:01.5Z", "type": "alerting",
     });
@@ -200,7 +200,7 @@ async fn rules_and_alerts_in_the_words_of_prometheus() {
     });
     let shown = |name: &str, rules: Value| {
         json!({
-            "name": name, "file": "rules.yml", "rules": rules, "interval": 15.0, "limit": 7, "evaluationTime": 0.25,
+            "name": name, "file": "rules.yml", "rules": rules, "interval": 15, "limit": 7, "evaluationTime": 0.25,
             "lastEvaluation": "0001-01-01T00:00:00Z",
         })
     };

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use app_adapt::faults_told;
 use app_config::{ConfigError, Node, Value};
-use base_explain::{Place, Report};
+use base_explain::Report;
 use base_http::HttpConfig;
 use base_world::World;
 use observe_ingest::relabel::{Relabel, RelabelConfig};
 use observe_ingest::scrape::{PromDuration, TargetGroup};
-use observe_rules::{Fault, RuleFile};
+use observe_rules::RuleFile;
 use serde::Deserialize;
 
 use crate::scrape::HttpFetch;
@@ -108,13 +109,11 @@ impl RulePlan {
 
     fn read_files(&mut self, world: &World, folder: &Path, node: &Node, pattern: &str) -> Result<(), ConfigError> {
         let placed = |report: Report| ConfigError::new(node.origin.on(report));
-        let name_at = pattern.rfind('/').map_or(0, |at| at + 1);
-        let (above, name) = pattern.split_at(name_at);
-        if above.contains(['*', '?', '[']) || name.contains(['?', '[']) || name.matches('*').count() > 1 {
+        if let Some(hint) = app_adapt::not_understood(pattern) {
             let report = Report::new(format!("the pattern `{pattern}` is not understood"));
-            return Err(placed(report.hint("one `*` may stand in the last part of a path")));
+            return Err(placed(report.hint(hint)));
         }
-        let found = crate::scrape::expand(world, &folder.join(pattern));
+        let found = app_adapt::expand(world, &folder.join(pattern));
         for path in found {
             if !world.disk.exists(&path).map_err(|error| placed(Report::of(&error)))? {
                 // As in Prometheus, whose files may come later.
@@ -125,7 +124,7 @@ impl RulePlan {
             let bytes = world.disk.read(&path, RULE_FILE_BYTES_MAX).map_err(|error| placed(Report::of(&error)))?;
             let text =
                 String::from_utf8(bytes).map_err(|_| placed(Report::new(format!("{named} is not UTF-8 text"))))?;
-            let file = RuleFile::parse(&text).map_err(|faults| ConfigError::new(told(&named, &text, &faults)))?;
+            let file = RuleFile::parse(&text).map_err(|faults| ConfigError::new(faults_told(&path, &text, &faults)))?;
             if !self.files.iter().any(|(known, _)| *known == named) {
                 self.files.push((named, file));
             }
@@ -174,18 +173,5 @@ fn list<'n>(node: &'n Node, key: &str) -> Result<&'n [Node], ConfigError> {
     match found.value {
         Value::List(_) | Value::Null => Ok(found.items()),
         _ => Err(ConfigError::new(found.origin.on(Report::new(format!("`{key}` is a list"))))),
-    }
-}
-
-/// The first fault of a file with its place, and that there are more.
-fn told(path: &str, text: &str, faults: &[Fault]) -> Report {
-    let Some(first) = faults.first() else { return Report::new(format!("{path} cannot be read")) };
-    let mut report = Report::new(&first.message).at(Place::new(path, first.line, first.column).in_text(text, 1));
-    for more in faults.iter().skip(1).take(9) {
-        report = report.because(format!("also at {path}:{more}"));
-    }
-    match &first.hint {
-        Some(hint) => report.hint(hint),
-        None => report,
     }
 }

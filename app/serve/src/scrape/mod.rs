@@ -31,7 +31,6 @@ use tokio::task::JoinHandle;
 
 pub(crate) use fetch::HttpFetch;
 pub use plan::ScrapePlan;
-pub(crate) use plan::expand;
 pub(crate) use shown::Shown;
 
 use crate::settings::ObserveSettings;

@@ -189,7 +189,7 @@ fn groups(world: &World, pattern: &Path, troubles: &mut BTreeSet<String>) -> Vec
         groups.map_err(|error| error.to_string())
     };
     let mut found = Vec::new();
-    for path in expand(world, pattern) {
+    for path in app_adapt::expand(world, pattern) {
         match read(&path) {
             Ok(groups) => found.extend(groups),
             Err(why) => {
@@ -198,17 +198,6 @@ fn groups(world: &World, pattern: &Path, troubles: &mut BTreeSet<String>) -> Vec
         }
     }
     found
-}
-
-/// The last part of a path may hold one `*`.
-pub(crate) fn expand(world: &World, pattern: &Path) -> Vec<PathBuf> {
-    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some((head, tail)) = name.split_once('*') else { return vec![pattern.to_path_buf()] };
-    // The parent of a bare name is the empty path, which is no folder's name.
-    let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let fits = |name: &str| name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail);
-    let entries = world.disk.list(folder).unwrap_or_default();
-    entries.iter().filter(|entry| fits(&entry.name)).map(|entry| folder.join(&entry.name)).collect()
 }
 
 #[cfg(test)]
@@ -275,18 +264,5 @@ mod tests {
             "scrape_configs:\n- job_name: a\n- job_name: a\n",
             "two scrape configs are called `a` (at prometheus.yml:3:3); give one of them another job_name",
         );
-    }
-
-    #[test]
-    fn one_star_in_the_last_part() {
-        let world = World::real();
-        // Tests run in the crate's folder.
-        let names = |pattern: &str| -> Vec<String> {
-            expand(&world, Path::new(pattern)).iter().map(|path| path.display().to_string()).collect()
-        };
-        assert_eq!(names("Cargo*.toml"), ["./Cargo.toml"]);
-        assert_eq!(names("src/scrape/pl*.rs"), ["src/scrape/plan.rs"]);
-        assert_eq!(names("targets.json"), ["targets.json"]);
-        assert!(names("nothing-*.json").is_empty());
     }
 }
