@@ -294,7 +294,10 @@ fn rules_come_to_what_they_come_to_in_prometheus() {
     assert_eq!(engine.prometheus("rules", &[])["groups"].as_array().map(Vec::len), Some(2));
     write("shop-rules.yml", "groups: []\n");
     assert_eq!(engine.post("/-/reload", &[], "").status, 200);
-    assert_eq!(engine.prometheus("rules", &[]), json!({"groups": []}));
+    wait::until("the rules to be gone", 30, || match engine.prometheus("rules", &[]) {
+        rules if rules == json!({"groups": []}) => Ok(()),
+        rules => Err(rules),
+    });
     wait::until("the recorded series to have ended", 30, || match engine.number("count(job:errors:ratio)") {
         None => Ok(()),
         found => Err(found),

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use base_signal::{Labels, Metadata, TenantId};
+use base_signal::{Labels, Metadata, NativeHistogram, TenantId};
+use observe_querytest::stored_hint;
 use observe_source::fake::FakeMetrics;
 use observe_source::{
     Annotations, Appended, ExemplarSeries, LabelQuery, MetricBatches, MetricSource, MetricWrite, RejectReason,
@@ -10,15 +11,21 @@ use observe_source::{
 };
 use parking_lot::Mutex;
 
-/// The samples, and of each series the newest time.
 #[derive(Default)]
-pub(crate) struct Bench(Mutex<(FakeMetrics, HashMap<Labels, i64>)>);
+pub(crate) struct Bench(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    source: FakeMetrics,
+    newest: HashMap<Labels, i64>,
+    histograms: HashMap<Labels, NativeHistogram>,
+}
 
 impl Bench {
     /// Takes what is newer than what its series has: of two rules that write one series at one moment, the first counts.
     pub(crate) fn append(&self, write: MetricWrite) -> Appended {
         let mut inner = self.0.lock();
-        let (source, newest) = &mut *inner;
+        let Inner { source, newest, histograms } = &mut *inner;
         let (mut taken, mut appended) = (MetricWrite::default(), Appended::default());
         let mut fits = |series: u32, time_ms: i64| {
             let labels = write.series.get(series).to_labels();
@@ -40,7 +47,11 @@ impl Bench {
         for (series, time_ms, histogram) in &write.histograms {
             if let Some(labels) = fits(*series, *time_ms) {
                 let series = taken.series.push_set(labels.as_ref());
+                // As a store hands it back: that a counter went on is known by comparison with what stood before.
+                let mut histogram = histogram.clone();
+                histogram.counter_reset = stored_hint(histograms.get(&labels), &histogram);
                 taken.histograms.push((series, *time_ms, histogram.clone()));
+                histograms.insert(labels, histogram);
             }
         }
         source.append(&taken);
@@ -51,26 +62,26 @@ impl Bench {
 
 impl MetricSource for Bench {
     fn select(&self, request: &SelectMetrics<'_>) -> Result<Box<dyn MetricBatches>, SourceError> {
-        self.0.lock().0.select(request)
+        self.0.lock().source.select(request)
     }
 
     fn label_names(&self, query: &LabelQuery<'_>) -> Result<(Vec<String>, Annotations), SourceError> {
-        self.0.lock().0.label_names(query)
+        self.0.lock().source.label_names(query)
     }
 
     fn label_values(&self, name: &str, query: &LabelQuery<'_>) -> Result<(Vec<String>, Annotations), SourceError> {
-        self.0.lock().0.label_values(name, query)
+        self.0.lock().source.label_values(name, query)
     }
 
     fn series(&self, query: &LabelQuery<'_>) -> Result<(Vec<Labels>, Annotations), SourceError> {
-        self.0.lock().0.series(query)
+        self.0.lock().source.series(query)
     }
 
     fn exemplars(&self, query: &LabelQuery<'_>) -> Result<Vec<ExemplarSeries>, SourceError> {
-        self.0.lock().0.exemplars(query)
+        self.0.lock().source.exemplars(query)
     }
 
     fn metadata(&self, tenant: &TenantId, metric: Option<&str>) -> Result<Vec<(String, Metadata)>, SourceError> {
-        self.0.lock().0.metadata(tenant, metric)
+        self.0.lock().source.metadata(tenant, metric)
     }
 }
