@@ -176,14 +176,12 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     let scraper = Scraper { world: world.clone(), sink, counters };
     let stopped_too = stopped.clone();
     let itself = Itself { job: "apm", instance: own.address(), control: own.clone(), shown: own.shown.clone() };
-    let queries = server.queries(memory_bytes);
     let evaluator = Evaluator {
         world: world.clone(),
         engine: engine.clone(),
         told: own.rules.clone(),
         external_url: entry.url.clone(),
-        memory_bytes: queries.memory_bytes,
-        timeout: queries.timeout,
+        queries: api.queries.clone(),
     };
     tasks.spawn(rules::run(evaluator, plans.clone(), stopped.clone()));
     tasks.spawn(scrape::run(scraper, itself, settings.observe.clone(), places, plans, stopped));

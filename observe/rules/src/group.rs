@@ -107,6 +107,12 @@ impl Group {
         self.interval_ms
     }
 
+    /// Whether [`Group::restore`] is still to come: before it nothing is written of the alerts.
+    pub fn awaits_restoring(&self) -> bool {
+        let alerting = self.rules.iter().zip(&self.spec.rules).filter(|(_, spec)| spec.kind != Kind::Recording);
+        alerting.into_iter().any(|(rule, _)| !rule.alerts.restored)
+    }
+
     /// Evaluates every rule for this moment; each rule's samples go to `store` before the next is asked. Hands back the alerts to send.
     pub fn evaluate(&mut self, at_ms: i64, settings: &Settings, over: &Over<'_>, store: Store<'_>) -> Vec<SentAlert> {
         let (started_ns, started_ms) = (over.clock.monotonic_ns(), over.clock.now_ms());

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use base_signal::{Labels, TenantId};
+use app_api::Queries;
+use base_signal::{Labels, Matcher, RangeMs, TenantId};
 use base_world::World;
 use observe_rules::{Group, GroupState, Over, Settings};
-use observe_source::{Appended, Budget, Cancel, MetricWrite};
+use observe_source::{Appended, Budget, Cancel, MetricSource, MetricWrite, SelectHints, SelectMetrics};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -49,10 +50,8 @@ pub(crate) struct Evaluator {
     pub(crate) told: Told,
     /// Where people reach the engine.
     pub(crate) external_url: String,
-    /// Of each expression.
-    pub(crate) memory_bytes: u64,
-    /// Of one evaluation of a group.
-    pub(crate) timeout: Duration,
+    /// Evaluations wait and are bounded together with what people ask.
+    pub(crate) queries: Queries,
 }
 
 /// A group's task; ended by `gone`.
@@ -116,7 +115,6 @@ async fn carry_out(
             let key = (file.clone(), spec.name.clone());
             let before = old.remove(&key);
             let mut group = Group::new(file, spec.clone(), &settings, restored);
-            let mut is_restored = restored;
             if let Some(before) = before {
                 // A group of the same rules goes on in time, with settings that may be others.
                 let alike = before.group.lock().is_alike(file, spec, &settings);
@@ -128,9 +126,8 @@ async fn carry_out(
                         group
                     }
                 };
-                is_restored = true;
             }
-            running.insert(key.clone(), begin(evaluator, &settings, notifier, key, group, !is_restored));
+            running.insert(key.clone(), begin(evaluator, &settings, notifier, key, group));
         }
     }
     for (key, gone) in old {
@@ -141,19 +138,21 @@ async fn carry_out(
         // A rule that was only renamed or moved has written its series anew by then.
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))).await;
-            let _ = evaluator.write_lazily(observe_rules::stale(&series, ended_at_ms));
+            let queries = evaluator.queries.clone();
+            let ended = queries.run(None, move |budget, cancel| {
+                let gone = series.into_iter().filter(|labels| !evaluator.goes_on(labels, ended_at_ms, budget, cancel));
+                let gone: Vec<Labels> = gone.collect();
+                evaluator.write_lazily(observe_rules::stale(&gone, ended_at_ms))
+            });
+            if let Ok(Err(why)) = ended.await {
+                tracing::warn!(why, "series of rules that are gone were not ended");
+            }
         });
     }
 }
 
-fn begin(
-    evaluator: &Evaluator,
-    settings: &Arc<Settings>,
-    notifier: &Notifier,
-    key: Key,
-    group: Group,
-    restore: bool,
-) -> Running {
+fn begin(evaluator: &Evaluator, settings: &Arc<Settings>, notifier: &Notifier, key: Key, group: Group) -> Running {
+    let restore = group.awaits_restoring();
     evaluator.told.groups.lock().insert(key.clone(), group.told());
     let group = Arc::new(Mutex::new(group));
     let (gone, heard) = watch::channel(false);
@@ -175,8 +174,13 @@ impl Running {
         let _ = self.gone.send(true);
         // An error means that it ended already.
         let _ = self.task.await;
-        let group = self.group.lock().clone();
-        group
+        // An evaluation that was cancelled may still be on its way out.
+        let group = self.group;
+        let held = group.clone();
+        match tokio::task::spawn_blocking(move || held.lock().clone()).await {
+            Ok(group) => group,
+            Err(_) => group.lock().clone(),
+        }
     }
 }
 
@@ -218,28 +222,23 @@ impl Timetable {
     /// Evaluates the group for this moment, or takes up what was stored before a restart.
     async fn evaluate(&self, at_ms: i64, restore: bool) {
         let (evaluator, settings, group) = (self.evaluator.clone(), self.settings.clone(), self.group.clone());
-        let cancel = Cancel::default();
-        let (late, mut gone, timeout) = (cancel.clone(), self.gone.clone(), self.evaluator.timeout);
-        let work = move || {
+        let running = self.evaluator.queries.run(None, move |budget, cancel| {
             let mut group = group.lock();
-            let sent = evaluator.evaluate(&mut group, &settings, at_ms, restore, &cancel);
+            let sent = evaluator.evaluate(&mut group, &settings, at_ms, restore, budget, cancel);
             (group.told(), sent)
-        };
-        let watcher = tokio::spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(timeout) => {}
-                _ = gone.changed() => {}
-            }
-            late.cancel();
         });
-        let done = tokio::task::spawn_blocking(work).await;
-        watcher.abort();
+        let mut gone = self.gone.clone();
+        // Whoever no longer waits for it cancels it.
+        let done = tokio::select! {
+            done = running => done,
+            _ = gone.changed() => return,
+        };
         match done {
             Ok((told, sent)) => {
                 self.evaluator.told.groups.lock().insert(self.key.clone(), told);
                 self.notifier.send(&sent);
             }
-            Err(error) => tracing::error!(file = self.key.0, group = self.key.1, %error, "a group of rules broke off"),
+            Err(error) => tracing::warn!(file = self.key.0, group = self.key.1, %error, "a group of rules broke off"),
         }
     }
 }
@@ -251,13 +250,14 @@ impl Evaluator {
         settings: &Settings,
         at_ms: i64,
         restore: bool,
+        budget: &Budget,
         cancel: &Cancel,
     ) -> Vec<observe_rules::SentAlert> {
         let Some(engine) = self.engine.get() else { return Vec::new() };
         let source = SharedMetrics(engine.metrics.clone());
-        let (tenant, budget) = (TenantId::default(), Budget::new(self.memory_bytes));
+        let tenant = TenantId::default();
         let clock = self.world.clock.as_ref();
-        let over = Over { source: &source, tenant: &tenant, budget: &budget, cancel, clock };
+        let over = Over { source: &source, tenant: &tenant, budget, cancel, clock };
         if restore {
             if let Err(error) = group.restore(at_ms, settings, &over) {
                 tracing::warn!(group = group.name(), error, "`for` begins anew: what was stored could not be read");
@@ -271,6 +271,23 @@ impl Evaluator {
             tracing::warn!(group = group.name(), rule, why, "a rule failed");
         }
         sent
+    }
+
+    /// Whether a series has samples after this time.
+    fn goes_on(&self, labels: &Labels, after_ms: i64, budget: &Budget, cancel: &Cancel) -> bool {
+        let Some(engine) = self.engine.get() else { return false };
+        let matchers: Vec<Matcher> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
+        let request = SelectMetrics {
+            tenant: &TenantId::default(),
+            matchers: &matchers,
+            range: RangeMs::new(after_ms + 1, i64::MAX),
+            hints: SelectHints::default(),
+            budget,
+            cancel,
+        };
+        let first = SharedMetrics(engine.metrics.clone()).select(&request).and_then(|mut batches| batches.next());
+        // Series with further labels are others.
+        matches!(first, Ok(Some(batch)) if batch.series.contains(labels))
     }
 
     /// Returns when the next question sees it; it is durable about a second later, as what is scraped.
