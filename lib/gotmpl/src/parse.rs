@@ -42,9 +42,9 @@ pub(crate) fn parse(
     };
     let (nodes, end) = parser.list().map_err(told)?;
     match end {
-        End::Text => Ok(Whole { nodes, defined: parser.defined }),
-        End::End(line) => Err(told((line, "unexpected {{end}}".to_owned()))),
-        End::Else(action) => Err(told((action.line, "unexpected {{else}}".to_owned()))),
+        Stop::File => Ok(Whole { nodes, defined: parser.defined }),
+        Stop::End(line) => Err(told((line, "unexpected {{end}}".to_owned()))),
+        Stop::Else(action) => Err(told((action.line, "unexpected {{else}}".to_owned()))),
     }
 }
 
@@ -61,14 +61,14 @@ struct Parser<'f> {
 }
 
 /// What a list of nodes ended with.
-enum End {
-    Text,
+enum Stop {
+    File,
     End(usize),
     Else(Action),
 }
 
 impl Parser<'_> {
-    fn list(&mut self) -> Result<(Vec<Node>, End), Bad> {
+    fn list(&mut self) -> Result<(Vec<Node>, Stop), Bad> {
         let mut nodes = Vec::new();
         while let Some(piece) = self.pieces.next() {
             let action = match piece {
@@ -85,8 +85,8 @@ impl Parser<'_> {
             };
             let bare = action.words.len() == 1;
             match word.as_str() {
-                "end" if bare => return Ok((nodes, End::End(line))),
-                "else" => return Ok((nodes, End::Else(action))),
+                "end" if bare => return Ok((nodes, Stop::End(line))),
+                "else" => return Ok((nodes, Stop::Else(action))),
                 "if" | "with" | "range" => nodes.push(self.branch(&word, &action, 1)?),
                 "break" | "continue" if bare => {
                     if self.loops == 0 {
@@ -100,7 +100,7 @@ impl Parser<'_> {
                 _ => nodes.push(Node::Print(self.pipeline(&action, &action.words, "command")?)),
             }
         }
-        Ok((nodes, End::Text))
+        Ok((nodes, Stop::File))
     }
 
     /// `if`, `with` or `range`, whose pipeline begins at a word of the action.
@@ -112,9 +112,9 @@ impl Parser<'_> {
         let (then, end) = self.list()?;
         self.loops -= usize::from(kind == "range");
         let otherwise = match end {
-            End::End(_) => Vec::new(),
-            End::Text => return Err((self.last_line, "unexpected EOF".to_owned())),
-            End::Else(other) => self.otherwise(kind, &other)?,
+            Stop::End(_) => Vec::new(),
+            Stop::File => return Err((self.last_line, "unexpected EOF".to_owned())),
+            Stop::Else(other) => self.otherwise(kind, &other)?,
         };
         self.variables.truncate(known);
         self.depth -= 1;
@@ -129,9 +129,9 @@ impl Parser<'_> {
     fn otherwise(&mut self, kind: &str, other: &Action) -> Result<Vec<Node>, Bad> {
         match other.words.get(1).map(|word| &word.kind) {
             None => match self.list()? {
-                (nodes, End::End(_)) => Ok(nodes),
-                (_, End::Else(again)) => Err((again.line, "expected end; found {{else}}".to_owned())),
-                (_, End::Text) => Err((self.last_line, "unexpected EOF".to_owned())),
+                (nodes, Stop::End(_)) => Ok(nodes),
+                (_, Stop::Else(again)) => Err((again.line, "expected end; found {{else}}".to_owned())),
+                (_, Stop::File) => Err((self.last_line, "unexpected EOF".to_owned())),
             },
             // `else if` shares its `end`.
             Some(Kind::Name(name)) if kind != "range" && name == kind => Ok(vec![self.branch(kind, other, 2)?]),
@@ -150,7 +150,7 @@ impl Parser<'_> {
         let (nodes, end) = self.list()?;
         (self.variables, self.loops) = (outside, loops);
         self.depth -= 1;
-        if !matches!(end, End::End(_)) {
+        if !matches!(end, Stop::End(_)) {
             return Err((self.last_line, "unexpected EOF".to_owned()));
         }
         self.defined.insert(name.clone(), nodes);

@@ -86,7 +86,7 @@ impl Alerts {
     }
 
     /// Those that an Alertmanager must hear of now; they count as told.
-    pub(crate) fn to_send(&mut self, at_ms: i64, interval_ms: i64, settings: &Settings, expr: &str) -> Vec<SentAlert> {
+    pub(crate) fn take_due(&mut self, at_ms: i64, interval_ms: i64, settings: &Settings, expr: &str) -> Vec<SentAlert> {
         let resend_ms = settings.resend_delay_ms;
         let mut out = Vec::new();
         for (labels, alert) in &mut self.active {

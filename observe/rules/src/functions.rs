@@ -61,7 +61,7 @@ impl<'a> Functions<'a> {
     }
 }
 
-fn text<'v>(args: &'v [Value], at: usize) -> Result<&'v str, String> {
+fn text(args: &[Value], at: usize) -> Result<&str, String> {
     match args.get(at) {
         Some(Value::Text(text)) => Ok(text),
         Some(other) => Err(format!("wrong type for value; expected string; got {}", other.type_name())),

@@ -168,7 +168,7 @@ impl Group {
             Err(why) => Health::Bad(why),
             Ok(samples) => {
                 if matches!(spec.kind, Kind::Alerting(_)) {
-                    to_send = rule.alerts.to_send(at_ms, self.interval_ms, settings, &spec.expr);
+                    to_send = rule.alerts.take_due(at_ms, self.interval_ms, settings, &spec.expr);
                 }
                 rule.store(&samples, at_ms - offset_ms, store)
             }

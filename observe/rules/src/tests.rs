@@ -344,7 +344,7 @@ fn files_are_read_whole_or_not_at_all() {
     );
     check_file(
         &rule("record: a\n    expr: |\n      sum by (x) (\n        up +\n      )"),
-        &[&at("8:7", "a", "could not parse expression: 3:1: parse error: unexpected \")\" in aggregation").as_str()],
+        &[&at("8:7", "a", "could not parse expression: 3:1: parse error: unexpected \")\" in aggregation")],
     );
     let twice = "groups:\n- name: g\n  rules:\n  - {record: a, expr: up}\n  - {record: a, expr: down}\n  - {record: a, expr: up, labels: {x: y}}\n";
     assert_eq!(RuleFile::parse(twice).unwrap().duplicates(), [("g", "a")]);
