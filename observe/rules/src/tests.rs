@@ -183,15 +183,15 @@ fn series_of_an_alert_begin_and_end() {
 
 #[test]
 fn whom_alertmanager_hears_of_and_when() {
-    let mut story = Story::new(&rules("", "{alert: A, expr: 'm > 0', for: 1m}"), "m 1x4 0x40");
+    let mut story = Story::new(&rules("", "{alert: A, expr: 'm > 0', for: 1m}"), "m 1x3 0x40");
     let mut heard = Vec::new();
     for minute in 0..24 {
         story.at(minute);
         heard.extend(story.sent().into_iter().map(|sent| format!("{minute}: {sent}")));
     }
     let alert = "{alertname=\"A\"}";
-    // From its firing on every two minutes (later than the delay of one), and 15 minutes long after it ended.
-    let ends = [5, 7, 9, 11, 13, 15, 17, 19].map(|minute| format!("{minute}: {alert} 1..5"));
+    // From its firing on every two minutes (later than the delay of one), of its end at once, and then for 15 minutes.
+    let ends = [4, 6, 8, 10, 12, 14, 16, 18].map(|minute| format!("{minute}: {alert} 1..4"));
     let mut wanted = vec![format!("1: {alert} 1..5"), format!("3: {alert} 1..7")];
     wanted.extend(ends);
     assert_eq!(heard, wanted);

@@ -124,3 +124,13 @@ fn files_are_read_whole_or_not_at_all() {
         &["2: t, evaluation want  got more than 1000000 evaluations", "0 passed"],
     );
 }
+
+#[test]
+fn a_group_may_ask_about_the_past() {
+    let rules = "groups:\n- name: g\n  query_offset: 3m\n  rules: [{record: late, expr: up}]\n";
+    let test = |at: &str, samples: &str| {
+        one(&format!("  promql_expr_test: [{{eval_time: 9m, expr: 'timestamp({at})', exp_samples: [{samples}]}}]\n"))
+    };
+    // What is recorded has the time that it is about.
+    check(rules, &test("late", "{labels: '{job=\"a\"}', value: 360}"), &["1 passed"]);
+}
