@@ -175,3 +175,48 @@ fn list<'n>(node: &'n Node, key: &str) -> Result<&'n [Node], ConfigError> {
         _ => Err(ConfigError::new(found.origin.on(Report::new(format!("`{key}` is a list"))))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::scrape::ScrapePlan;
+
+    fn check(text: &str, expected: &str) {
+        let error = ScrapePlan::parse(Path::new("prometheus.yml"), text).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref().unwrap_or("good"), expected, "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_heeded_is_named_with_its_place() {
+        let managers = |keys: &str| format!("alerting:\n  alertmanagers:\n  - {keys}\n");
+        check("rule_files: [nowhere/*.yml, nowhere.yml]\nglobal: { evaluation_interval: 5s }\n", "good");
+        check(&managers("{ static_configs: [{ targets: ['am:9093'] }], path_prefix: /x, timeout: 1s }"), "good");
+        check("rule_files: a.yml\n", "`rule_files` is a list (at prometheus.yml:1:13)");
+        check(
+            "rule_files: ['*/a.yml']\n",
+            "the pattern `*/a.yml` is not understood (at prometheus.yml:1:14); one `*` may stand in the last part of a path",
+        );
+        check(
+            "alerting: { alertmanager: [] }\n",
+            "unknown key `alertmanager` (at prometheus.yml:1:13); did you mean `alertmanagers`?",
+        );
+        check(
+            &managers("kubernetes_sd_configs: []"),
+            "unknown key `kubernetes_sd_configs` (at prometheus.yml:3:5); one of static_configs, scheme, path_prefix, timeout, api_version, basic_auth, authorization, follow_redirects, tls_config is known here",
+        );
+        check(
+            &managers("api_version: v1"),
+            "`api_version: v1` is not known (at prometheus.yml:3:5); Alertmanager has v2 only since 0.27",
+        );
+        check(&managers("scheme: ftp"), "`scheme: ftp` is not known (at prometheus.yml:3:5); http or https");
+        check(
+            &managers("static_configs: [{ targets: ['http://am:9093'] }]"),
+            "`http://am:9093` is not a host and port (at prometheus.yml:3:5); `scheme` and `path_prefix` have keys of their own",
+        );
+        check(
+            "alerting:\n  alert_relabel_configs: [{ action: hashmod, target_label: x }]\n",
+            "relabel rule 1: action hashmod needs a `modulus` above 0 (at prometheus.yml:2:3)",
+        );
+    }
+}
