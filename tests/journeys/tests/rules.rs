@@ -203,9 +203,8 @@ fn rules_come_to_what_they_come_to_in_prometheus() {
 
     let push = |engine: &Engine, errors: [f64; 2]| {
         let now_ms = (wait::now_s() * 1000.0) as i64;
-        let one = |name: &str, job: &str, value: f64| {
-            Series::new(&[("__name__", name), ("job", job)], vec![(now_ms, value)])
-        };
+        let one =
+            |name: &str, job: &str, value: f64| Series::new(&[("__name__", name), ("job", job)], vec![(now_ms, value)]);
         let series = [
             one("requests", "cart", 2000.0),
             one("requests", "pay", 1234.5),
@@ -244,7 +243,10 @@ fn rules_come_to_what_they_come_to_in_prometheus() {
     assert_eq!(state_of(&fired, "Slow"), ["cart pending"]);
     assert_eq!(fired["recorded"].as_array().map(Vec::len), Some(2), "{fired:#}");
     let summary = "cart fails 75% of 2k at ulm";
-    assert!(fired["alerts"].to_string().contains(summary) && fired["alerts"].to_string().contains("\"page\""), "{fired:#}");
+    assert!(
+        fired["alerts"].to_string().contains(summary) && fired["alerts"].to_string().contains("\"page\""),
+        "{fired:#}"
+    );
     let broken = fired["rules"]["groups"].as_array().expect("groups").iter().find(|group| group["name"] == "broken");
     let broken = &broken.expect("the group of broken rules")["rules"];
     assert!(broken.as_array().expect("rules").iter().all(|rule| rule["health"] == "err"), "{broken:#}");
@@ -272,11 +274,14 @@ fn rules_come_to_what_they_come_to_in_prometheus() {
         since => Err((since, killed_at)),
     });
     assert!(before.iter().zip(&restored).all(|(before, after)| after >= before), "{before:?} {restored:?}");
-    both(&engine, "both to say the same after the restart", &|told| told["alerts series"].to_string().contains("pending"));
+    both(&engine, "both to say the same after the restart", &|told| {
+        told["alerts series"].to_string().contains("pending")
+    });
 
     push(&engine, [0.0, 0.0]);
     both(&engine, "all to be well at both", &|told| {
-        told["alerts"].as_array().is_some_and(Vec::is_empty) && told["alerts series"].as_array().is_some_and(Vec::is_empty)
+        told["alerts"].as_array().is_some_and(Vec::is_empty)
+            && told["alerts series"].as_array().is_some_and(Vec::is_empty)
     });
     wait::until("both Alertmanagers to have heard the same", 90, || {
         let (ours, theirs) = (ours.heard(), theirs.heard());
@@ -307,7 +312,8 @@ fn rules_come_to_what_they_come_to_in_prometheus() {
 #[test]
 fn unit_tests_come_to_what_promtool_says() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/rules");
-    let mut files: Vec<_> = fs::read_dir(&data).expect("the folder of data").map(|e| e.expect("an entry").path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(&data).expect("the folder of data").map(|e| e.expect("an entry").path()).collect();
     files.retain(|path| path.to_string_lossy().ends_with(".test.yml"));
     files.sort();
     let run = |program: &Path, words: &[&str], file: &Path| {
