@@ -47,7 +47,7 @@ pub use deployments::{
 pub use intake::{Collector, Intake};
 pub use once::Deliveries;
 pub use prometheus::{ActiveTarget, DroppedTarget, Head, Insides, Job, LastScrape, Runtime, StoredBlock, Targets};
-pub use query::{Queries, QueryLimits};
+pub use query::{Queries, QueryLimits, Refused as RefusedQuery};
 pub use server::{ConnectionLimits, Gate, serve};
 
 /// Where decoded writes go. The future ends when what was accepted is durable.

@@ -25,7 +25,7 @@ pub struct Queries {
 
 /// Why a query has no answer although nothing is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refused {
+pub enum Refused {
     #[error("query timed out in expression evaluation")]
     Timeout,
     #[error("the query ended in an internal error; the log has its trace")]
@@ -48,7 +48,7 @@ impl Queries {
     }
 
     /// Runs `work` on a thread where it may take its time. A shorter time limit of the client is heeded.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub async fn run<T: Send + 'static>(
         &self,
         timeout: Option<Duration>,
         work: impl FnOnce(&Budget, &Cancel) -> T + Send + 'static,

@@ -98,7 +98,15 @@ fn options(world: &World, global: &Global, args: &CollectArgs) -> Result<Collect
     };
     let plan = {
         let (global, settings, node, world) = (clone(global), settings.clone(), collect.node.clone(), world.clone());
-        move || scrape_plan_with(&world, &global, &settings, |text| fill(&text, node.as_deref()))
+        move || {
+            let plan = scrape_plan_with(&world, &global, &settings, |text| fill(&text, node.as_deref()))?;
+            match plan.has_rules() {
+                false => Ok(plan),
+                true => Err(Report::new("a collector evaluates no rules")
+                    .because("the scrape configuration has `rule_files` or `alerting`")
+                    .hint("move them to the configuration of the engine")),
+            }
+        }
     };
     Ok(CollectOptions {
         tokens: tokens_of_file(world, &settings).map_err(Failure::Usage)?,

@@ -7,6 +7,7 @@ use app_api::{Head, Insides, Job, Runtime, StoredBlock};
 use base_signal::{Matcher, RangeMs, TenantId};
 use futures_util::future::BoxFuture;
 use observe_ingest::scrape::PromDuration;
+use observe_rules::GroupState;
 use observe_source::{Appended, SourceError};
 
 use crate::own::Own;
@@ -69,6 +70,14 @@ impl Insides for Own {
 
     fn jobs(&self) -> Vec<Job> {
         self.plan.borrow().told().jobs.clone()
+    }
+
+    fn rule_groups(&self) -> Vec<GroupState> {
+        self.rules.groups()
+    }
+
+    fn alertmanagers(&self) -> Vec<String> {
+        self.rules.managers()
     }
 
     fn head(&self, tenant: &TenantId) -> Head {

@@ -12,6 +12,7 @@ mod listen;
 mod memory;
 mod own;
 mod registry;
+mod rules;
 mod scrape;
 mod seen;
 mod settings;

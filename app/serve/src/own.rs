@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::engine::Engine;
 use crate::memory::resident_bytes;
 use crate::registry::EngineEntry;
+use crate::rules::Told;
 use crate::scrape::{ScrapePlan, Shown};
 use crate::seen::Seen;
 use crate::settings::Settings;
@@ -39,6 +40,8 @@ pub(crate) struct Own {
     pub(crate) configured: Mutex<(i64, bool)>,
     /// What is scraped, for the targets of the API.
     pub(crate) shown: Shown,
+    /// What is evaluated, for rules and alerts of the API.
+    pub(crate) rules: Told,
     /// Set once there is one.
     pub(crate) keeper: OnceLock<Keeper>,
 }
@@ -67,9 +70,9 @@ impl Own {
         reload: Reload,
         demo: bool,
     ) -> Self {
-        let (shown, keeper) = (Shown::default(), OnceLock::new());
+        let (shown, rules, keeper) = (Shown::default(), Told::default(), OnceLock::new());
         let configured = Mutex::new((world.clock.now_ms(), true));
-        Own { world, entry, settings, engine, counters, seen, plan, reload, demo, configured, shown, keeper }
+        Own { world, entry, settings, engine, counters, seen, plan, reload, demo, configured, shown, rules, keeper }
     }
 
     /// `host:port` of the page.

@@ -17,6 +17,7 @@ use crate::engine::{Engine, SharedEvents, SharedMetrics};
 use crate::listen::bind;
 use crate::own::Own;
 use crate::registry::{EngineEntry, Registration, register};
+use crate::rules::{self, Evaluator};
 use crate::scrape::{self, Itself, Machine, Places, ScrapePlan, Scraper};
 use crate::seen::Seen;
 use crate::settings::Settings;
@@ -175,6 +176,14 @@ pub async fn start(options: Options) -> Result<Running, NotStarted> {
     let scraper = Scraper { world: world.clone(), sink, counters };
     let stopped_too = stopped.clone();
     let itself = Itself { job: "apm", instance: own.address(), control: own.clone(), shown: own.shown.clone() };
+    let evaluator = Evaluator {
+        world: world.clone(),
+        engine: engine.clone(),
+        told: own.rules.clone(),
+        external_url: entry.url.clone(),
+        queries: api.queries.clone(),
+    };
+    tasks.spawn(rules::run(evaluator, plans.clone(), stopped.clone()));
     tasks.spawn(scrape::run(scraper, itself, settings.observe.clone(), places, plans, stopped));
     tasks.spawn(crate::memory::give_back(world.clone(), memory_bytes, stopped_too));
     let registration = register(&world, &state_home, &entry)?;

@@ -159,7 +159,7 @@ pub(crate) fn add(histogram: &NativeHistogram, step: &NativeHistogram, sign: f64
 
 /// The hint that a store gives to a sample after `before` when it is read: that a counter went on is known by comparison,
 /// that it was reset is not told.
-pub(crate) fn stored_hint(before: Option<&NativeHistogram>, histogram: &NativeHistogram) -> CounterReset {
+pub fn stored_hint(before: Option<&NativeHistogram>, histogram: &NativeHistogram) -> CounterReset {
     if histogram.counter_reset == CounterReset::Gauge {
         return CounterReset::Gauge;
     }
@@ -208,7 +208,7 @@ pub(crate) fn show_number(value: f64) -> String {
 }
 
 /// In the notation of the form.
-pub(crate) fn show(histogram: &NativeHistogram) -> String {
+pub fn show(histogram: &NativeHistogram) -> String {
     let parts = parts(histogram);
     let mut out = Vec::new();
     let mut say = |key: &str, value: f64| {

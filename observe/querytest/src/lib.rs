@@ -32,6 +32,7 @@ mod series;
 use base_signal::{Labels, NativeHistogram};
 use observe_source::fake::FakeMetrics;
 
+pub use histogram::{show as show_histogram, stored_hint};
 pub use script::{Eval, ScriptError, When};
 pub use series::{Item, Loaded, parse_duration_ms, parse_series};
 

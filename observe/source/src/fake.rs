@@ -71,7 +71,8 @@ fn all(set: &[Matcher], labels: &Labels) -> bool {
 }
 
 fn in_range<T>(points: &BTreeMap<i64, T>, range: RangeMs) -> impl Iterator<Item = (&i64, &T)> {
-    points.iter().filter(move |(time, _)| range.contains(**time))
+    // A range that ends before it begins holds nothing, and the map would not take it.
+    points.range(range.start_ms..=range.end_ms.max(range.start_ms)).filter(move |(time, _)| range.contains(**time))
 }
 
 fn limited<T>(items: impl IntoIterator<Item = T>, limit: usize) -> (Vec<T>, Annotations) {

@@ -24,6 +24,7 @@ mod python_sdk;
 mod read_api;
 mod remote_write;
 mod retention;
+mod rules;
 mod scraping;
 mod syscalls;
 mod tsdb;

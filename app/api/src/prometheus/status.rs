@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use base_signal::{Labels, Matcher, RangeMs, TenantId};
 use futures_util::future::BoxFuture;
 use observe_promql::syntax::FUNCTIONS;
+use observe_rules::GroupState;
 use observe_source::{Annotations, Budget, Cancel, LabelQuery, SourceError};
 use serde_json::{Value, json};
 
@@ -24,6 +25,10 @@ pub trait Insides: Send + Sync {
     fn flags(&self) -> BTreeMap<String, String>;
     /// Jobs of the scrape configuration, in its order.
     fn jobs(&self) -> Vec<Job>;
+    /// Groups of rules as they stood after their last evaluation, by file and name.
+    fn rule_groups(&self) -> Vec<GroupState>;
+    /// Where alerts are posted.
+    fn alertmanagers(&self) -> Vec<String>;
     /// Reads memory only, but all of it.
     fn head(&self, tenant: &TenantId) -> Head;
     fn blocks(&self, tenant: &TenantId) -> Vec<StoredBlock>;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use base_signal::{MetricKind, RangeMs};
+use observe_rules::{ActiveAlert, AlertState, GroupState, Health, OfRule, RuleState};
 use observe_wire::proto::{Reader, Writer};
 
 use super::prometheus::{check, error, ok, server};
@@ -21,6 +22,12 @@ impl Insides for Memory {
     }
     fn jobs(&self) -> Vec<Job> {
         vec![Job { name: "node".into(), yaml: "job_name: node\n".into() }]
+    }
+    fn rule_groups(&self) -> Vec<GroupState> {
+        self.rules.lock().clone()
+    }
+    fn alertmanagers(&self) -> Vec<String> {
+        self.rules.lock().iter().map(|_| "http://am:9093/api/v2/alerts".to_owned()).collect()
     }
     fn head(&self, _: &TenantId) -> Head {
         Head { chunks: 3, times_ms: Some((0, 120_000)) }
@@ -132,6 +139,99 @@ async fn there_are_no_rules_and_that_is_said() {
     ] {
         assert_eq!(get(&format!("rules?{params}")).await, (400, error("bad_data", why)), "{params}");
     }
+}
+
+fn rule(name: &str, health: Health, of: OfRule) -> RuleState {
+    let labels = BTreeMap::from([("team".to_owned(), name.to_lowercase())]);
+    RuleState {
+        name: name.into(),
+        expr: "up == 0".into(),
+        labels,
+        health,
+        took_s: 0.5,
+        evaluated_at_ms: Some(1500),
+        of,
+    }
+}
+
+#[tokio::test]
+async fn rules_and_alerts_in_the_words_of_prometheus() {
+    let server = Server::new();
+    let alert = ActiveAlert {
+        labels: Labels::from_pairs([("alertname", "Down"), ("job", "a")]),
+        annotations: BTreeMap::from([("summary".to_owned(), "a is down".to_owned())]),
+        state: AlertState::Firing,
+        active_at_ms: 1000,
+        keep_firing_since_ms: None,
+        value: 15.0,
+    };
+    let down = OfRule::Alerting {
+        state: AlertState::Firing,
+        for_ms: 90_000,
+        keep_firing_for_ms: 0,
+        annotations: BTreeMap::from([("summary".to_owned(), "{{ $labels.job }} is down".to_owned())]),
+        alerts: vec![alert],
+    };
+    let group = |name: &str, rules: Vec<RuleState>| GroupState {
+        name: name.into(),
+        file: "rules.yml".into(),
+        interval_ms: 15_000,
+        limit: 7,
+        rules,
+        took_s: 0.25,
+        evaluated_at_ms: None,
+    };
+    let recorded = rule("Sum", Health::Bad("why".into()), OfRule::Recording);
+    *server.memory.rules.lock() =
+        vec![group("one", vec![rule("Down", Health::Good, down), recorded.clone()]), group("two", vec![recorded])];
+    let get = async |path: &str| server.get(&format!("/api/v1/{path}")).await.1["data"].clone();
+    let shown_alert = json!({
+        "labels": {"alertname": "Down", "job": "a"}, "annotations": {"summary": "a is down"}, "state": "firing",
+        "activeAt": "1970-01-01T00:00:01Z", "value": "1.5e+01",
+    });
+    let shown_down = json!({
+        "state": "firing", "name": "Down", "query": "up == 0", "duration": 90, "keepFiringFor": 0, "labels": {"team": "down"},
+        "annotations": {"summary": "{{ $labels.job }} is down"}, "alerts": [shown_alert], "health": "ok",
+        "evaluationTime": 0.5, "lastEvaluation": "1970-01-01T00:00:01.5Z", "type": "alerting",
+    });
+    let shown_sum = json!({
+        "name": "Sum", "query": "up == 0", "labels": {"team": "sum"}, "health": "err", "lastError": "why",
+        "evaluationTime": 0.5, "lastEvaluation": "1970-01-01T00:00:01.5Z", "type": "recording",
+    });
+    let shown = |name: &str, rules: Value| {
+        json!({
+            "name": name, "file": "rules.yml", "rules": rules, "interval": 15, "limit": 7, "evaluationTime": 0.25,
+            "lastEvaluation": "0001-01-01T00:00:00Z",
+        })
+    };
+    let (one, two) = (shown("one", json!([shown_down, shown_sum])), shown("two", json!([shown_sum])));
+    assert_eq!(get("rules").await, json!({"groups": [one, two]}));
+    assert_eq!(get("alerts").await, json!({"alerts": [shown_alert]}));
+    assert_eq!(
+        get("alertmanagers").await["activeAlertmanagers"],
+        json!([{"url": "http://am:9093/api/v2/alerts"}, {"url": "http://am:9093/api/v2/alerts"}])
+    );
+    let names = async |params: &str| {
+        let groups = get(&format!("rules?{params}")).await["groups"].clone();
+        let of = |group: &Value| format!("{}:{}", group["name"], group["rules"].as_array().unwrap().len());
+        groups.as_array().unwrap().iter().map(of).collect::<Vec<_>>().join(" ").replace('"', "")
+    };
+    for (params, expect) in [
+        ("type=alert", "one:1"),
+        ("type=record", "one:1 two:1"),
+        ("rule_name[]=Down", "one:1"),
+        ("rule_group[]=two&rule_group[]=three", "two:1"),
+        ("file[]=other.yml", ""),
+        ("match[]=%7Bteam=%22sum%22%7D", "one:1 two:1"),
+        ("match[]=%7Bteam=%22x%22%7D&match[]=%7Bteam=~%22d.%2B%22%7D", "one:1"),
+        ("group_limit=1", "one:2"),
+    ] {
+        assert_eq!(names(params).await, expect, "{params}");
+    }
+    assert_eq!(get("rules?type=alert&exclude_alerts=true").await["groups"][0]["rules"][0]["alerts"], Value::Null);
+    let token = get("rules?group_limit=1").await["groupNextToken"].as_str().unwrap().to_owned();
+    assert_eq!(names(&format!("group_limit=1&group_next_token={token}")).await, "two:1");
+    assert_eq!(get(&format!("rules?group_limit=1&group_next_token={token}")).await["groupNextToken"], Value::Null);
 }
 
 #[tokio::test]

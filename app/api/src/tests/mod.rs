@@ -64,6 +64,7 @@ struct Memory {
     /// What the engine still waits for.
     waits: Mutex<Option<String>>,
     targets: Mutex<Targets>,
+    rules: Mutex<Vec<observe_rules::GroupState>>,
     /// What an admin ordered; `None` where nobody may.
     orders: Mutex<Option<Vec<String>>>,
     cancelled: Arc<tokio::sync::Notify>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base_http::{Client, HttpConfig, HttpError, Limits, TlsFiles};
 use base_world::World;
+use bytes::Bytes;
 use observe_ingest::scrape::{Fetch, FetchRequest, Fetched};
 
 /// Larger texts are refused even where the configuration sets no limit.
@@ -45,6 +46,17 @@ impl HttpFetch {
     /// Whether both ask in the same way.
     pub(crate) fn is_alike(&self, other: &HttpFetch) -> bool {
         (&self.config, &self.files) == (&other.config, &other.files)
+    }
+
+    /// Posts JSON; hands back the status and the beginning of what was said.
+    pub(crate) async fn post(&self, url: &str, body: Bytes, timeout: Duration) -> Result<(u16, String), String> {
+        let limits = Limits { timeout, body_bytes: 1 << 20 };
+        let authorization = self.authorization()?;
+        let headers: Vec<_> = authorization.as_deref().map(|value| ("authorization", value)).into_iter().collect();
+        let answer = self.client.post_with(url, &headers, "application/json", body, limits).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
+        Ok((answer.status, said))
     }
 
     /// The header that a file of credentials is for.

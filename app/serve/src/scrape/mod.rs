@@ -29,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub(crate) use fetch::HttpFetch;
 pub use plan::ScrapePlan;
 pub(crate) use shown::Shown;
 

@@ -14,6 +14,7 @@ use observe_ingest::scrape::{GlobalConfig, ScrapeConfig, ScrapeJob, Target, Targ
 
 use super::fetch::HttpFetch;
 use super::told::Told;
+use crate::rules::RulePlan;
 
 /// Keys of a scrape config that are the HTTP client's.
 const HTTP_KEYS: [&str; 4] = ["basic_auth", "authorization", "follow_redirects", "tls_config"];
@@ -52,6 +53,7 @@ pub struct ScrapePlan {
     jobs: Vec<Job>,
     /// Paths in the file are relative to this folder.
     folder: PathBuf,
+    rules: RulePlan,
     told: Arc<Told>,
 }
 
@@ -94,7 +96,7 @@ impl ScrapePlan {
             let report = Report::new("a scrape configuration is a map of keys").hint("begin with `scrape_configs:`");
             return Err(ConfigError::new(root.origin.on(report)));
         }
-        root.check_keys(&["global", "scrape_configs"])?;
+        root.check_keys(&["global", "scrape_configs", "rule_files", "alerting"])?;
         root.get("global").map_or(Ok(()), |global| global.check_keys(&GLOBAL_KEYS))?;
         let global: GlobalConfig = root.get("global").map(Node::read).transpose()?.unwrap_or_default();
         let known: Vec<&str> = ScrapeConfig::KNOWN_KEYS.iter().copied().chain(HTTP_KEYS).collect();
@@ -124,12 +126,23 @@ impl ScrapePlan {
             let fetch = HttpFetch::new(http, &folder).map_err(|error| placed(Report::of(&error)))?;
             jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch) });
         }
-        Ok(ScrapePlan { jobs, folder, told: Arc::new(Told::of(text)) })
+        let rules = RulePlan::read(&root, &folder, &HTTP_KEYS)?;
+        Ok(ScrapePlan { jobs, folder, rules, told: Arc::new(Told::of(text)) })
     }
 
     /// For whoever asks what is configured.
     pub(crate) fn told(&self) -> &Told {
         &self.told
+    }
+
+    /// What is evaluated, and who hears of alerts.
+    pub(crate) fn rules(&self) -> &RulePlan {
+        &self.rules
+    }
+
+    /// Whether it says more than what is to be scraped: a collector evaluates no rules.
+    pub fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
     }
 
     pub(crate) fn jobs(&self) -> &[Job] {
@@ -176,7 +189,7 @@ fn groups(world: &World, pattern: &Path, troubles: &mut BTreeSet<String>) -> Vec
         groups.map_err(|error| error.to_string())
     };
     let mut found = Vec::new();
-    for path in expand(world, pattern) {
+    for path in app_adapt::expand(world, pattern) {
         match read(&path) {
             Ok(groups) => found.extend(groups),
             Err(why) => {
@@ -185,17 +198,6 @@ fn groups(world: &World, pattern: &Path, troubles: &mut BTreeSet<String>) -> Vec
         }
     }
     found
-}
-
-/// The last part of a path may hold one `*`.
-fn expand(world: &World, pattern: &Path) -> Vec<PathBuf> {
-    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some((head, tail)) = name.split_once('*') else { return vec![pattern.to_path_buf()] };
-    // The parent of a bare name is the empty path, which is no folder's name.
-    let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let fits = |name: &str| name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail);
-    let entries = world.disk.list(folder).unwrap_or_default();
-    entries.iter().filter(|entry| fits(&entry.name)).map(|entry| folder.join(&entry.name)).collect()
 }
 
 #[cfg(test)]
@@ -232,8 +234,8 @@ mod tests {
             "`scrape_configs` is a list (at prometheus.yml:1:17); begin each job with `- job_name: NAME`",
         );
         check(
-            "rule_files: []\n",
-            "unknown key `rule_files` (at prometheus.yml:1:1); one of global, scrape_configs is known here",
+            "remote_write: []\n",
+            "unknown key `remote_write` (at prometheus.yml:1:1); one of global, scrape_configs, rule_files, alerting is known here",
         );
         check(
             "scrape_configs:\n- job_name: a\n  tls_config: {ca_file: nowhere.pem}\n",
@@ -262,18 +264,5 @@ mod tests {
             "scrape_configs:\n- job_name: a\n- job_name: a\n",
             "two scrape configs are called `a` (at prometheus.yml:3:3); give one of them another job_name",
         );
-    }
-
-    #[test]
-    fn one_star_in_the_last_part() {
-        let world = World::real();
-        // Tests run in the crate's folder.
-        let names = |pattern: &str| -> Vec<String> {
-            expand(&world, Path::new(pattern)).iter().map(|path| path.display().to_string()).collect()
-        };
-        assert_eq!(names("Cargo*.toml"), ["./Cargo.toml"]);
-        assert_eq!(names("src/scrape/pl*.rs"), ["src/scrape/plan.rs"]);
-        assert_eq!(names("targets.json"), ["targets.json"]);
-        assert!(names("nothing-*.json").is_empty());
     }
 }

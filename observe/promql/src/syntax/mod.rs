@@ -20,7 +20,7 @@ pub use error::{ParseError, Span};
 pub use function::{FUNCTIONS, Function, Variadic, find_function};
 pub use parse::{parse, parse_selector};
 pub use pretty::pretty;
-pub use text::quote;
+pub use text::{format_duration_ms, parse_duration_ms, quote};
 
 pub(crate) use error::line_column;
 pub(crate) use selector::NAME;

@@ -15,7 +15,7 @@ const UNITS: [(&str, u64); 7] = [
 const DURATION_MAX_MS: u64 = (i64::MAX / 1_000_000) as u64;
 
 /// `1h30m` in milliseconds. Units go from large to small, each once.
-pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
+pub fn parse_duration_ms(text: &str) -> Result<i64, String> {
     let bad = || format!("not a valid duration string: {}", quote(text));
     let mut rest = text;
     let mut total_ms = 0u64;
@@ -45,7 +45,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
 }
 
 /// The canonical form: `1h30m`, `5s500ms`; years and weeks only when they divide evenly.
-pub(crate) fn format_duration_ms(duration_ms: i64) -> String {
+pub fn format_duration_ms(duration_ms: i64) -> String {
     if duration_ms == 0 {
         return "0s".to_owned();
     }
