@@ -346,5 +346,4 @@ fn files_are_read_whole_or_not_at_all() {
         &rule("record: a\n    expr: |\n      sum by (x) (\n        up +\n      )"),
         &[&at("8:7", "a", "could not parse expression: 3:1: parse error: unexpected \")\" in aggregation")],
     );
-    let twice = "groups:\n- name: g\n  rules:\n  - {record: a, expr: up}\n  - {record: a, expr: down}\n  - {record: a, expr: up, labels: {x: y}}\n";
 }
