@@ -61,6 +61,9 @@ impl Engine {
             wal_bytes_max,
             wal: wal.clone(),
             merge_bytes_max,
+            tenant_series_max: settings.observe.series.per_tenant.map(usize::from),
+            metric_series_max: settings.observe.series.per_metric.map(usize::from),
+            job_series_max: settings.observe.series.per_job.map(usize::from),
             ..observe_metrics::Settings::default()
         };
         let event_settings = observe_events::Settings {

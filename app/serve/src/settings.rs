@@ -1,5 +1,6 @@
 //! The engine's settings: the sections `server` and `observe` of `apm.yaml`, with their defaults.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,6 +78,7 @@ pub struct ObserveSettings {
     pub memory: Option<ByteSize>,
     pub retention: Span,
     pub retention_size: Option<ByteSize>,
+    pub series: SeriesSettings,
     /// A `prometheus.yml` whose `scrape_configs` are scraped; relative to the file that names it.
     pub scrape: Option<PathBuf>,
     /// Metrics of this machine under node_exporter's names.
@@ -87,6 +89,17 @@ pub struct ObserveSettings {
     pub self_interval: Span,
 }
 
+/// How many series are taken; of what is over, the newest are left out and counted.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a map of settings")]
+pub struct SeriesSettings {
+    pub per_tenant: Option<NonZeroUsize>,
+    /// Of one metric name of a tenant.
+    pub per_metric: Option<NonZeroUsize>,
+    /// Of one `job` of a tenant.
+    pub per_job: Option<NonZeroUsize>,
+}
+
 impl Default for ObserveSettings {
     fn default() -> Self {
         ObserveSettings {
@@ -94,6 +107,7 @@ impl Default for ObserveSettings {
             memory: None,
             retention: Span::from_secs(15 * 86_400),
             retention_size: None,
+            series: SeriesSettings::default(),
             scrape: None,
             host_metrics: true,
             docker: "auto".into(),

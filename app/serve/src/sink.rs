@@ -29,6 +29,26 @@ pub(crate) struct EngineSink {
     seen: Arc<Seen>,
     resumed: Resumed,
     deltas: Arc<Mutex<Accumulator>>,
+    told: Arc<Told>,
+}
+
+/// Nobody gets an answer about samples that we scraped ourselves: what was left out of them is told in the log, once a minute.
+#[derive(Default)]
+struct Told(Mutex<Option<i64>>);
+
+impl Told {
+    const AGAIN_MS: i64 = 60_000;
+
+    fn tell(&self, appended: &Appended, now_ms: i64) {
+        if appended.rejected_count() == 0 {
+            return;
+        }
+        let mut last_ms = self.0.lock();
+        if last_ms.is_none_or(|last_ms| now_ms.saturating_sub(last_ms) >= Self::AGAIN_MS) {
+            *last_ms = Some(now_ms);
+            tracing::warn!("scraped samples were left out: {}", appended.message());
+        }
+    }
 }
 
 /// What goes on over a restart beside the stores.
@@ -55,7 +75,15 @@ pub(crate) fn resume(engine: &Engine, now_ms: i64) -> Result<Resumed, Report> {
 
 impl EngineSink {
     pub(crate) fn new(resumed: Resumed, clock: Arc<dyn Clock>, seen: Arc<Seen>, engine: Arc<OnceLock<Engine>>) -> Self {
-        EngineSink { engine, limits: IngestLimits::default(), clock, seen, resumed, deltas: Arc::default() }
+        EngineSink {
+            engine,
+            limits: IngestLimits::default(),
+            clock,
+            seen,
+            resumed,
+            deltas: Arc::default(),
+            told: Arc::default(),
+        }
     }
 
     fn engine(&self) -> Result<&Engine, SourceError> {
@@ -65,7 +93,13 @@ impl EngineSink {
 
 impl TakeScraped for EngineSink {
     fn metrics_lazily(&self, tenant: TenantId, write: MetricWrite) -> Result<(), SourceError> {
-        self.engine()?.metric_writer.write_lazily(move |store| store.append(&tenant, &write))
+        let told = self.told.clone();
+        let now_ms = self.clock.now_ms();
+        self.engine()?.metric_writer.write_lazily(move |store| {
+            let appended = store.append(&tenant, &write)?;
+            told.tell(&appended, now_ms);
+            Ok(appended)
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use base_signal::{Buckets, LabelsRef, NativeHistogram, SpanRun, TenantId};
 use observe_block::BlockError;
 use observe_source::{Appended, MetricWrite, RejectReason, SourceError};
 
+use crate::budget::Budgets;
 use crate::head::{Head, Verdict};
 use crate::histogram::histogram_bytes;
 use crate::index::Key;
@@ -39,9 +40,9 @@ impl MetricStore {
         }
         // A series remembers by the very first time there is that it has no point.
         let (now_ms, oldest_ms) = (self.world.clock.now_ms(), self.oldest_ms().max(i64::MIN + 1));
-        let free = self.settings.series_max.saturating_sub(self.series_count());
+        let mut budgets = Budgets::new(&self.settings, self.series_count());
         let Some(head) = self.heads.get_mut(tenant) else { return Ok(Appended::default()) };
-        let numbers = number_series(head, write, free);
+        let numbers = number_series(head, write, &mut budgets);
         let bound = frame_bound(head, write, &numbers, tenant);
         self.wal.reserve(bound).map_err(refused)?;
         let places = Segments {
@@ -55,6 +56,7 @@ impl MetricStore {
             head,
             write,
             numbers,
+            budgets,
             records: WriteRecords::default(),
             appended: Appended::default(),
             stored: stored.map_err(source_error)?.0,
@@ -109,9 +111,8 @@ fn refused(error: BlockError) -> SourceError {
     }
 }
 
-/// Finds or makes the write's series. New ones beyond `free` are refused.
-fn number_series(head: &mut Head, write: &MetricWrite, free: usize) -> Numbers {
-    let mut free = free;
+/// Finds or makes the write's series. New ones beyond a budget are refused.
+fn number_series(head: &mut Head, write: &MetricWrite, budgets: &mut Budgets) -> Numbers {
     // All keys first: the searches that follow then wait for memory side by side.
     let keys: Vec<Key> = write.series.iter().map(Key::of).collect();
     let known: Vec<Option<u32>> = {
@@ -129,7 +130,10 @@ fn number_series(head: &mut Head, write: &MetricWrite, free: usize) -> Numbers {
         if labels.get("__name__").is_none() {
             return Err(RejectReason::InvalidLabels);
         }
-        free = free.checked_sub(1).ok_or(RejectReason::SeriesLimit)?;
+        if budgets.refusal(&head.index(), labels).is_some() {
+            return Err(RejectReason::SeriesLimit);
+        }
+        budgets.spend();
         Ok(head.insert(labels, *key))
     };
     write.series.iter().zip(&keys).zip(&known).map(&mut number).collect()
@@ -175,6 +179,7 @@ struct Taking<'a> {
     head: &'a mut Head,
     write: &'a MetricWrite,
     numbers: Numbers,
+    budgets: Budgets,
     records: WriteRecords,
     appended: Appended,
     stored: StoredPoints,
@@ -252,7 +257,13 @@ impl Taking<'_> {
             Some(Ok(_)) if time_ms < self.oldest_ms => (RejectReason::TooOld, "older than the retention"),
             Some(Ok(_)) if time_ms > self.newest_ms => (RejectReason::TooFarInFuture, "too far in the future"),
             Some(Ok(id)) => return Some(*id),
-            Some(Err(RejectReason::SeriesLimit)) => (RejectReason::SeriesLimit, "too many series"),
+            Some(Err(RejectReason::SeriesLimit)) => {
+                let refusal = self.budgets.refusal(&self.head.index(), self.write.series.get(set));
+                // What was in its way may have gone with a series of this very write.
+                let why = refusal.unwrap_or_else(|| "too many series".to_owned());
+                self.reject(RejectReason::SeriesLimit, set, time_ms, &why);
+                return None;
+            }
             Some(Err(RejectReason::LabelLimit)) => (RejectReason::LabelLimit, "the labels are too long"),
             Some(Err(reason)) => (*reason, "the metric has no name"),
             None => (RejectReason::InvalidLabels, "there is no such series in the write"),

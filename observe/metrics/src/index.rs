@@ -171,6 +171,11 @@ impl SeriesIndex {
         differ.map_or(a.len().cmp(&b.len()), |(a, b)| self.pairs.cmp(*a, *b))
     }
 
+    /// How many series have the pair.
+    pub(crate) fn count(&self, name: &str, value: &str) -> usize {
+        self.pairs.count(name, value)
+    }
+
     /// The series that all matchers take.
     pub(crate) fn matching(&self, matchers: &[Matcher]) -> RoaringBitmap {
         let mut found: Option<RoaringBitmap> = None;

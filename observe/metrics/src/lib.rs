@@ -6,6 +6,7 @@
 
 mod append;
 mod bits;
+mod budget;
 mod chunk;
 mod column;
 mod flush;

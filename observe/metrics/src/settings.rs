@@ -19,6 +19,10 @@ pub struct Settings {
     pub future_ms: i64,
     /// Series in memory, of all tenants.
     pub series_max: usize,
+    /// … of one tenant, of one metric of a tenant, of one `job` of a tenant; `None` for no limit but that of all.
+    pub tenant_series_max: Option<usize>,
+    pub metric_series_max: Option<usize>,
+    pub job_series_max: Option<usize>,
     /// A flush is due when the log holds so much: it bounds the time of a replay.
     pub wal_bytes_max: u64,
     pub wal: WalSettings,
@@ -39,6 +43,9 @@ impl Default for Settings {
             // As Prometheus's remote write receiver.
             future_ms: 10 * 60_000,
             series_max: 5_000_000,
+            tenant_series_max: None,
+            metric_series_max: None,
+            job_series_max: None,
             // About two million samples: replayed in a fraction of a second.
             wal_bytes_max: 32 << 20,
             wal: WalSettings::default(),

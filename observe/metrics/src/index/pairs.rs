@@ -59,6 +59,13 @@ impl Series {
         }
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(len, _) => usize::from(*len),
+            Self::Many(ids) => usize::try_from(ids.len()).unwrap_or(usize::MAX),
+        }
+    }
+
     fn add_to(&self, all: &mut RoaringBitmap) {
         match self {
             Self::Few(len, ids) => all.extend(ids.iter().take(usize::from(*len)).copied()),
@@ -125,6 +132,13 @@ impl Pairs {
             series.add(id);
             self.bytes += if matches!(series, Series::Many(_)) { 2 } else { 0 };
         }
+    }
+
+    /// How many series have it.
+    pub(super) fn count(&self, name: &str, value: &str) -> usize {
+        let Some(name) = self.numbers.get(name).copied() else { return 0 };
+        let found = self.find(self.hasher.hash_one((name, value)), name, value);
+        found.and_then(|number| self.series.get(number as usize)).map_or(0, Series::len)
     }
 
     /// Name and value.

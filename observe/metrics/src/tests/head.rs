@@ -6,8 +6,8 @@ use base_world::sim::{PowerLoss, SimWorld};
 use observe_source::{LabelQuery, MetricSource};
 
 use super::store::take;
-use super::{all_metrics, labels, open, select_all, settings, with_query};
-use crate::MetricStore;
+use super::{all_metrics, labels, open, select_all, settings, tenant, with_query, write};
+use crate::{MetricStore, Settings};
 
 fn times(store: &MetricStore, labels: &Labels) -> Vec<i64> {
     select_all(store).get(labels).map(|points| points.keys().copied().collect()).unwrap_or_default()
@@ -80,4 +80,48 @@ fn idle_series_are_forgotten_and_come_back_from_their_labels() {
     sim.disk.reboot(PowerLoss::DropAll);
     let (store, _) = open(&sim, settings());
     check(&store, "after a power loss");
+}
+
+#[test]
+fn whoever_makes_too_many_series_loses_the_new_ones_alone() {
+    let sim = SimWorld::new(1);
+    let now = sim.clock.now_ms();
+    let limits =
+        Settings { metric_series_max: Some(3), job_series_max: Some(4), tenant_series_max: Some(7), ..settings() };
+    let (mut store, _) = open(&sim, limits);
+    let refused = |store: &mut MetricStore, name: &str, job: &str, pod: u32| {
+        let labels = Labels::from_pairs([("__name__", name), ("job", job), ("pod", &pod.to_string())]);
+        store.append(&tenant(), &write(&[(&labels, now, 1.0)])).expect("append").message()
+    };
+    let rows = [
+        ("up", "a", 1, ""),
+        ("up", "a", 2, ""),
+        ("up", "b", 3, ""),
+        ("up", "b", 4, "the metric up has its 3 series"),
+        // Those that are there go on.
+        ("up", "a", 2, ""),
+        ("cpu", "a", 1, ""),
+        ("cpu", "a", 2, ""),
+        ("cpu", "a", 3, "the job a has its 4 series"),
+        ("cpu", "c", 3, ""),
+        ("mem", "c", 1, ""),
+        ("mem", "c", 2, "the tenant has its 7 series"),
+    ];
+    for (name, job, pod, expect) in rows {
+        let message = refused(&mut store, name, job, pod);
+        assert_eq!(message.is_empty(), expect.is_empty(), "{name} {job} {pod}: {message}");
+        assert!(message.contains(expect), "{name} {job} {pod}: {message}");
+    }
+    let other = base_signal::TenantId::new("other").expect("a name");
+    let up = labels("up", "a");
+    let appended = store.append(&other, &write(&[(&up, now, 1.0)])).expect("append");
+    assert_eq!(appended.rejected_count(), 0, "another tenant has budgets of its own");
+    assert_eq!(series_count(&store), 7);
+    // In one request too, and what fits is taken.
+    let many: Vec<Labels> =
+        (0..9).map(|pod| Labels::from_pairs([("__name__", "new"), ("pod", &pod.to_string())])).collect();
+    let (mut store, _) = open(&SimWorld::new(2), Settings { metric_series_max: Some(3), ..settings() });
+    let samples: Vec<_> = many.iter().map(|labels| (labels, now, 1.0)).collect();
+    let appended = store.append(&tenant(), &write(&samples)).expect("append");
+    assert_eq!((appended.accepted, appended.rejected_count()), (3, 6));
 }
