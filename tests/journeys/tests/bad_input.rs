@@ -1,11 +1,12 @@
 //! Whatever comes over the wire, the engine answers with a status that is right and a sentence that helps, and goes on working.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tests_journeys::remote_write::{self, Series};
 use tests_journeys::{Engine, http, otlp, wait};
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -138,6 +139,100 @@ fn slow_clients_block_nobody_and_are_closed() {
         if open == 0 { Ok(()) } else { Err(open) }
     });
     still_works(&engine);
+}
+
+#[test]
+fn odd_samples_cost_themselves_alone() {
+    let engine = Engine::start("odd_samples");
+    let now_ms = (wait::now_ns() / 1_000_000) as i64;
+    // A payload of our own: neither the stale marker nor the usual one.
+    let odd = f64::from_bits(0x7ff8_0000_dead_beef);
+    let long = "x".repeat(10 << 20);
+    let series = [
+        Series::new(&[("__name__", "kept"), ("job", "odd")], vec![(now_ms - 2_000, 1.0), (now_ms - 1_000, odd)]),
+        Series::new(&[("__name__", "twice"), ("job", "odd")], vec![(now_ms, 1.0), (now_ms, 2.0), (now_ms, 1.0)]),
+        Series::new(&[("__name__", "late"), ("job", "odd")], vec![(now_ms, 1.0), (now_ms - 7_200_000, 2.0)]),
+        Series::new(&[("__name__", "long"), ("job", &long)], vec![(now_ms, 1.0)]),
+        Series::new(&[("__name__", "ahead"), ("job", "odd")], vec![(now_ms + 86_400_000, 1.0)]),
+    ];
+    let before = engine.memory_bytes();
+    let headers = [("content-type", PROTOBUF), ("content-encoding", "snappy")];
+    let reply = engine.post("/api/v1/write", &headers, remote_write::request(&series));
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    for why in ["duplicate_timestamp", "out_of_order", "label_limit", "too_far_in_future"] {
+        assert!(reply.text().contains(&format!("1 {why}")), "{why} in {}", reply.text());
+    }
+    assert!(reply.body.len() < 4096, "the reason is {} bytes long", reply.body.len());
+    for (query, expect) in
+        [("count_over_time(kept[1m])", 2.0), ("twice", 1.0), ("late", 1.0), ("count({job=\"odd\"})", 3.0)]
+    {
+        wait::until(
+            query,
+            10,
+            || if engine.number(query) == Some(expect) { Ok(()) } else { Err(engine.number(query)) },
+        );
+    }
+    let grown = engine.memory_bytes().saturating_sub(before) / (1 << 20);
+    assert!(grown < 100, "a label of 10 MiB made the engine grow by {grown} MiB");
+    let exploding = [r#"{job=~"((((a{100}){100}){100}){100})+"}"#, r#"{job=~"(x+x+)+y"}"#];
+    for query in exploding {
+        let reply = engine.get("/api/v1/query", &[("query", query)]);
+        assert!([200, 400, 422].contains(&reply.status), "{query}: {} {}", reply.status, reply.text());
+    }
+    still_works(&engine);
+}
+
+#[test]
+fn a_target_that_never_ends_is_down_and_nothing_else_is() {
+    let flood = target(|stream| stream.write_all(format!("10000\r\n{}\r\n", "a 1\n".repeat(16_384)).as_bytes()));
+    let drip = target(|stream| {
+        std::thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"4\r\na 1\n\r\n")
+    });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let jobs = format!(
+        "- {{ job_name: flood, static_configs: [{{ targets: ['{flood}'] }}] }}\n- {{ job_name: drip, static_configs: [{{ targets: ['{drip}'] }}] }}\n"
+    );
+    let scrape = format!("global: {{ scrape_interval: 2s, scrape_timeout: 1s }}\nscrape_configs:\n{jobs}");
+    std::fs::write(folder.path().join("prometheus.yml"), scrape).expect("written");
+    std::fs::write(folder.path().join("apm.yaml"), "version: 1\nobserve: { scrape: prometheus.yml }\n")
+        .expect("written");
+    let config = folder.path().join("apm.yaml");
+    let engine = Engine::start_with("endless_targets", &["--config", config.to_str().expect("UTF-8")], &[]);
+    let down = |job: &str| {
+        wait::until(&format!("{job} to be down"), 30, || {
+            match engine.number(&format!("count_over_time(up{{job=\"{job}\"}}[1m])")) {
+                Some(seen) if seen >= 3.0 => Ok(()),
+                seen => Err(seen),
+            }
+        });
+        assert_eq!(engine.number(&format!("max_over_time(up{{job=\"{job}\"}}[1m])")), Some(0.0), "{job}");
+    };
+    down("flood");
+    down("drip");
+    let held = engine.memory_bytes() / (1 << 20);
+    assert!(held < 300, "a body without an end holds {held} MiB");
+    still_works(&engine);
+}
+
+/// An endless answer of chunks, for whoever asks; its address.
+fn target(next: fn(&mut TcpStream) -> std::io::Result<()>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 4096]);
+                let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let mut going = stream.write_all(head);
+                while going.is_ok() {
+                    going = next(&mut stream);
+                }
+            });
+        }
+    });
+    address
 }
 
 /// Whether the other side still holds the connection: a close shows as an end or an error, an answer such as 408 is read away first.

@@ -8,7 +8,9 @@ use base_world::World;
 use bytes::Bytes;
 use observe_ingest::scrape::{Fetch, FetchRequest, Fetched};
 
-/// Larger texts are refused even where the configuration sets no limit.
+/// What a text may take where `body_size_limit` says nothing: a target whose body has no end must not take the memory of all.
+const BODY_BYTES_USUAL: usize = 64 << 20;
+/// More than this is not taken, whatever it says.
 const BODY_BYTES_MAX: usize = 256 << 20;
 
 /// Of a token, a certificate or a key.
@@ -75,7 +77,7 @@ impl Fetch for HttpFetch {
         let limit = usize::try_from(request.body_max_bytes).ok().filter(|bytes| *bytes > 0);
         let limits = Limits {
             timeout: Duration::from_millis(timeout_ms),
-            body_bytes: limit.unwrap_or(BODY_BYTES_MAX).min(BODY_BYTES_MAX),
+            body_bytes: limit.unwrap_or(BODY_BYTES_USUAL).min(BODY_BYTES_MAX),
         };
         let seconds = (request.timeout_ms as f64 / 1000.0).to_string();
         let mut headers = vec![("accept", request.accept), ("x-prometheus-scrape-timeout-seconds", seconds.as_str())];
