@@ -13,6 +13,10 @@ const BODY_BYTES_USUAL: usize = 64 << 20;
 /// More than this is not taken, whatever it says.
 const BODY_BYTES_MAX: usize = 256 << 20;
 
+/// Of targets that a web service tells.
+const JSON_BYTES_MAX: usize = 16 << 20;
+const JSON_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Of a token, a certificate or a key.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -59,6 +63,23 @@ impl HttpFetch {
         let answer = answer.map_err(|error| error.to_string())?;
         let said = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
         Ok((answer.status, said))
+    }
+
+    /// A document of JSON that must be there.
+    pub(crate) async fn json(&self, url: &str, headers: &[(&str, &str)]) -> Result<Bytes, String> {
+        let authorization = self.authorization()?;
+        let mut headers = headers.to_vec();
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        let limits = Limits { timeout: JSON_TIMEOUT, body_bytes: JSON_BYTES_MAX };
+        let answer = self.client.get(url, &headers, limits).await.map_err(|error| error.to_string())?;
+        if answer.status != 200 {
+            return Err(format!("server returned HTTP status {}", answer.status));
+        }
+        let kind = answer.content_type.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            return Err(format!("unsupported content type \"{}\"", answer.content_type));
+        }
+        Ok(answer.body)
     }
 
     /// The header that a file of credentials is for.

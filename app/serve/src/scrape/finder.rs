@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use app_adapt::{Clusters, KubernetesTargets};
+use app_adapt::Clusters;
 use app_api::DroppedTarget;
 use app_deploy::KubeSurroundings;
 use base_world::World;
@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::http_targets::{HttpSd, HttpTargets};
 use super::plan::{FoundTarget, Job, ScrapePlan};
 
 /// The shortest time between two looks at what discoveries have told.
@@ -36,7 +37,7 @@ pub(super) struct Finder {
     clusters: Clusters,
     plan: ScrapePlan,
     jobs: Vec<JobTargets>,
-    discoveries: HashMap<KubernetesSdConfig, Discovery>,
+    discoveries: HashMap<Wanted, Discovery>,
     changed: Arc<Notify>,
     /// About files.
     troubles: BTreeSet<String>,
@@ -45,12 +46,35 @@ pub(super) struct Finder {
 /// What one job makes of what was found for it.
 struct JobTargets {
     job: Job,
-    discoveries: Vec<KubernetesSdConfig>,
+    discoveries: Vec<Wanted>,
     fixed: TargetSet,
     /// By discovery and source, with the number of the group it was made of.
     found: HashMap<(usize, Arc<str>), (u64, TargetSet)>,
     /// What the job of this name had before a reload, until its new discoveries have told everything.
     before: Vec<Target>,
+}
+
+/// What a discovery is started of.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Wanted {
+    Http(Arc<HttpSd>),
+    Kubernetes(KubernetesSdConfig),
+}
+
+impl Wanted {
+    /// All that a job names, each once.
+    fn by(job: &Job) -> HashSet<Wanted> {
+        let http = job.http_sd.iter().cloned().map(Wanted::Http);
+        http.chain(job.job.config.kubernetes_sd_configs.iter().cloned().map(Wanted::Kubernetes)).collect()
+    }
+
+    /// Who tells.
+    fn name(&self) -> &str {
+        match self {
+            Wanted::Http(of) => &of.config.url,
+            Wanted::Kubernetes(_) => "a Kubernetes cluster",
+        }
+    }
 }
 
 /// A discovery that runs; ends when it is dropped.
@@ -75,7 +99,7 @@ impl Drop for Discovery {
 }
 
 impl Discovery {
-    fn start(mut targets: KubernetesTargets, changed: Arc<Notify>) -> Discovery {
+    fn start(mut targets: impl Discover + 'static, changed: Arc<Notify>) -> Discovery {
         let state = Arc::new(Mutex::new(State::default()));
         let told = state.clone();
         let task = tokio::spawn(async move {
@@ -122,10 +146,15 @@ impl Finder {
         let mut running = std::mem::take(&mut self.discoveries);
         for job in plan.jobs() {
             let config = &job.job.config;
-            for wanted in &config.kubernetes_sd_configs {
+            let wanted = Wanted::by(job);
+            for wanted in &wanted {
                 let discovery = self.discoveries.remove(wanted).or_else(|| running.remove(wanted));
-                let discovery = discovery.unwrap_or_else(|| {
-                    Discovery::start(self.clusters.discover(wanted.clone(), plan.folder()), self.changed.clone())
+                let changed = self.changed.clone();
+                let discovery = discovery.unwrap_or_else(|| match wanted {
+                    Wanted::Http(of) => Discovery::start(HttpTargets::new(of.clone()), changed),
+                    Wanted::Kubernetes(config) => {
+                        Discovery::start(self.clusters.discover(config.clone(), plan.folder()), changed)
+                    }
                 });
                 self.discoveries.insert(wanted.clone(), discovery);
             }
@@ -133,8 +162,6 @@ impl Finder {
                 let found = old.found.into_values().flat_map(|(_, set)| set.active);
                 found.chain(old.before).collect()
             });
-            // One that is written twice finds nothing twice.
-            let wanted: HashSet<_> = config.kubernetes_sd_configs.iter().cloned().collect();
             self.jobs.push(JobTargets {
                 job: job.clone(),
                 discoveries: wanted.into_iter().collect(),
@@ -167,9 +194,9 @@ impl Finder {
             job.renew(&self.discoveries);
             job.tell(&mut found);
         }
-        for discovery in self.discoveries.values() {
+        for (wanted, discovery) in &self.discoveries {
             let state = discovery.state.lock();
-            found.troubles.extend(state.troubles.iter().map(|why| format!("targets of a Kubernetes cluster: {why}")));
+            found.troubles.extend(state.troubles.iter().map(|why| format!("targets of {}: {why}", wanted.name())));
         }
         found
     }
@@ -177,7 +204,7 @@ impl Finder {
 
 impl JobTargets {
     /// Makes anew what groups that are new, or other ones, mean; forgets those that are gone.
-    fn renew(&mut self, discoveries: &HashMap<KubernetesSdConfig, Discovery>) {
+    fn renew(&mut self, discoveries: &HashMap<Wanted, Discovery>) {
         let mut complete = true;
         for (at, config) in self.discoveries.iter().enumerate() {
             let Some(discovery) = discoveries.get(config) else { continue };
@@ -197,7 +224,7 @@ impl JobTargets {
     }
 
     fn tell(&self, found: &mut Found) {
-        let Job { job, fetch } = &self.job;
+        let Job { job, fetch, .. } = &self.job;
         let before = TargetSet { active: self.before.clone(), ..TargetSet::default() };
         let sets = || [&self.fixed, &before].into_iter().chain(self.found.values().map(|(_, set)| set));
         let (active, error) = job.joined(sets());

@@ -6,6 +6,7 @@ mod containers;
 mod fetch;
 mod finder;
 mod host;
+mod http_targets;
 mod plan;
 mod shown;
 mod told;

@@ -8,11 +8,13 @@ use app_config::{ConfigError, Node, Value, from_yaml};
 use base_explain::Report;
 use base_http::HttpConfig;
 use base_world::World;
+use observe_ingest::discovery::http::HttpSdConfig;
 use observe_ingest::discovery::kubernetes::KubernetesSdConfig;
 use observe_ingest::relabel::RelabelConfig;
 use observe_ingest::scrape::{GlobalConfig, ScrapeConfig, ScrapeJob, Target, TargetGroup, TargetSet};
 
 use super::fetch::HttpFetch;
+use super::http_targets::HttpSd;
 use super::told::Told;
 use crate::rules::RulePlan;
 
@@ -38,9 +40,10 @@ const GLOBAL_KEYS: [&str; 15] = [
 ];
 const GROUP_KEYS: [&str; 2] = ["targets", "labels"];
 /// What the items of a scrape config's lists know.
-const ITEM_KEYS: [(&str, &[&str]); 5] = [
+const ITEM_KEYS: [(&str, &[&str]); 6] = [
     ("static_configs", &GROUP_KEYS),
     ("file_sd_configs", &["files", "refresh_interval"]),
+    ("http_sd_configs", &["url", "refresh_interval", "basic_auth", "authorization", "follow_redirects", "tls_config"]),
     ("kubernetes_sd_configs", KubernetesSdConfig::KNOWN_KEYS),
     ("relabel_configs", RelabelConfig::KNOWN_KEYS),
     ("metric_relabel_configs", RelabelConfig::KNOWN_KEYS),
@@ -61,6 +64,7 @@ pub struct ScrapePlan {
 pub(crate) struct Job {
     pub(crate) job: Arc<ScrapeJob>,
     pub(crate) fetch: Arc<HttpFetch>,
+    pub(crate) http_sd: Vec<Arc<HttpSd>>,
 }
 
 /// One target with all that is needed to scrape it.
@@ -82,6 +86,7 @@ fn is_alike(a: (&Arc<ScrapeJob>, &HttpFetch), b: (&Arc<ScrapeJob>, &HttpFetch)) 
     let settings = |job: &ScrapeJob| ScrapeConfig {
         static_configs: Vec::new(),
         file_sd_configs: Vec::new(),
+        http_sd_configs: Vec::new(),
         kubernetes_sd_configs: Vec::new(),
         ..job.config.clone()
     };
@@ -116,6 +121,8 @@ impl ScrapePlan {
             for found in node.get("kubernetes_sd_configs").map(Node::items).unwrap_or_default() {
                 check_kubernetes(found)?;
             }
+            let http_sd = node.get("http_sd_configs").map(Node::items).unwrap_or_default();
+            let http_sd = http_sd.iter().map(|found| read_http(found, &folder)).collect::<Result<_, _>>()?;
             let config: ScrapeConfig = node.read()?;
             let http: HttpConfig = node.only(&HTTP_KEYS).read()?;
             if jobs.iter().any(|job| job.job.config.job_name == config.job_name) {
@@ -124,7 +131,7 @@ impl ScrapePlan {
             }
             let job = ScrapeJob::new(&global, &config).map_err(|error| placed(Report::of(&error)))?;
             let fetch = HttpFetch::new(http, &folder).map_err(|error| placed(Report::of(&error)))?;
-            jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch) });
+            jobs.push(Job { job: Arc::new(job), fetch: Arc::new(fetch), http_sd });
         }
         let rules = RulePlan::read(&root, &folder, &HTTP_KEYS)?;
         Ok(ScrapePlan { jobs, folder, rules, told: Arc::new(Told::of(text)) })
@@ -172,6 +179,16 @@ fn check_kubernetes(node: &Node) -> Result<(), ConfigError> {
     }
     let config: KubernetesSdConfig = node.read()?;
     config.check().map(drop).map_err(|error| ConfigError::new(node.origin.on(Report::of(&error))))
+}
+
+/// An `http_sd_config` with its login.
+fn read_http(node: &Node, folder: &Path) -> Result<Arc<HttpSd>, ConfigError> {
+    let placed = |report: Report| ConfigError::new(node.origin.on(report));
+    let config: HttpSdConfig = node.read()?;
+    config.check().map_err(|why| placed(Report::new(format!("http_sd_configs: {why}"))))?;
+    let http: HttpConfig = node.only(&HTTP_KEYS).read()?;
+    let fetch = HttpFetch::new(http, folder).map_err(|error| placed(Report::of(&error)))?;
+    Ok(Arc::new(HttpSd { config, fetch }))
 }
 
 fn check_items(list: Option<&Node>, known: &[&str]) -> Result<(), ConfigError> {

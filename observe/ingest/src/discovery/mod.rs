@@ -1,7 +1,8 @@
 //! Targets that something else knows of: the model of what is found, and the contract of whoever finds it.
 //!
-//! [`Discover`] is filled by `app`. What a cluster's objects mean is in [`kubernetes`], pure. Nothing here calls anyone.
+//! [`Discover`] is filled by `app`. What a cluster's objects mean is in [`kubernetes`], what a web service's answer means in [`http`], both pure. Nothing here calls anyone.
 
+pub mod http;
 pub mod kubernetes;
 
 use std::collections::BTreeSet;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::units::{ByteSize, PromDuration};
+use crate::discovery::http::HttpSdConfig;
 use crate::discovery::kubernetes::KubernetesSdConfig;
 use crate::relabel::RelabelConfig;
 
@@ -39,6 +40,7 @@ pub struct ScrapeConfig {
     pub enable_compression: bool,
     pub static_configs: Vec<TargetGroup>,
     pub file_sd_configs: Vec<FileSdConfig>,
+    pub http_sd_configs: Vec<HttpSdConfig>,
     pub kubernetes_sd_configs: Vec<KubernetesSdConfig>,
     pub relabel_configs: Vec<RelabelConfig>,
     pub metric_relabel_configs: Vec<RelabelConfig>,
@@ -66,6 +68,7 @@ impl Default for ScrapeConfig {
             enable_compression: true,
             static_configs: Vec::new(),
             file_sd_configs: Vec::new(),
+            http_sd_configs: Vec::new(),
             kubernetes_sd_configs: Vec::new(),
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),
@@ -94,6 +97,7 @@ impl ScrapeConfig {
         "enable_compression",
         "static_configs",
         "file_sd_configs",
+        "http_sd_configs",
         "kubernetes_sd_configs",
         "relabel_configs",
         "metric_relabel_configs",

@@ -12,7 +12,7 @@ pub struct UnitError {
 }
 
 /// Milliseconds, written as `15s`, `1m30s`, `500ms`; units from y to ms in this order, each once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PromDuration {
     pub ms: i64,
 }
