@@ -25,22 +25,20 @@ pub(crate) fn resident_bytes(world: &World) -> u64 {
 
 /// A resident size that moves by less within a second is one at rest.
 const REST_BYTES: u64 = 1 << 20;
-/// So many seconds at rest are the end of a burst.
-const REST_SECONDS: u32 = 2;
 
 /// Gives freed pages back: once a second while more than half of the limit is resident, so that what a burst or a query left does not count against the
 /// next one; below that once when a burst is over, because what a flush needed for a moment is nobody's any more.
 pub(crate) async fn give_back(world: World, limit_bytes: u64, mut stop: watch::Receiver<bool>) {
-    let (mut before, mut moved, mut rested_s) = (0, false, 0u32);
+    let (mut before, mut moved) = (0, false);
     while !*stop.borrow() {
         tokio::select! {
             _ = stop.changed() => {}
             () = tokio::time::sleep(Duration::from_secs(1)) => {
                 let resident = resident_bytes(&world);
                 let rests = resident.abs_diff(before) < REST_BYTES;
-                (moved, rested_s) = if rests { (moved, rested_s + 1) } else { (true, 0) };
+                moved |= !rests;
                 before = resident;
-                if resident > limit_bytes / 2 || (moved && rested_s >= REST_SECONDS) {
+                if resident > limit_bytes / 2 || (moved && rests) {
                     // Its own thread: the walk may take milliseconds.
                     let _ = tokio::task::spawn_blocking(base_world::os::heap::release_freed).await;
                     (before, moved) = (resident_bytes(&world), false);
