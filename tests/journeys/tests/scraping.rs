@@ -4,8 +4,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tests_journeys::{Engine, wait};
 
 #[test]
@@ -61,7 +62,7 @@ fn service(answer: &Arc<Mutex<(&'static str, String)>>) -> String {
             let mut asked = [0; 4096];
             let length = stream.read(&mut asked).unwrap_or(0);
             assert!(String::from_utf8_lossy(&asked[..length]).contains("accept: application/json"));
-            let (status, body) = answer.lock().expect("nobody panics").clone();
+            let (status, body) = answer.lock().clone();
             let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n");
             let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
         }
@@ -76,7 +77,7 @@ fn targets_that_a_web_service_tells_come_stay_and_go() {
     let told = format!(r#"[{{"targets": ["{address}"], "labels": {{"via": "http", "__meta_zone": "north"}}}}]"#);
     let answer = Arc::new(Mutex::new(("200 OK", told)));
     let url = service(&answer);
-    let say = |status: &'static str, body: &str| *answer.lock().expect("nobody panics") = (status, body.to_owned());
+    let say = |status: &'static str, body: &str| *answer.lock() = (status, body.to_owned());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let zone =
         "[{ source_labels: [__meta_zone], target_label: zone }, { source_labels: [__meta_url], target_label: url }]";

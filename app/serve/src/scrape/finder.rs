@@ -3,6 +3,11 @@
 //! A discovery belongs to its settings, not to its job: jobs with the same settings share one, and it outlives a reload that keeps them. What is
 //! made of a group of targets is kept until the group is another one.
 
+#![expect(
+    clippy::mutable_key_type,
+    reason = "hashed and compared is what is configured, which does not change; the client beside it does"
+)]
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,14 +63,15 @@ struct JobTargets {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Wanted {
     Http(Arc<HttpSd>),
-    Kubernetes(KubernetesSdConfig),
+    Kubernetes(Box<KubernetesSdConfig>),
 }
 
 impl Wanted {
     /// All that a job names, each once.
     fn by(job: &Job) -> HashSet<Wanted> {
         let http = job.http_sd.iter().cloned().map(Wanted::Http);
-        http.chain(job.job.config.kubernetes_sd_configs.iter().cloned().map(Wanted::Kubernetes)).collect()
+        let kubernetes = job.job.config.kubernetes_sd_configs.iter().cloned();
+        http.chain(kubernetes.map(|config| Wanted::Kubernetes(Box::new(config)))).collect()
     }
 
     /// Who tells.
@@ -153,7 +159,7 @@ impl Finder {
                 let discovery = discovery.unwrap_or_else(|| match wanted {
                     Wanted::Http(of) => Discovery::start(HttpTargets::new(of.clone()), changed),
                     Wanted::Kubernetes(config) => {
-                        Discovery::start(self.clusters.discover(config.clone(), plan.folder()), changed)
+                        Discovery::start(self.clusters.discover((**config).clone(), plan.folder()), changed)
                     }
                 });
                 self.discoveries.insert(wanted.clone(), discovery);
