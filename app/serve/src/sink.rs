@@ -191,3 +191,23 @@ impl EngineSink {
         Ok(appended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use observe_source::RejectReason;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_of_scrapes_is_told_once_a_minute() {
+        let told = Told::default();
+        let mut appended = Appended::default();
+        told.tell(&appended, 1);
+        assert_eq!(*told.0.lock(), None, "nothing was left out");
+        appended.reject(RejectReason::SeriesLimit, || "too many".into());
+        for (now_ms, expect_ms) in [(1_000, 1_000), (2_000, 1_000), (61_000, 61_000)] {
+            told.tell(&appended, now_ms);
+            assert_eq!(*told.0.lock(), Some(expect_ms), "{now_ms}");
+        }
+    }
+}

@@ -71,3 +71,57 @@ impl Discover for HttpTargets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::path::Path;
+
+    use base_http::HttpConfig;
+    use observe_ingest::scrape::PromDuration;
+
+    use super::*;
+
+    /// Answers one request after the other with these.
+    fn service(answers: Vec<(&'static str, &'static str, &'static str)>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/targets", listener.local_addr().expect("an address"));
+        std::thread::spawn(move || {
+            for (status, kind, body) in answers {
+                let Ok((mut stream, _)) = listener.accept() else { return };
+                let _ = stream.read(&mut [0; 4096]);
+                let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n");
+                let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn what_was_told_holds_until_something_else_is_told() {
+        let url = service(vec![
+            ("200 OK", "application/json; charset=utf-8", r#"[{"targets": ["a:1"]}, {"targets": ["b:1"]}]"#),
+            ("503 Service Unavailable", "application/json", "[]"),
+            ("200 OK", "text/html", "<p>"),
+            ("200 OK", "application/json", "["),
+            ("200 OK", "application/json", r#"[{"targets": ["c:1"]}]"#),
+        ]);
+        let config = HttpSdConfig { url: url.clone(), refresh_interval: PromDuration { ms: 1 } };
+        let fetch = HttpFetch::new(HttpConfig::default(), Path::new("/")).expect("a client");
+        let of = Arc::new(HttpSd { config, fetch });
+        assert!(of == of.clone(), "the same settings are one discovery");
+        let mut targets = HttpTargets::new(of);
+        let told = targets.next().await;
+        let sources: Vec<_> = told.groups.iter().map(|group| group.source.as_str()).collect();
+        assert_eq!((sources, told.complete), (vec![&*format!("{url}:0"), &*format!("{url}:1")], true));
+        for why in ["server returned HTTP status 503", "unsupported content type \"text/html\"", "EOF while parsing"] {
+            let told = targets.next().await;
+            assert!(told.groups.is_empty() && !told.complete);
+            assert!(told.troubles.iter().any(|trouble| trouble.contains(why)), "{why}: {:?}", told.troubles);
+        }
+        let told = targets.next().await;
+        assert_eq!(told.groups.len(), 2);
+        assert!(told.groups[1].targets.is_empty(), "the second is gone");
+    }
+}

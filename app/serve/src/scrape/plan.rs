@@ -232,6 +232,13 @@ mod tests {
             "scrape_configs:\n- job_name: a\n  basic_auth: {username: u, password: p}\n  static_configs: [{targets: ['x:1']}]\n",
             "good",
         );
+        let http = |keys: &str| format!("scrape_configs:\n- job_name: a\n  http_sd_configs:\n  - {keys}\n");
+        check(&http("{url: 'http://sd/targets', basic_auth: {username: u, password: p}}"), "good");
+        check(&http("{url: ''}"), "http_sd_configs: URL is missing (at prometheus.yml:4:5)");
+        check(
+            &http("{url: 'ftp://x'}"),
+            "http_sd_configs: URL scheme must be 'http' or 'https' (at prometheus.yml:4:5)",
+        );
         check(
             "scrape_configs:\n- job_name: a\n  scrape_intervall: 5s\n",
             "unknown key `scrape_intervall` (at prometheus.yml:3:3); did you mean `scrape_interval`?",
