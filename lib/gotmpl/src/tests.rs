@@ -144,3 +144,25 @@ fn what_comes_to_nothing() {
         check(text, &format!("error: template: t:1: executing \"t\" at <{at}>: {why}"));
     }
 }
+
+#[test]
+fn verbs_lengths_indexes_and_comparisons() {
+    check(r#"{{ printf "%x %X %o %b %c" "ab" "ko" 8 5 65 }}"#, r#"6162 6B6F 10 101 A"#);
+    check(r#"{{ printf "%#x %#X %#o|% d|%+d" 255 255 8 5 5 }}"#, r#"0xff 0XFF 010| 5|+5"#);
+    check(r#"{{ printf "%*d|%-5d|%05d" 4 7 7 7 }}"#, r#"   7|7    |00007"#);
+    check(r#"{{ printf "%v %v %v" true nil .I }}"#, r#"true <nil> [1 2]"#);
+    check(r#"{{ printf "%T %T %T %T" 1 "a" true .F }}"#, r#"int string bool float64"#);
+    check(r#"{{ printf "%v %s" .L .A }}"#, r#"map[a:b c:d] v"#);
+    check(r#"{{ printf "%d" "a" }}"#, r#"%!d(string=a)"#);
+    check(r#"{{ printf "%.2s|%5s|%-5s|" .A "ab" "ab" }}"#, r#"v|   ab|ab   |"#);
+    check(r#"{{ html "<a b='c' d=\"e\">&" }}"#, r#"&lt;a b=&#39;c&#39; d=&#34;e&#34;&gt;&amp;"#);
+    check(r#"{{ urlquery "a b&ü" }}"#, r#"a+b%26%C3%BC"#);
+    check(r#"{{ len .L }} {{ len .I }} {{ len .A }}"#, r#"2 2 1"#);
+    check(r#"{{ index .A 0 }}"#, r#"118"#);
+    check(r#"{{ index .I 1 }}"#, r#"2"#);
+    check(r#"{{ index .L "a" }}"#, r#"b"#);
+    check(r#"{{ slice .I 1 2 }} {{ slice .A 0 1 }}"#, r#"[2] v"#);
+    check(r#"{{ eq true false }} {{ eq true true }} {{ ne 1 2 }}"#, r#"false true true"#);
+    check(r#"{{ and 1 0 }} {{ or 0 2 }} {{ not .A }}"#, r#"0 2 false"#);
+    check(r#"{{ eq .A "x" "v" }}"#, r#"true"#);
+}
