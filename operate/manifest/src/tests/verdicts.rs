@@ -232,3 +232,42 @@ fn findings_are_told_as_those_of_all_checks() {
     assert_eq!(result["locations"][0]["logicalLocations"][0]["name"], "Service shop/s");
     assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startColumn"], 14);
 }
+
+#[test]
+fn what_a_container_may_not_say() {
+    container("env: [{name: 'a=b', value: x}]", &["Error format/name spec.containers[0].env[0].name 8:18"]);
+    container(
+        "env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.nope}}}]",
+        &["Error format/value spec.containers[0].env[0].valueFrom.fieldRef.fieldPath 8:55"],
+    );
+    container(
+        "env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['a b']\"}}}]",
+        &["Error format/value spec.containers[0].env[0].valueFrom.fieldRef.fieldPath 8:55"],
+    );
+    container("env: [{name: A, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['app']\"}}}]", &[]);
+    container(
+        "env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.gpu}}}]",
+        &["Error format/value spec.containers[0].env[0].valueFrom.resourceFieldRef.resource 8:62"],
+    );
+    container(
+        "securityContext: {privileged: true, allowPrivilegeEscalation: false}",
+        &["Error relation/conflict spec.containers[0].securityContext.allowPrivilegeEscalation 8:67"],
+    );
+    container(
+        "securityContext: {capabilities: {add: [CAP_SYS_ADMIN]}, allowPrivilegeEscalation: false}",
+        &["Error relation/conflict spec.containers[0].securityContext.allowPrivilegeEscalation 8:87"],
+    );
+    container(
+        "securityContext: {seccompProfile: {type: Localhost}}",
+        &["Error field/required spec.containers[0].securityContext.seccompProfile.localhostProfile 8:39"],
+    );
+    container(
+        "securityContext: {seccompProfile: {type: RuntimeDefault, localhostProfile: x}}",
+        &["Error relation/conflict spec.containers[0].securityContext.seccompProfile.localhostProfile 8:80"],
+    );
+    container(
+        "envFrom: [{prefix: 'a=b', configMapRef: {name: x}}]",
+        &["Error format/name spec.containers[0].envFrom[0].prefix 8:24"],
+    );
+    container("restartPolicy: Sometimes", &["Error format/value spec.containers[0].restartPolicy 8:20"]);
+}
