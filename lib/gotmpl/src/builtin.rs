@@ -159,7 +159,8 @@ fn html(text: &str) -> String {
     out
 }
 
-fn url_query(text: &str) -> String {
+/// As a part of a URL's query: a blank becomes `+`.
+pub fn url_query(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

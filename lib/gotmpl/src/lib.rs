@@ -11,6 +11,7 @@ mod render;
 mod tree;
 mod value;
 
+pub use builtin::url_query;
 pub use format::significant;
 pub use parse::ParseError;
 pub use render::{Limits, RenderError};

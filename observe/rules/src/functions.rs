@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base_signal::Pattern;
-use lib_gotmpl::{Struct, Value};
+use lib_gotmpl::{Struct, Value, url_query};
 use observe_promql::syntax::parse_duration_ms;
 
 use crate::ask::Over;
@@ -190,7 +190,7 @@ impl lib_gotmpl::Functions for Functions<'_> {
                 let ms = if digits == "0" { 0 } else { parse_duration_ms(digits)? };
                 return Ok(Value::Float(sign * ms as f64 / 1000.0));
             }
-            "urlQueryEscape" => escaped(text(args, 0)?),
+            "urlQueryEscape" => url_query(text(args, 0)?),
             other => return Err(format!("function {other:?} not defined")),
         }))
     }
@@ -202,18 +202,5 @@ pub(crate) fn table_link(expr: &str) -> String {
 }
 
 fn link(expr: &str, tab: u8) -> String {
-    format!("/graph?g0.expr={}&g0.tab={tab}", escaped(expr))
-}
-
-/// As a part of a URL's query: a blank becomes `+`.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            b' ' => out.push('+'),
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    format!("/graph?g0.expr={}&g0.tab={tab}", url_query(expr))
 }

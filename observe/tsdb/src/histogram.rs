@@ -5,7 +5,7 @@ use base_signal::{Buckets, CounterReset, NativeHistogram, is_stale_nan};
 
 use crate::bits::{BitReader, BitWriter};
 use crate::bytes::Malformed;
-use crate::layout::{Layout, head, reset_at};
+use crate::layout::{Head, Layout, reset_at};
 use crate::varbit::{Xor, put_int, put_uint, take_int, take_uint};
 
 type Result<T> = std::result::Result<T, Malformed>;
@@ -115,14 +115,7 @@ fn counts((count, zero_count, positive, negative): (u64, u64, &[u64], &[u64])) -
 /// Calls `each` with every histogram; a stale one is empty. Start timestamps, where chunks have them, are passed over.
 pub(crate) fn read(data: &[u8], with_starts: bool, mut each: impl FnMut(i64, NativeHistogram)) -> Result<()> {
     let mut from = BitReader::new(data);
-    let (samples, flags, starts) = head(&mut from, with_starts)?;
-    if samples > from.remaining() {
-        return Err(from.malformed("more samples than there are bytes for"));
-    }
-    if samples == 0 {
-        return Ok(());
-    }
-    let layout = Layout::take(&mut from, samples)?;
+    let Some(Head { samples, flags, starts, layout }) = Head::take(&mut from, with_starts)? else { return Ok(()) };
     let (mut time, mut count, mut zero_count) = <(Change, Change, Change)>::default();
     let (mut sum, mut buckets) = (Xor::default(), Vec::new());
     let expected = layout.positive_buckets() + layout.negative_buckets();

@@ -165,13 +165,34 @@ fn take_bound(from: &mut BitReader<'_>) -> Result<f64> {
     }
 }
 
-/// The three bytes that a chunk begins with: how many samples, what is known of resets, which have a start timestamp.
-pub(crate) fn head(from: &mut BitReader<'_>, with_starts: bool) -> Result<(u64, u8, Starts)> {
-    if !with_starts {
-        return Ok((from.bits(16)?, from.bits(8)? as u8, Starts::NONE));
+/// What a chunk of histograms begins with.
+pub(crate) struct Head {
+    pub(crate) samples: u64,
+    /// What is known of resets.
+    pub(crate) flags: u8,
+    /// Which samples have a start timestamp.
+    pub(crate) starts: Starts,
+    pub(crate) layout: Layout,
+}
+
+impl Head {
+    /// Three bytes and the layout; `None` for a chunk without samples, which has none.
+    pub(crate) fn take(from: &mut BitReader<'_>, with_starts: bool) -> Result<Option<Self>> {
+        let (samples, flags, starts) = if with_starts {
+            let flags = (from.bits(2)? << 6) as u8;
+            (from.bits(14)?, flags, Starts::of(from.bits(8)? as u8))
+        } else {
+            (from.bits(16)?, from.bits(8)? as u8, Starts::NONE)
+        };
+        if samples > from.remaining() {
+            return Err(from.malformed("more samples than there are bytes for"));
+        }
+        if samples == 0 {
+            return Ok(None);
+        }
+        let layout = Layout::take(from, samples)?;
+        Ok(Some(Self { samples, flags, starts, layout }))
     }
-    let flags = (from.bits(2)? << 6) as u8;
-    Ok((from.bits(14)?, flags, Starts::of(from.bits(8)? as u8)))
 }
 
 /// The first two bits of a chunk's third byte.
